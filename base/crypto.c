@@ -1,0 +1,163 @@
+#include "base/crypto.h"
+
+#include <limits.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <openssl/rand.h>
+
+#include "base/err.h"
+
+static const char standard[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+static const char url_safe[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+/* OpenSSL takes NULL for "not given", which an empty run is not. */
+static const unsigned char *bytes_of(struct hf_str s)
+{
+    return (const unsigned char *)(s.len ? s.at : "");
+}
+
+int hf_random(void *out, size_t len)
+{
+    unsigned char *at = out;
+
+    while (len > 0) {
+        int some = len > INT_MAX ? INT_MAX : (int)len;
+
+        if (RAND_bytes(at, some) != 1)
+            return HF_EIO;
+        at += some;
+        len -= (size_t)some;
+    }
+    return 0;
+}
+
+int hf_sha1(struct hf_str data, unsigned char out[HF_SHA1_LEN])
+{
+    if (EVP_Digest(bytes_of(data), data.len, out, NULL, EVP_sha1(), NULL) != 1)
+        return HF_ENOMEM;
+    return 0;
+}
+
+int hf_hmac_sha256(struct hf_str key, struct hf_str data,
+                   unsigned char out[HF_SHA256_LEN])
+{
+    if (key.len > INT_MAX)
+        return HF_ENOMEM;
+    if (!HMAC(EVP_sha256(), bytes_of(key), (int)key.len, bytes_of(data),
+              data.len, out, NULL))
+        return HF_ENOMEM;
+    return 0;
+}
+
+bool hf_equal_secret(struct hf_str a, struct hf_str b)
+{
+    bool same_len = a.len == b.len;
+
+    /* With another length compare a with itself: the time tells a's length,
+     * which is ours to give away, and nothing about b. */
+    if (!same_len)
+        b = a;
+    return (CRYPTO_memcmp(bytes_of(a), bytes_of(b), a.len) == 0) & same_len;
+}
+
+/* Groups of three bytes to four letters; 2 or 3 letters for what is left. */
+static size_t encode(struct hf_str data, const char *alphabet, char *out)
+{
+    const unsigned char *at = bytes_of(data);
+    size_t left = data.len;
+    char *o = out;
+    unsigned long bits;
+
+    for (; left >= 3; at += 3, left -= 3) {
+        bits = (unsigned long)at[0] << 16 | (unsigned long)at[1] << 8 | at[2];
+        *o++ = alphabet[bits >> 18];
+        *o++ = alphabet[bits >> 12 & 63];
+        *o++ = alphabet[bits >> 6 & 63];
+        *o++ = alphabet[bits & 63];
+    }
+    if (left > 0) {
+        bits = (unsigned long)at[0] << 16;
+        if (left == 2)
+            bits |= (unsigned long)at[1] << 8;
+        *o++ = alphabet[bits >> 18];
+        *o++ = alphabet[bits >> 12 & 63];
+        if (left == 2)
+            *o++ = alphabet[bits >> 6 & 63];
+    }
+    return (size_t)(o - out);
+}
+
+size_t hf_base64(struct hf_str data, char *out)
+{
+    size_t len = encode(data, standard, out);
+
+    while (len % 4 != 0)
+        out[len++] = '=';
+    return len;
+}
+
+size_t hf_base64url(struct hf_str data, char *out)
+{
+    return encode(data, url_safe, out);
+}
+
+/* What a letter stands for, or 64. */
+static unsigned value_of(char c)
+{
+    if (c >= 'A' && c <= 'Z')
+        return (unsigned)(c - 'A');
+    if (c >= 'a' && c <= 'z')
+        return (unsigned)(c - 'a') + 26;
+    if (c >= '0' && c <= '9')
+        return (unsigned)(c - '0') + 52;
+    if (c == '+' || c == '-')
+        return 62;
+    if (c == '/' || c == '_')
+        return 63;
+    return 64;
+}
+
+/* Without its padding, which when present must fill the last four. */
+static int strip_padding(struct hf_str *text)
+{
+    if (text->len > 0 && text->at[text->len - 1] == '=') {
+        if (text->len % 4 != 0)
+            return HF_EMALFORMED;
+        text->len--;
+        if (text->at[text->len - 1] == '=')
+            text->len--;
+    }
+    return text->len % 4 == 1 ? HF_EMALFORMED : 0;
+}
+
+int hf_base64_decode(struct hf_str text, unsigned char *out, size_t *out_len)
+{
+    unsigned long bits = 0;
+    unsigned held = 0; /* bits not written yet: 0, 2, 4 or 6 */
+    size_t i, len = 0;
+    int err;
+
+    err = strip_padding(&text);
+    if (err)
+        return err;
+    for (i = 0; i < text.len; i++) {
+        unsigned value = value_of(text.at[i]);
+
+        if (value > 63)
+            return HF_EMALFORMED;
+        bits = (bits << 6 | value) & 0xfff;
+        held += 6;
+        if (held >= 8) {
+            held -= 8;
+            out[len++] = (unsigned char)(bits >> held & 0xff);
+        }
+    }
+    /* One text for one content: the bits past the last byte are zero. */
+    if (bits & ((1u << held) - 1))
+        return HF_EMALFORMED;
+    *out_len = len;
+    return 0;
+}

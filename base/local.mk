@@ -1,0 +1,18 @@
+# base/ - C library only; no Holdfast words
+noinst_LIBRARIES += libbase.a
+libbase_a_SOURCES = \
+	base/buf.c base/buf.h \
+	base/clock.c base/clock.h \
+	base/conf.c base/conf.h \
+	base/crypto.c base/crypto.h \
+	base/err.c base/err.h \
+	base/json.c base/json.h \
+	base/list.h \
+	base/log.c base/log.h \
+	base/loop.c base/loop.h \
+	base/map.c base/map.h \
+	base/query.c base/query.h \
+	base/queue.c base/queue.h \
+	base/str.h \
+	base/sys.c base/sys.h \
+	base/utf8.c base/utf8.h
