@@ -1,0 +1,71 @@
+/*
+ * limits.h - every number of the protocol, with its unit and its reason
+ *
+ * What an operator may want to change is a setting (schema/settings.h); what
+ * stands here is part of the protocol or bounds our own work.
+ */
+#ifndef HF_CHANNEL_LIMITS_H
+#define HF_CHANNEL_LIMITS_H
+
+/* Bytes of a topic or an event; the journal's CHECK says the same (D2). */
+#define HF_TOPIC_MAX 200u
+#define HF_EVENT_MAX 200u
+
+/* Bytes of ref and join_ref as JSON text. Clients use short decimal strings; a
+ * binary frame could carry at most 255. */
+#define HF_REF_MAX 255u
+
+/* Nested arrays and objects in a frame. SQLite's json_valid allows 2000 and
+ * jansson 2048; no chat needs more than this and it fits one cache line. */
+#define HF_JSON_DEPTH 64u
+
+/* Bytes of a cursor in text form, see cursor.h (D7). */
+#define HF_CURSOR_MAX 40u
+
+/* Bytes of a poll token in text form, see token.h. Phoenix's have about 220. */
+#define HF_TOKEN_MAX 256u
+
+/* Encoded rows a topic's ring keeps for members that are a little behind, and
+ * their bytes; whoever is further behind refills from the journal (D1). */
+#define HF_RING_ROWS  256u
+#define HF_RING_BYTES (256u * 1024u)
+
+/* Encodings kept of one row, one for each distinct join_ref. Clients count refs
+ * alike, so there are few; odd ones are encoded for each member anew. */
+#define HF_ENCODINGS_MAX 16u
+
+/* Rows a tail or a refill reads at once, and their payload bytes. */
+#define HF_PAGE_ROWS  128u
+#define HF_PAGE_BYTES (256u * 1024u)
+
+/* Rows that refills may read in one turn of the loop, all members together. */
+#define HF_REFILL_TURN 2048u
+
+/* Replies and frames that wait for one client on a WebSocket: beyond it the
+ * client does not read what it asks for, and is closed with 1008. */
+#define HF_REPLIES_MAX   1024u
+#define HF_REPLIES_BYTES (1024u * 1024u) /* a reply may repeat a long topic */
+
+/* Client frames that wait behind an unfinished leave, per client. */
+#define HF_STALLED_MAX 64u
+
+/* Messages and bytes in one long-poll answer; a web server's buffer takes so
+ * much without blocking (measured, gateway section 3). One larger message goes
+ * alone. */
+#define HF_ANSWER_MESSAGES 500u
+#define HF_ANSWER_BYTES    (128u * 1024u)
+
+/* Lines of one POST. Phoenix drops what is beyond 100 without a word; we take
+ * all of a larger batch up to here, then refuse the whole. */
+#define HF_POST_LINES 1000u
+
+/* A poll that has joined nothing is held so long at most, ms (D14). */
+#define HF_HOLD_UNJOINED_MS 2000
+
+/* Two answers with status 204 to one session are at least so far apart, ms. */
+#define HF_EMPTY_SPACING_MS 1000
+
+/* Life of a poll token from its session's birth, ms: 24 h (D10). */
+#define HF_TOKEN_LIFE_MS (24 * 3600 * 1000LL)
+
+#endif

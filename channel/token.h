@@ -1,0 +1,46 @@
+/*
+ * token.h - the poll token: which session, acknowledged how far, signed (D6)
+ *
+ * It rotates with every answer: coming back with it is the acknowledgement of
+ * that answer. Any process of the host can make and check it with the key in
+ * the file `secret`. Text: base64url of a fixed binary layout with a version
+ * byte, followed by an HMAC-SHA-256 cut to 128 bits; letters, digits, '-' and
+ * '_' only, at most HF_TOKEN_MAX bytes. Never logged.
+ */
+#ifndef HF_CHANNEL_TOKEN_H
+#define HF_CHANNEL_TOKEN_H
+
+#include <stdint.h>
+
+#include "base/str.h"
+#include "channel/limits.h"
+
+struct hf_token {
+    char session[22];      /* HF_SESSION_ID_LEN: 128 random bits, base64url */
+    uint64_t epoch;
+    uint64_t cursor;       /* everything up to here was in earlier answers */
+    uint64_t replay;       /* 0, or `joined` of the join whose replay is under way */
+    uint64_t replay_at;    /* replayed so far */
+    uint32_t replies;      /* replies before the first join received (live.h) */
+    uint32_t mount;        /* hash of the mount: no use elsewhere */
+    int64_t birth_ms;      /* wall clock of the session's creation */
+    int64_t expiry_ms;     /* wall clock: no revival after it */
+    bool joined;           /* the session had rows when this was made */
+};
+
+/* Returns the length. 0 only when hashing failed (out of memory). */
+size_t hf_token_format(const struct hf_token *token, struct hf_str key,
+                       char out[HF_TOKEN_MAX]);
+
+/* 0; HF_EMALFORMED: not a token of ours or forged (no difference is told).
+ * Expiry, mount and epoch are the caller's to judge. */
+int hf_token_parse(struct hf_str text, struct hf_str key,
+                   struct hf_token *out);
+
+/* A fresh random session id. 0 or HF_EIO. */
+int hf_token_new_session(char out[22]);
+
+/* The hash for the member `mount`. */
+uint32_t hf_token_mount(struct hf_str mount);
+
+#endif
