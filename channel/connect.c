@@ -1,0 +1,105 @@
+#include "channel/connect.h"
+
+#include "base/err.h"
+#include "base/log.h"
+#include "base/query.h"
+
+/* --- version (2.2) ------------------------------------------------------- */
+
+enum version { VERSION_1, VERSION_2, VERSION_OTHER };
+
+/* "<major>.0." and a number without leading zeros. */
+static bool is_version(struct hf_str text, struct hf_str start)
+{
+    struct hf_str patch;
+    size_t i;
+
+    if (!hf_str_starts(text, start))
+        return false;
+    patch = hf_str_from(text, start.len);
+    for (i = 0; i < patch.len; i++) {
+        if (patch.at[i] < '0' || patch.at[i] > '9')
+            return false;
+    }
+    return patch.len == 1 || (patch.len > 1 && patch.at[0] != '0');
+}
+
+static enum version version_of(struct hf_str text)
+{
+    if (is_version(text, HF_STR("2.0.")))
+        return VERSION_2;
+    if (is_version(text, HF_STR("1.0.")))
+        return VERSION_1;
+    return VERSION_OTHER;
+}
+
+/* Of several the last one counts; "vsn[]" is a list and never a version. */
+static enum version asked_version(struct hf_str query)
+{
+    enum version version = VERSION_1; /* when there is none */
+    struct hf_str name, value;
+
+    while (hf_query_next(&query, &name, &value)) {
+        char plain[16];
+        size_t len;
+
+        if (hf_query_decode(name, plain, sizeof(plain), &len))
+            continue; /* a user parameter: not ours to judge */
+        if (hf_str_starts(hf_str(plain, len), HF_STR("vsn[")))
+            return VERSION_OTHER;
+        if (!hf_str_eq(hf_str(plain, len), HF_STR("vsn")))
+            continue;
+        version = VERSION_OTHER;
+        if (!hf_query_decode(value, plain, sizeof(plain), &len))
+            version = version_of(hf_str(plain, len));
+    }
+    return version;
+}
+
+static bool version_served(const struct hf_hello *hello)
+{
+    switch (asked_version(hello->query)) {
+    case VERSION_2:
+        return true;
+    case VERSION_1:
+        HF_LOG(HF_LOG_WARN, "connect_refused", hf_field("reason", "version"),
+               hf_field("hint", "serializer 1.0.0 (also meant by a URL without "
+                                "vsn) is not served: connect with vsn=2.0.0"),
+               hf_field_s("peer", hello->peer));
+        return false;
+    case VERSION_OTHER:
+        HF_LOG(HF_LOG_WARN, "connect_refused", hf_field("reason", "version"),
+               hf_field("hint", "vsn is none of ours: connect with vsn=2.0.0"),
+               hf_field_s("peer", hello->peer));
+        return false;
+    }
+    return false;
+}
+
+/* ------------------------------------------------------------------------- */
+
+int hf_connect_check(const struct hf_settings *settings,
+                     const struct hf_hello *hello)
+{
+    if (!version_served(hello))
+        return HF_EDENIED;
+    if (!hf_host_ours(settings, &hello->from)) {
+        HF_LOG(HF_LOG_WARN, "connect_refused", hf_field("reason", "host"),
+               hf_field_s("host", hello->from.host),
+               hf_field("hint", "if this name is yours, add it to hosts in "
+                                "holdfast.conf"),
+               hf_field_s("peer", hello->peer));
+        return HF_EDENIED;
+    }
+    if (hf_origin_check(settings, &hello->from)) {
+        HF_LOG(HF_LOG_WARN, "connect_refused", hf_field("reason", "origin"),
+               hf_field_s("origin", hello->from.origin),
+               hf_field_s("host", hello->from.host),
+               hf_field_s("sec_fetch_site", hello->from.sec_fetch_site),
+               hf_field("hint", "if pages from there may connect, add it to "
+                                "origins in holdfast.conf"),
+               hf_field_s("peer", hello->peer));
+        return HF_EDENIED;
+    }
+    return 0;
+}

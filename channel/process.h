@@ -1,0 +1,42 @@
+/*
+ * process.h - what one process of ours has open, for all that it serves
+ *
+ * The loop's read connection, the writer thread, the wake-up, live.db, the
+ * rights in force. Gateway and side-car open one after the last fork.
+ */
+#ifndef HF_CHANNEL_PROCESS_H
+#define HF_CHANNEL_PROCESS_H
+
+#include "base/loop.h"
+#include "channel/rights.h"
+#include "schema/journal.h"
+#include "schema/live.h"
+#include "schema/wake.h"
+#include "schema/writer.h"
+
+struct hf_process {
+    struct hf_loop *loop;
+    struct hf_dir dir;
+    struct hf_settings settings;
+    struct hf_journal *journal; /* reads, on the loop's thread */
+    struct hf_writer *writer;
+    struct hf_live *live;
+    struct hf_rights *rights;   /* for the loop's thread */
+    unsigned char secret[32];   /* signs poll tokens */
+};
+
+/*
+ * Open all of it in the directory `path`. `threaded` false: writes are made
+ * where they are asked for (plain CGI). Settings are read from holdfast.conf.
+ * Errors fill *why for the person who starts us.
+ */
+int hf_process_open(struct hf_process *process, struct hf_loop *loop,
+                    const char *path, bool threaded, struct hf_why *why);
+/* Finish what is queued for the writer, calling every `done`; nothing can be
+ * written after it. Hub and long-poll do so when they close. */
+void hf_process_finish_writes(struct hf_process *process);
+
+/* Finishes queued writes first. Accepts the zeroed struct. */
+void hf_process_close(struct hf_process *process);
+
+#endif
