@@ -1,0 +1,236 @@
+#include "channel/session_state.h"
+
+#include <stdlib.h>
+
+#include "base/err.h"
+#include "channel/row.h"
+
+/* --- taking ------------------------------------------------------------ */
+
+struct batch {
+    struct hf_msg **msgs;
+    size_t count, max;
+    size_t bytes, max_bytes;
+};
+
+static bool has_room(const struct batch *batch)
+{
+    return batch->count < batch->max &&
+           (batch->count == 0 || batch->bytes < batch->max_bytes);
+}
+
+static void put_msg(struct batch *batch, struct hf_msg *msg)
+{
+    batch->msgs[batch->count++] = msg;
+    batch->bytes += msg->len;
+}
+
+static void take_answer(struct hf_session *session, struct hf_answer **queue,
+                        struct hf_answer ***end, struct batch *batch)
+{
+    struct hf_answer *answer = *queue;
+
+    *queue = answer->next;
+    if (!*queue)
+        *end = queue;
+    put_msg(batch, answer->msg);
+    session->waiting--;
+    session->waiting_bytes -= answer->msg->len;
+    free(answer);
+}
+
+static void take_due_answers(struct hf_member *member, struct batch *batch)
+{
+    while (member->answers && member->answers->msg &&
+           member->answers->after <= member->cursor && has_room(batch))
+        take_answer(member->session, &member->answers, &member->answers_end,
+                    batch);
+}
+
+static bool for_this(const struct hf_session *session, struct hf_str skip)
+{
+    return skip.len == 0 || !session->named ||
+           !hf_str_eq(skip, hf_str(session->id, sizeof(session->id)));
+}
+
+static struct hf_str row_join_ref(const struct hf_member *member)
+{
+    return member->with_cursors ? hf_member_join_ref(member) : HF_STR("");
+}
+
+/* --- from the journal, beyond the ring */
+
+struct refill {
+    struct hf_member *member;
+    struct batch *batch;
+};
+
+static int refill_row(void *ctx, const struct hf_row *row)
+{
+    const struct refill *refill = ctx;
+    struct hf_session *session = refill->member->session;
+    struct hf_msg *msg;
+
+    if (!for_this(session, row->skip))
+        return 0;
+    msg = hf_row_msg(row, session->hub->epoch, row_join_ref(refill->member));
+    if (!msg)
+        return HF_ENOMEM;
+    put_msg(refill->batch, msg);
+    session->hub->counts.encoded++;
+    session->hub->counts.refilled++;
+    session->hub->counts.delivered++;
+    return 0;
+}
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* One page in one snapshot. HF_EGAP: rows it must see are gone. */
+static int refill_page(struct hf_member *member, struct batch *batch)
+{
+    struct hf_hub *hub = member->topic->hub;
+    struct hf_journal *journal = hub->process->journal;
+    struct hf_str topic = hf_topic_name(member->topic);
+    struct refill refill = {member, batch};
+    size_t max =
+        least(least(HF_PAGE_ROWS, hub->refill_left), batch->max - batch->count);
+    uint64_t trimmed, last;
+    bool more;
+    int err;
+
+    err = hf_journal_trimmed(journal, topic, &trimmed);
+    if (err)
+        return err;
+#ifndef HF_BROKEN_NO_WATERMARK
+    if (member->cursor < trimmed)
+        return HF_EGAP;
+#endif
+    err = hf_journal_read_topic(journal, topic, member->cursor, hub->cursor,
+                                max, batch->max_bytes, refill_row, &refill,
+                                &last, &more);
+    if (err)
+        return err;
+    hub->refill_left -= max;
+    member->cursor = more ? last : hub->cursor;
+    return 0;
+}
+
+static int refill(struct hf_member *member, struct batch *batch)
+{
+    struct hf_journal *journal = member->topic->hub->process->journal;
+    int err = hf_journal_snapshot(journal);
+
+    if (err)
+        return err;
+    err = refill_page(member, batch);
+    hf_journal_snapshot_end(journal);
+    return err;
+}
+
+/* --- one member's turn */
+
+static int take_ring_row(struct hf_member *member, struct hf_ring_row *row,
+                         struct batch *batch)
+{
+    struct hf_hub *hub = member->topic->hub;
+    struct hf_msg *msg;
+
+    if (for_this(member->session, hf_ring_row_skip(row))) {
+        msg = hf_ring_row_msg(row, hub->epoch, row_join_ref(member),
+                              &hub->counts.encoded);
+        if (!msg)
+            return HF_ENOMEM;
+        put_msg(batch, msg);
+        hub->counts.delivered++;
+    }
+    member->cursor = hf_ring_row_id(row);
+    return 0;
+}
+
+/* Rows and answers until the batch is full (0), the member has caught up
+ * (HF_ENOTFOUND), or something stops it (other errors). */
+static int feed(struct hf_member *member, struct batch *batch)
+{
+    const struct hf_topic *topic = member->topic;
+    struct hf_ring_row *row;
+    int err;
+
+    for (;;) {
+        take_due_answers(member, batch);
+        if (!has_room(batch))
+            return 0;
+        if (member->cursor >= topic->hub->cursor)
+            return HF_ENOTFOUND;
+        if (member->cursor < topic->ring.low) {
+            if (topic->hub->refill_left == 0)
+                return HF_EAGAIN;
+            err = refill(member, batch);
+        } else if ((row = hf_ring_after(&topic->ring, member->cursor))) {
+            err = take_ring_row(member, row, batch);
+        } else {
+            member->cursor = topic->hub->cursor;
+            err = 0;
+        }
+        if (err)
+            return err;
+    }
+}
+
+static void defer(struct hf_session *session)
+{
+    struct hf_hub *hub = session->hub;
+
+    session->woken = false;
+    if (!hf_list_linked(&session->deferred))
+        hf_list_append(&hub->deferred, &session->deferred);
+    hf_loop_at_turn_end(hub->process->loop, &hub->turn);
+}
+
+/* False: the session can do no more in this turn. */
+static bool take_turn(struct hf_session *session, struct hf_member *member,
+                      struct batch *batch)
+{
+    switch (feed(member, batch)) {
+    case 0: /* others first, then it goes on */
+        hf_list_remove(&member->ready);
+        hf_list_append(&session->ready, &member->ready);
+        return true;
+    case HF_ENOTFOUND:
+        hf_list_remove(&member->ready);
+        return true;
+    case HF_EAGAIN:
+    case HF_EBUSY:
+        defer(session);
+        return false;
+    case HF_EGAP:
+        hf_member_expel(member, "gap");
+        return true;
+    default:
+        hf_session_fail(session, HF_CLOSE_FAULT);
+        return false;
+    }
+}
+
+size_t hf_session_take(struct hf_session *session, struct hf_msg **out,
+                       size_t max, size_t max_bytes)
+{
+    struct batch batch = {out, 0, max, 0, max_bytes};
+    struct hf_list *node;
+
+    for (;;) {
+        while (session->replies && has_room(&batch))
+            take_answer(session, &session->replies, &session->replies_end,
+                        &batch);
+        node = hf_list_first(&session->ready);
+        if (!node || !has_room(&batch) || session->closing)
+            break;
+        if (!take_turn(session, HF_ITEM(node, struct hf_member, ready), &batch))
+            return batch.count;
+    }
+    if (!session->replies && hf_list_empty(&session->ready))
+        session->woken = false;
+    return batch.count;
+}

@@ -1,0 +1,179 @@
+#include "channel/dispatch.h"
+
+#include <stdio.h>
+
+#include "base/err.h"
+#include "channel/topic.h"
+
+static bool is(struct hf_str a, const char *b)
+{
+    return hf_str_eq(a, hf_str_of(b));
+}
+
+enum hf_action hf_dispatch(const struct hf_frame *frame, struct hf_str joined)
+{
+    bool join = is(frame->event, "phx_join");
+    bool leave = is(frame->event, "phx_leave");
+
+    if (is(frame->topic, "phoenix") && is(frame->event, "heartbeat"))
+        return HF_ACTION_HEARTBEAT;
+    if (!joined.at) {
+        if (join)
+            return HF_ACTION_JOIN;
+        return leave ? HF_ACTION_LEAVE_UNJOINED : HF_ACTION_UNMATCHED;
+    }
+    if (join)
+        return HF_ACTION_JOIN_AGAIN;
+    /* The one comparison that makes reconnects safe: whatever belongs to an
+     * earlier membership is not for this one. */
+    if (frame->join_ref.type != HF_JSON_NULL &&
+        !hf_str_eq(frame->join_ref.raw, joined))
+        return HF_ACTION_DROP;
+    return leave ? HF_ACTION_LEAVE : HF_ACTION_PUSH;
+}
+
+struct hf_str hf_join_ref_of(const struct hf_frame *frame)
+{
+    return frame->join_ref.type == HF_JSON_NULL ? frame->ref.raw
+                                                : frame->join_ref.raw;
+}
+
+const char *hf_join_refused(const struct hf_frame *frame, struct hf_grant grant,
+                            size_t joined_topics, size_t max_topics,
+                            bool *out_null_ref)
+{
+    *out_null_ref = false;
+    if (!grant.known || !hf_topic_legal(frame->topic)) {
+        *out_null_ref = true; /* as for a topic that no channel serves (4.2) */
+        return "unmatched topic";
+    }
+    if (!(grant.rights & HF_RIGHT_JOIN))
+        return "unauthorized";
+    if (joined_topics >= max_topics)
+        return "too many channels joined";
+    if (hf_resume_of(frame).malformed)
+        return "invalid since";
+    return NULL;
+}
+
+const char *hf_push_refused(const struct hf_frame *frame, struct hf_grant grant,
+                            size_t max_payload)
+{
+    if (!hf_event_pushable(frame->event))
+        return "event not allowed";
+    if (!(grant.rights & HF_RIGHT_PUBLISH))
+        return "unauthorized";
+    if (frame->payload.raw.len > max_payload)
+        return "payload too large";
+    return NULL;
+}
+
+const char *hf_publish_reason(int err)
+{
+    switch (err) {
+    case HF_EBUSY:
+        return "busy"; /* the write lock; may be tried again */
+    case HF_ELIMIT:
+        return "payload too large";
+    case HF_EINVAL:
+        return "refused by the journal";
+    case HF_ECONFLICT:
+        return "key_reused";
+    default:
+        return "journal_failed";
+    }
+}
+
+struct hf_resume hf_resume_of(const struct hf_frame *frame)
+{
+    struct hf_resume resume = {0};
+    struct hf_json since;
+    char text[HF_CURSOR_MAX];
+    size_t len;
+
+    if (!hf_json_find(frame->payload, HF_STR("since"), &since) ||
+        since.type != HF_JSON_STRING)
+        return resume;
+    resume.asked = true;
+    if (hf_json_unescape(since, text, sizeof(text), &len))
+        resume.malformed = true;
+    else if (len == 0)
+        resume.from_now = true;
+    else if (hf_cursor_parse(hf_str(text, len), &resume.since))
+        resume.malformed = true;
+    return resume;
+}
+
+struct hf_start hf_resume_start(const struct hf_resume *resume, uint64_t epoch,
+                                uint64_t joined, uint64_t trimmed)
+{
+    struct hf_start start = {.cursor = joined};
+
+    if (!resume->asked || resume->from_now)
+        return start;
+    if (resume->since.epoch != epoch || resume->since.id > joined)
+        start.gap = "reset";
+    else if (resume->since.id < trimmed)
+        start.gap = "trimmed";
+    if (start.gap)
+        return start;
+    start.recovered = true;
+    start.cursor = resume->since.id;
+    return start;
+}
+
+int hf_join_response(struct hf_buf *out, const struct hf_resume *resume,
+                     const struct hf_start *start, uint64_t epoch)
+{
+    char cursor[HF_CURSOR_MAX];
+    size_t len;
+
+    if (!resume->asked)
+        return hf_buf_add_str(out, HF_EMPTY);
+    len = hf_cursor_format((struct hf_cursor){epoch, start->cursor}, cursor);
+    return hf_buf_addf(out, "{\"cursor\":\"%.*s\",\"recovered\":%s%s%s%s}",
+                       (int)len, cursor, start->recovered ? "true" : "false",
+                       start->gap ? ",\"gap\":\"" : "",
+                       start->gap ? start->gap : "", start->gap ? "\"" : "");
+}
+
+int hf_reply_ok(struct hf_buf *out, const struct hf_frame *frame,
+                struct hf_str join_ref, struct hf_str response)
+{
+    return hf_encode_reply(out, join_ref, frame->ref.raw, frame->raw_topic.raw,
+                           "ok", response);
+}
+
+/* {"reason":"..."}: the reasons are our own words and need no escapes. */
+static struct hf_str reason_object(char *out, size_t cap, const char *reason)
+{
+    int len = snprintf(out, cap, "{\"reason\":\"%s\"}", reason);
+
+    return hf_str(out, len < 0 ? 0 : (size_t)len);
+}
+
+int hf_reply_error(struct hf_buf *out, const struct hf_frame *frame,
+                   struct hf_str join_ref, const char *reason)
+{
+    char object[96];
+
+    return hf_encode_reply(out, join_ref, frame->ref.raw, frame->raw_topic.raw,
+                           "error",
+                           reason_object(object, sizeof(object), reason));
+}
+
+int hf_encode_close(struct hf_buf *out, struct hf_str join_ref,
+                    struct hf_str topic)
+{
+    return hf_encode_push(out, join_ref, join_ref, topic, HF_STR("phx_close"),
+                          HF_EMPTY);
+}
+
+int hf_encode_error(struct hf_buf *out, struct hf_str join_ref,
+                    struct hf_str topic, const char *reason)
+{
+    char object[96];
+
+    return hf_encode_push(out, join_ref, join_ref, topic, HF_STR("phx_error"),
+                          reason_object(object, sizeof(object), reason));
+}

@@ -1,0 +1,82 @@
+/*
+ * dispatch.h - what a client frame asks for, and the words of the answers
+ *
+ * The rules of specification section 4, shared by both transports: they decide,
+ * session.c (WebSocket) and post.c (long-poll) carry out. No state.
+ */
+#ifndef HF_CHANNEL_DISPATCH_H
+#define HF_CHANNEL_DISPATCH_H
+
+#include "channel/cursor.h"
+#include "channel/proto.h"
+#include "channel/rights.h"
+
+enum hf_action {
+    HF_ACTION_HEARTBEAT,      /* answer ok, before and without any join */
+    HF_ACTION_UNMATCHED,      /* answer error "unmatched topic" */
+    HF_ACTION_JOIN,           /* join; the topic is not joined */
+    HF_ACTION_JOIN_AGAIN,     /* join; the older membership ends */
+    HF_ACTION_LEAVE,          /* leave the joined topic */
+    HF_ACTION_LEAVE_UNJOINED, /* answer ok; nothing to leave */
+    HF_ACTION_PUSH,           /* a message for the joined topic */
+    HF_ACTION_DROP,           /* of an earlier membership: no answer */
+};
+
+/* `joined`: the join_ref (JSON text) of the live membership of the frame's
+ * topic; at == NULL when it is not joined. Section 4.1, in its order. */
+enum hf_action hf_dispatch(const struct hf_frame *frame, struct hf_str joined);
+
+/* The join_ref a new membership takes: the frame's, or its ref when it has
+ * none, as Phoenix' own channels do (4.1, H). JSON text, borrowed. */
+struct hf_str hf_join_ref_of(const struct hf_frame *frame);
+
+/* May this join happen? NULL: yes. Else the reason for the error reply;
+ * *out_null_ref: it is answered with join_ref null (4.2). */
+const char *hf_join_refused(const struct hf_frame *frame, struct hf_grant grant,
+                            size_t joined_topics, size_t max_topics,
+                            bool *out_null_ref);
+
+/* May this push be published? NULL: yes. Else the reason. */
+const char *hf_push_refused(const struct hf_frame *frame, struct hf_grant grant,
+                            size_t max_payload);
+
+/* The words for an error of hf_journal_append or of the commit. */
+const char *hf_publish_reason(int err);
+
+/* What a join says about resuming (D8). */
+struct hf_resume {
+    bool asked;     /* payload has a string member `since` */
+    bool from_now;  /* it is "" */
+    bool malformed; /* it is no cursor of ours */
+    struct hf_cursor since;
+};
+struct hf_resume hf_resume_of(const struct hf_frame *frame);
+
+/* How a join that asked goes on. */
+struct hf_start {
+    uint64_t cursor; /* nothing at or below is sent */
+    bool recovered;  /* the stream goes on where the client was */
+    const char *gap; /* NULL, or "reset" | "trimmed" (D7) */
+};
+
+/* `joined`: the position of the join itself; `trimmed`: hf_journal_trimmed of
+ * its topic. */
+struct hf_start hf_resume_start(const struct hf_resume *resume, uint64_t epoch,
+                                uint64_t joined, uint64_t trimmed);
+
+/* The response object of an accepted join: {} or {"cursor":...}. */
+int hf_join_response(struct hf_buf *out, const struct hf_resume *resume,
+                     const struct hf_start *start, uint64_t epoch);
+
+/* Whole messages, appended. */
+int hf_reply_ok(struct hf_buf *out, const struct hf_frame *frame,
+                struct hf_str join_ref, struct hf_str response);
+int hf_reply_error(struct hf_buf *out, const struct hf_frame *frame,
+                   struct hf_str join_ref, const char *reason);
+/* phx_close, and phx_error with a reason: ref = join_ref (3.1, C). */
+int hf_encode_close(struct hf_buf *out, struct hf_str join_ref,
+                    struct hf_str topic);
+int hf_encode_error(struct hf_buf *out, struct hf_str join_ref,
+                    struct hf_str topic, const char *reason);
+
+#endif

@@ -1,0 +1,163 @@
+#include "channel/hub.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "channel/session.h"
+#include "channel/tail.h"
+
+/* --- topics ------------------------------------------------------------ */
+
+static unsigned bucket_number(struct hf_str name)
+{
+    return (unsigned)__builtin_ctzll(hf_bell_bucket(name));
+}
+
+static void listen_to_topics(struct hf_hub *hub)
+{
+    uint64_t buckets = 0;
+    unsigned n;
+
+    for (n = 0; n < 64; n++)
+        if (hub->listeners[n] > 0)
+            buckets |= UINT64_C(1) << n;
+    hf_wake_listen(hub->wake, buckets);
+}
+
+struct hf_topic *hf_hub_find(const struct hf_hub *hub, struct hf_str name)
+{
+    return hf_map_get(&hub->topics, name);
+}
+
+int hf_hub_enter(struct hf_hub *hub, struct hf_str name, struct hf_topic **out)
+{
+    struct hf_topic *topic = hf_hub_find(hub, name);
+
+    if (topic) {
+        *out = topic;
+        return 0;
+    }
+    topic = calloc(1, sizeof(*topic) + name.len);
+    if (!topic)
+        return HF_ENOMEM;
+    topic->hub = hub;
+    hf_list_init(&topic->members);
+    topic->len = name.len;
+    memcpy(topic->name, name.at, name.len);
+    hf_ring_init(&topic->ring, hub->cursor);
+    if (hf_map_put(&hub->topics, hf_topic_name(topic), topic)) {
+        free(topic);
+        return HF_ENOMEM;
+    }
+    hub->counts.topics++;
+    if (hub->listeners[bucket_number(name)]++ == 0)
+        listen_to_topics(hub);
+    *out = topic;
+    return 0;
+}
+
+void hf_hub_left(struct hf_topic *topic)
+{
+    struct hf_hub *hub = topic->hub;
+
+    if (!hf_list_empty(&topic->members))
+        return;
+    (void)hf_map_remove(&hub->topics, hf_topic_name(topic));
+    hub->counts.topics--;
+    if (--hub->listeners[bucket_number(hf_topic_name(topic))] == 0)
+        listen_to_topics(hub);
+    hf_ring_release(&topic->ring);
+    free(topic);
+}
+
+/* --- turns ------------------------------------------------------------- */
+
+void hf_hub_soon(struct hf_hub *hub)
+{
+    hub->behind = true;
+    hf_loop_at_turn_end(hub->process->loop, &hub->turn);
+}
+
+int hf_hub_catch_up(struct hf_hub *hub)
+{
+    bool more = true;
+    int err = 0;
+
+    /* with nobody joined there is nothing to feed, so there is no need to read
+     * what lies between */
+    if (hub->counts.topics == 0)
+        return hf_tail_skip_to_head(hub);
+    while (more && err == 0)
+        err = hf_tail_page(hub, &more);
+    return err;
+}
+
+/* One page a turn, so that what was read is flushed before more comes (D1). */
+static void end_of_turn(struct hf_turn *turn)
+{
+    struct hf_hub *hub = HF_ITEM(turn, struct hf_hub, turn);
+    bool more = false;
+    int err;
+
+    hub->refill_left = HF_REFILL_TURN;
+    hf_session_undefer(&hub->deferred);
+    if (!hub->behind)
+        return;
+    hub->behind = false;
+    err = hf_tail_page(hub, &more);
+    if (err)
+        HF_LOG(HF_LOG_WARN, "tail_failed", hf_field("why", hf_strerror(err)),
+               hf_field("next", "trying again at the next wake-up"));
+    else if (more)
+        hf_hub_soon(hub);
+}
+
+static void grown(void *ctx)
+{
+    hf_hub_soon(ctx);
+}
+
+/* --- life -------------------------------------------------------------- */
+
+int hf_hub_open(struct hf_process *process, struct hf_hub **out)
+{
+    struct hf_hub *hub = calloc(1, sizeof(*hub));
+    int err;
+
+    if (!hub)
+        return HF_ENOMEM;
+    hub->process = process;
+    hub->refill_left = HF_REFILL_TURN;
+    hub->turn.end = end_of_turn;
+    hf_list_init(&hub->deferred);
+    err = hf_wake_new(process->loop, &process->dir, process->journal, grown,
+                      hub, &hub->wake);
+    if (err == 0)
+        err = hf_tail_skip_to_head(hub);
+    if (err) {
+        hf_hub_close(hub);
+        return err;
+    }
+    *out = hub;
+    return 0;
+}
+
+void hf_hub_close(struct hf_hub *hub)
+{
+    if (!hub)
+        return;
+    assert(hub->counts.sessions == 0);
+    hf_process_finish_writes(hub->process); /* pushes under way refer to us */
+    hf_loop_cancel_turn(&hub->turn);
+    if (hub->wake)
+        hf_wake_free(hub->wake);
+    hf_map_release(&hub->topics);
+    free(hub);
+}
+
+struct hf_hub_counts hf_hub_counts(const struct hf_hub *hub)
+{
+    return hub->counts;
+}

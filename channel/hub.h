@@ -1,0 +1,78 @@
+/*
+ * hub.h - topics and members of one process that holds connections
+ *
+ * The hub's cursor is how far this process has read the journal. The tail
+ * (tail.c) reads on from there, puts each row once into the ring of its topic,
+ * and marks the topic's members as ready; a member is a cursor into that ring
+ * (session.h). Used on the loop's thread only.
+ */
+#ifndef HF_CHANNEL_HUB_H
+#define HF_CHANNEL_HUB_H
+
+#include "base/map.h"
+#include "channel/process.h"
+#include "channel/ring.h"
+
+/* For status, logs and tests. */
+struct hf_hub_counts {
+    size_t sessions;
+    size_t members;
+    size_t topics;
+    uint64_t rows_read; /* by the tail, of joined topics */
+    uint64_t encoded;   /* messages encoded: rows times variants */
+    uint64_t delivered; /* rows taken by transports */
+    uint64_t refilled;  /* of these, read again from the journal */
+};
+
+struct hf_hub {
+    struct hf_process *process; /* borrowed */
+    struct hf_wake *wake;
+    uint64_t epoch;
+    uint64_t cursor;         /* rows at or below are in the rings, or were */
+    struct hf_map topics;    /* name -> struct hf_topic */
+    size_t listeners[64];    /* topics per bucket of the bell */
+    bool behind;             /* the tail stopped before the end */
+    size_t refill_left;      /* rows that refills may still read this turn */
+    struct hf_list deferred; /* sessions that wait for the next turn's share */
+    struct hf_turn turn;
+    struct hf_hub_counts counts;
+};
+
+/* A topic somebody of this process has joined; made and freed with its
+ * members. */
+struct hf_topic {
+    struct hf_hub *hub;
+    struct hf_list members; /* struct hf_member.in_topic */
+    struct hf_ring ring;
+    size_t len;
+    char name[];
+};
+
+static inline struct hf_str hf_topic_name(const struct hf_topic *topic)
+{
+    return hf_str(topic->name, topic->len);
+}
+
+/* `process` is borrowed, and threaded. 0, HF_ENOMEM, HF_EIO, HF_ESTORE. */
+int hf_hub_open(struct hf_process *process, struct hf_hub **out);
+/* All sessions must be detached. NULL: nothing. */
+void hf_hub_close(struct hf_hub *hub);
+
+struct hf_hub_counts hf_hub_counts(const struct hf_hub *hub);
+
+/* --- for session.c ----------------------------------------------------- */
+
+/* The topic of that name, NULL when nobody here has joined it. */
+struct hf_topic *hf_hub_find(const struct hf_hub *hub, struct hf_str name);
+/* Found or made, for a member to enter. 0, HF_ENOMEM. */
+int hf_hub_enter(struct hf_hub *hub, struct hf_str name, struct hf_topic **out);
+/* A member has left; the last one takes the topic with it. */
+void hf_hub_left(struct hf_topic *topic);
+
+/* Bring the hub up to the head of the journal, now (D7: before a join is
+ * answered). 0, HF_ESTORE, HF_EBUSY. */
+int hf_hub_catch_up(struct hf_hub *hub);
+/* The journal has grown: read on at the end of this turn. */
+void hf_hub_soon(struct hf_hub *hub);
+
+#endif

@@ -1,0 +1,59 @@
+/*
+ * link.h - the seam between the protocol and a transport that stays connected
+ *
+ * Four calls down, two callbacks up; all on the loop's thread. The transport
+ * turns bytes into whole frames and messages into bytes; it knows nothing of
+ * topics. (Long-poll, which stays connected never, has longpoll.h.)
+ *
+ *     transport                          channel
+ *     hf_session_open  ---------------->
+ *     hf_session_receive  ------------->  decode, decide
+ *                      <---------------   link->wake: there is something
+ *     hf_session_take  ---------------->  next messages, oldest first
+ *                      <---------------   link->close: say goodbye, detach
+ *     hf_session_detach  -------------->  the session is gone
+ */
+#ifndef HF_CHANNEL_LINK_H
+#define HF_CHANNEL_LINK_H
+
+#include "base/str.h"
+#include "channel/connect.h"
+#include "channel/hub.h"
+#include "channel/msg.h"
+
+struct hf_link {
+    /* There is something to take. Do not take here: schedule it for the end of
+     * the turn. Called once until hf_session_take came back empty-handed. */
+    void (*wake)(struct hf_link *link);
+    /* Say goodbye with an RFC 6455 section 7.4 code, then detach; not within
+     * this call. Nothing more is delivered, and frames are ignored. */
+    void (*close)(struct hf_link *link, int code);
+};
+
+struct hf_session;
+
+/* A client that passed hf_connect_check. *out belongs to the hub until detach.
+ * 0, HF_ENOMEM, HF_ELIMIT. */
+int hf_session_open(struct hf_hub *hub, struct hf_link *link,
+                    struct hf_session **out);
+
+/* One complete frame from the peer; borrowed. 0; HF_EMALFORMED: close with
+ * 1011 (4.9); HF_ELIMIT: the peer asks faster than it reads: close with 1008;
+ * HF_ENOMEM: close with 1011. */
+int hf_session_receive(struct hf_session *session, struct hf_str frame,
+                       bool binary);
+
+/*
+ * The next messages to send, at most max and about max_bytes (at least one
+ * when there is any); their references become the caller's. Fewer than could
+ * be: the session has nothing more, or its share of this turn is used up and
+ * wake will be called again.
+ */
+size_t hf_session_take(struct hf_session *session, struct hf_msg **out,
+                       size_t max, size_t max_bytes);
+
+/* The transport is gone; frees the session. Pushes under way are still
+ * journaled; their replies go nowhere. */
+void hf_session_detach(struct hf_session *session);
+
+#endif

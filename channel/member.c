@@ -1,0 +1,212 @@
+#include "channel/session_state.h"
+
+#include <stdlib.h>
+
+#include "base/err.h"
+
+void hf_member_ready(struct hf_member *member)
+{
+    struct hf_session *session = member->session;
+
+    if (!hf_list_linked(&member->ready)) {
+        /* it was caught up, so its position moved with the hub (D7) */
+        if (member->cursor < member->topic->hub->cursor)
+            member->cursor = member->topic->hub->cursor;
+        hf_list_append(&session->ready, &member->ready);
+    }
+    hf_session_wake(session);
+}
+
+/* --- membership -------------------------------------------------------- */
+
+struct hf_member *hf_member_find(const struct hf_session *session,
+                                 struct hf_str topic_name)
+{
+    struct hf_topic *topic = hf_hub_find(session->hub, topic_name);
+    struct hf_list *node, *tmp;
+
+    if (!topic)
+        return NULL;
+    HF_LIST_EACH(node, tmp, &session->members)
+    {
+        struct hf_member *member = HF_ITEM(node, struct hf_member, in_session);
+
+        if (member->topic == topic)
+            return member;
+    }
+    return NULL;
+}
+
+void hf_member_remove(struct hf_member *member)
+{
+    struct hf_session *session = member->session;
+    struct hf_topic *topic = member->topic;
+
+    hf_answers_release(member);
+    hf_list_remove(&member->in_session);
+    hf_list_remove(&member->in_topic);
+    hf_list_remove(&member->ready);
+    session->members_count--;
+    session->hub->counts.members--;
+    free(member);
+    hf_hub_left(topic);
+}
+
+void hf_member_expel(struct hf_member *member, const char *reason)
+{
+    struct hf_session *session = member->session;
+    struct hf_msg *msg = hf_msg_phx_error(member, reason);
+
+    hf_member_remove(member);
+    hf_reply(session, msg);
+}
+
+static int add_member(struct hf_session *session, const struct hf_frame *frame,
+                      uint64_t cursor, bool with_cursors,
+                      struct hf_member **out)
+{
+    struct hf_str join_ref = hf_join_ref_of(frame);
+    struct hf_member *member = calloc(1, sizeof(*member) + join_ref.len);
+    int err;
+
+    if (!member)
+        return HF_ENOMEM;
+    err = hf_hub_enter(session->hub, frame->topic, &member->topic);
+    if (err) {
+        free(member);
+        return err;
+    }
+    member->session = session;
+    member->cursor = cursor;
+    member->answers_end = &member->answers;
+    member->with_cursors = with_cursors;
+    member->join_ref_len = (uint8_t)join_ref.len;
+    memcpy(member->join_ref, join_ref.at, join_ref.len);
+    hf_list_append(&session->members, &member->in_session);
+    hf_list_append(&member->topic->members, &member->in_topic);
+    session->members_count++;
+    session->hub->counts.members++;
+    *out = member;
+    return 0;
+}
+
+/* --- join and leave ---------------------------------------------------- */
+
+static int locate_join(const struct hf_hub *hub, const struct hf_frame *frame,
+                       struct hf_resume *resume, struct hf_start *start)
+{
+    uint64_t trimmed = 0;
+    int err = 0;
+
+    *resume = hf_resume_of(frame);
+    if (resume->asked && !resume->from_now)
+        err = hf_journal_trimmed(hub->process->journal, frame->topic, &trimmed);
+    if (err)
+        return err;
+    *start = hf_resume_start(resume, hub->epoch, hub->cursor, trimmed);
+    return 0;
+}
+
+static struct hf_msg *joined_msg(const struct hf_session *session,
+                                 const struct hf_frame *frame,
+                                 const struct hf_resume *resume,
+                                 const struct hf_start *start)
+{
+    struct hf_buf response;
+    struct hf_msg *msg = NULL;
+
+    hf_buf_init(&response, 128); /* a cursor, a flag and a word */
+    if (hf_join_response(&response, resume, start, session->hub->epoch) == 0)
+        msg = hf_msg_ok(frame, frame->join_ref.raw, hf_buf_str(&response));
+    hf_buf_release(&response);
+    return msg;
+}
+
+/* The new join is answered first, then the old membership closed (4.3); with
+ * equal join_refs a close would hit the new one, so none is sent. */
+static void end_older(struct hf_member *older, struct hf_str join_ref,
+                      struct hf_msg **out_close)
+{
+    *out_close = hf_str_eq(join_ref, hf_member_join_ref(older))
+                     ? NULL
+                     : hf_msg_close(older);
+    hf_member_remove(older);
+}
+
+static const char *join_refused(const struct hf_session *session,
+                                const struct hf_frame *frame,
+                                const struct hf_member *older,
+                                bool *out_null_ref)
+{
+    const struct hf_process *process = session->hub->process;
+
+    return hf_join_refused(frame, hf_rights_of(process->rights, frame->topic),
+                           session->members_count - (older ? 1u : 0u),
+                           process->settings.max_channels, out_null_ref);
+}
+
+static int accept_join(struct hf_session *session, const struct hf_frame *frame)
+{
+    const struct hf_hub *hub = session->hub;
+    struct hf_member *member;
+    struct hf_resume resume;
+    struct hf_start start;
+    int err;
+
+    if (locate_join(hub, frame, &resume, &start)) {
+        hf_reply(session, hf_msg_refusal(frame, frame->join_ref.raw, "busy"));
+        return 0;
+    }
+    err = add_member(session, frame, start.cursor, resume.asked, &member);
+    if (err)
+        return err;
+    hf_reply(session, joined_msg(session, frame, &resume, &start));
+    if (start.cursor < hub->cursor)
+        hf_list_append(&session->ready, &member->ready);
+    return 0;
+}
+
+int hf_member_join(struct hf_session *session, const struct hf_frame *frame)
+{
+    struct hf_member *older;
+    struct hf_msg *close = NULL;
+    const char *refusal;
+    bool null_ref = false;
+    int err;
+
+    /* Up to the head first, so that whatever is committed later reaches the
+     * member live and nothing earlier does (D7); rights are then the newest,
+     * too. It may end memberships, so look for the older one after it. */
+    err = hf_hub_catch_up(session->hub);
+    older = hf_member_find(session, frame->topic);
+    if (older && older->in_flight > 0)
+        return HF_EAGAIN;
+    refusal = err ? "busy" : join_refused(session, frame, older, &null_ref);
+    if (older)
+        end_older(older, hf_join_ref_of(frame), &close);
+    err = 0;
+    if (refusal)
+        hf_reply(session,
+                 hf_msg_refusal(frame, null_ref ? HF_NULL : frame->join_ref.raw,
+                                refusal));
+    else
+        err = accept_join(session, frame);
+    if (close)
+        hf_reply(session, close);
+    return err;
+}
+
+int hf_member_leave(struct hf_member *member, const struct hf_frame *frame)
+{
+    struct hf_session *session = member->session;
+    struct hf_msg *close, *ok;
+
+    if (member->in_flight > 0)
+        return HF_EAGAIN; /* waits for its pushes (D5) */
+    close = hf_msg_close(member);
+    ok = hf_msg_ok(frame, hf_member_join_ref(member), HF_EMPTY);
+    hf_member_remove(member);
+    hf_reply(session, ok);
+    hf_reply(session, close);
+    return 0;
+}

@@ -1,0 +1,206 @@
+#include "channel/session_state.h"
+
+#include <stdlib.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "channel/token.h"
+
+/* A push on its way through the writer. */
+struct hf_push {
+    struct hf_job job;
+    struct hf_session *session; /* NULL: the client is gone */
+    struct hf_member *member;   /* NULL: its membership has ended */
+    struct hf_answer *answer;   /* its place in the member's order */
+    struct hf_push *next;       /* among orphans */
+    struct hf_hub *hub;
+    struct hf_publish publish;
+    uint64_t id;
+    struct hf_str join_ref, ref, raw_topic;
+    char bytes[];
+};
+
+static struct hf_str put(char **at, struct hf_str s)
+{
+    struct hf_str copy = {*at, s.len};
+
+    if (s.len > 0)
+        memcpy(*at, s.at, s.len);
+    *at += s.len;
+    return copy;
+}
+
+static struct hf_push *push_new(struct hf_member *member,
+                                const struct hf_frame *frame,
+                                struct hf_str skip)
+{
+    struct hf_str join_ref = hf_member_join_ref(member);
+    size_t len = frame->topic.len + frame->event.len + frame->payload.raw.len +
+                 skip.len + join_ref.len + frame->ref.raw.len +
+                 frame->raw_topic.raw.len;
+    struct hf_push *push = calloc(1, sizeof(*push) + len);
+    char *at;
+
+    if (!push)
+        return NULL;
+    at = push->bytes;
+    push->publish.topic = put(&at, frame->topic);
+    push->publish.event = put(&at, frame->event);
+    push->publish.payload = put(&at, frame->payload.raw);
+    push->publish.skip = put(&at, skip);
+    push->join_ref = put(&at, join_ref);
+    push->ref = put(&at, frame->ref.raw);
+    push->raw_topic = put(&at, frame->raw_topic.raw);
+    push->job.item.cost = sizeof(*push) + len;
+    push->member = member;
+    push->session = member->session;
+    push->hub = member->session->hub;
+    return push;
+}
+
+/* Writer thread. */
+static int push_run(struct hf_job *job, struct hf_journal *journal)
+{
+    struct hf_push *push = HF_ITEM(job, struct hf_push, job);
+    bool repeated;
+
+    return hf_journal_append(journal, &push->publish, &push->id, &repeated);
+}
+
+static struct hf_msg *push_reply(const struct hf_push *push, int err)
+{
+    struct hf_frame frame = {.ref.raw = push->ref,
+                             .raw_topic.raw = push->raw_topic};
+
+    return err ? hf_msg_refusal(&frame, push->join_ref, hf_publish_reason(err))
+               : hf_msg_ok(&frame, push->join_ref, HF_EMPTY);
+}
+
+void hf_push_orphan(struct hf_push *push)
+{
+    struct hf_session *session = push->session;
+
+    push->member = NULL;
+    push->answer = NULL;
+    push->next = session->orphans;
+    session->orphans = push;
+}
+
+void hf_push_abandon(struct hf_session *session)
+{
+    struct hf_push *push;
+
+    for (push = session->orphans; push; push = push->next)
+        push->session = NULL;
+    session->orphans = NULL;
+}
+
+static void forget_orphan(struct hf_session *session,
+                          const struct hf_push *push)
+{
+    struct hf_push **at = &session->orphans;
+
+    while (*at && *at != push)
+        at = &(*at)->next;
+    if (*at)
+        *at = push->next;
+}
+
+/* The push is journaled, or refused; only now anybody is told (G1). */
+static void settle(struct hf_push *push, int err)
+{
+    struct hf_session *session = push->session;
+    struct hf_member *member = push->member;
+    struct hf_answer *answer = push->answer;
+    struct hf_msg *msg = push_reply(push, err);
+
+    if (!member) {
+        forget_orphan(session, push);
+        hf_reply(session, msg);
+        return;
+    }
+    member->in_flight--;
+    answer->push = NULL;
+    answer->after = err ? 0 : push->id;
+    answer->msg = msg;
+    if (msg)
+        session->waiting_bytes += msg->len;
+    else
+        hf_session_fail(session, HF_CLOSE_FAULT);
+    hf_member_ready(member);
+    if (member->in_flight == 0)
+        hf_session_unstall(session);
+}
+
+static void push_done(struct hf_job *job, int err)
+{
+    struct hf_push *push = HF_ITEM(job, struct hf_push, job);
+
+    if (err == 0)
+        hf_hub_soon(push->hub); /* nobody rings us for our own row */
+    else if (err == HF_ESTORE || err == HF_EIO)
+        HF_LOG(HF_LOG_ERROR, "publish_failed",
+               hf_field_s("topic", push->publish.topic),
+               hf_field("why", hf_strerror(err)),
+               hf_field("next", "see 'holdfast status'; the sender was told"));
+    if (push->session)
+        settle(push, err);
+    free(push);
+}
+
+static struct hf_str session_id(struct hf_session *session)
+{
+    if (!session->named && hf_token_new_session(session->id) == 0)
+        session->named = true;
+    return hf_str(session->id, session->named ? sizeof(session->id) : 0);
+}
+
+static int submit(struct hf_member *member, const struct hf_frame *frame,
+                  bool echo)
+{
+    struct hf_session *session = member->session;
+    struct hf_push *push =
+        push_new(member, frame, echo ? HF_STR("") : session_id(session));
+    int err;
+
+    if (!push)
+        return HF_ENOMEM;
+    push->answer = calloc(1, sizeof(*push->answer));
+    if (!push->answer) {
+        free(push);
+        return HF_ENOMEM;
+    }
+    push->job.run = push_run;
+    push->job.done = push_done;
+    err = hf_writer_submit(session->hub->process->writer, &push->job);
+    if (err) {
+        free(push->answer);
+        free(push);
+        hf_reply_in_order(member,
+                          hf_msg_refusal(frame, hf_member_join_ref(member),
+                                         "busy")); /* the queue is full */
+        return 0;
+    }
+    push->answer->push = push;
+    hf_answer_append(&member->answers_end, push->answer);
+    session->waiting++;
+    member->in_flight++;
+#ifdef HF_BROKEN_ACK_BEFORE_COMMIT
+    hf_reply(session, hf_msg_ok(frame, hf_member_join_ref(member), HF_EMPTY));
+#endif
+    return 0;
+}
+
+int hf_push_start(struct hf_member *member, const struct hf_frame *frame)
+{
+    const struct hf_process *process = member->session->hub->process;
+    struct hf_grant grant = hf_rights_of(process->rights, frame->topic);
+    const char *refusal =
+        hf_push_refused(frame, grant, process->settings.max_payload);
+
+    if (!refusal)
+        return submit(member, frame, grant.echo);
+    hf_reply_in_order(
+        member, hf_msg_refusal(frame, hf_member_join_ref(member), refusal));
+    return 0;
+}

@@ -1,0 +1,188 @@
+#include "channel/session_state.h"
+
+#include <stdlib.h>
+
+#include "base/err.h"
+
+struct hf_stalled {
+    struct hf_stalled *next;
+    size_t len;
+    char text[];
+};
+
+/* --- waking the transport ---------------------------------------------- */
+
+void hf_session_wake(struct hf_session *session)
+{
+    if (session->woken || session->closing ||
+        hf_list_linked(&session->deferred))
+        return;
+    session->woken = true;
+    session->link->wake(session->link);
+}
+
+void hf_session_fail(struct hf_session *session, int code)
+{
+    if (session->closing)
+        return;
+    session->closing = true;
+    session->link->close(session->link, code);
+}
+
+void hf_session_undefer(struct hf_list *deferred)
+{
+    struct hf_list *node;
+
+    while ((node = hf_list_first(deferred)) != NULL) {
+        hf_list_remove(node);
+        hf_session_wake(HF_ITEM(node, struct hf_session, deferred));
+    }
+}
+
+/* --- frames ------------------------------------------------------------ */
+
+/* 0, HF_ENOMEM, or HF_EAGAIN: must wait for pushes under way. */
+static int handle(struct hf_session *session, const struct hf_frame *frame)
+{
+    struct hf_member *member = hf_member_find(session, frame->topic);
+    struct hf_str joined = {NULL, 0};
+
+    if (member)
+        joined = hf_member_join_ref(member);
+    switch (hf_dispatch(frame, joined)) {
+    case HF_ACTION_HEARTBEAT:
+        hf_reply(session, hf_msg_ok(frame, HF_NULL, HF_EMPTY));
+        return 0;
+    case HF_ACTION_UNMATCHED:
+        hf_reply(session, hf_msg_refusal(frame, HF_NULL, "unmatched topic"));
+        return 0;
+    case HF_ACTION_LEAVE_UNJOINED:
+        hf_reply(session, hf_msg_ok(frame, frame->join_ref.raw, HF_EMPTY));
+        return 0;
+    case HF_ACTION_JOIN:
+    case HF_ACTION_JOIN_AGAIN:
+        return hf_member_join(session, frame);
+    case HF_ACTION_LEAVE:
+        return hf_member_leave(member, frame);
+    case HF_ACTION_PUSH:
+        return hf_push_start(member, frame);
+    case HF_ACTION_DROP:
+        return 0;
+    }
+    return 0;
+}
+
+static int stall(struct hf_session *session, struct hf_str text)
+{
+    struct hf_stalled *frame;
+
+    if (session->stalled_count >= HF_STALLED_MAX)
+        return HF_ELIMIT;
+    frame = malloc(sizeof(*frame) + text.len);
+    if (!frame)
+        return HF_ENOMEM;
+    frame->next = NULL;
+    frame->len = text.len;
+    memcpy(frame->text, text.at, text.len);
+    *session->stalled_end = frame;
+    session->stalled_end = &frame->next;
+    session->stalled_count++;
+    return 0;
+}
+
+static void drop_stalled(struct hf_session *session)
+{
+    struct hf_stalled *frame = session->stalled;
+
+    session->stalled = frame->next;
+    if (!session->stalled)
+        session->stalled_end = &session->stalled;
+    session->stalled_count--;
+    free(frame);
+}
+
+void hf_session_unstall(struct hf_session *session)
+{
+    while (session->stalled && !session->closing) {
+        struct hf_frame frame;
+        int err = hf_frame_decode(
+            hf_str(session->stalled->text, session->stalled->len), &frame);
+
+        if (err == 0)
+            err = handle(session, &frame);
+        if (err == HF_EAGAIN)
+            return;
+        drop_stalled(session);
+        if (err)
+            hf_session_fail(session, HF_CLOSE_FAULT);
+    }
+}
+
+static bool is_heartbeat(const struct hf_frame *frame)
+{
+    return hf_dispatch(frame, hf_str(NULL, 0)) == HF_ACTION_HEARTBEAT;
+}
+
+int hf_session_receive(struct hf_session *session, struct hf_str text,
+                       bool binary)
+{
+    struct hf_frame frame;
+    int err;
+
+    if (session->closing)
+        return 0;
+    if (binary)
+        return HF_EMALFORMED; /* P-1.3: no binary frames in this version */
+    err = hf_frame_decode(text, &frame);
+    if (err)
+        return err;
+    if (session->waiting >= HF_REPLIES_MAX ||
+        session->waiting_bytes >= HF_REPLIES_BYTES)
+        return HF_ELIMIT;
+    if (session->stalled && !is_heartbeat(&frame))
+        return stall(session, text);
+    err = handle(session, &frame);
+    return err == HF_EAGAIN ? stall(session, text) : err;
+}
+
+/* --- life -------------------------------------------------------------- */
+
+int hf_session_open(struct hf_hub *hub, struct hf_link *link,
+                    struct hf_session **out)
+{
+    struct hf_session *session = calloc(1, sizeof(*session));
+
+    if (!session)
+        return HF_ENOMEM;
+    session->hub = hub;
+    session->link = link;
+    hf_list_init(&session->members);
+    hf_list_init(&session->ready);
+    session->replies_end = &session->replies;
+    session->stalled_end = &session->stalled;
+    hub->counts.sessions++;
+    *out = session;
+    return 0;
+}
+
+void hf_session_detach(struct hf_session *session)
+{
+    struct hf_list *node;
+
+    session->closing = true;
+    while ((node = hf_list_first(&session->members)) != NULL)
+        hf_member_remove(HF_ITEM(node, struct hf_member, in_session));
+    hf_push_abandon(session);
+    while (session->replies) {
+        struct hf_answer *answer = session->replies;
+
+        session->replies = answer->next;
+        hf_msg_unref(answer->msg);
+        free(answer);
+    }
+    while (session->stalled)
+        drop_stalled(session);
+    hf_list_remove(&session->deferred);
+    session->hub->counts.sessions--;
+    free(session);
+}

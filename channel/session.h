@@ -1,0 +1,54 @@
+/*
+ * session.h - one connected client and its memberships (WebSocket)
+ *
+ * link.h is the transport's view of it. A membership is a cursor into its
+ * topic's ring and owns no queue while idle. Its states:
+ *
+ *                 phx_join                     phx_leave, all pushes answered
+ *     (none) ------------------> JOINED ------------------------> (none)
+ *                                  |  rejoin, lost right, gap, new epoch
+ *                                  +------------------------------> (none)
+ *
+ * What waits for a member comes in two kinds: rows after its cursor, and
+ * answers to its pushes, in the order of the pushes (D5). An answer is sent
+ * when its push is committed and the member has passed the row, so a sender
+ * sees its own broadcast first, then the reply (specification 4.7).
+ *
+ * A leave, and a join on a joined topic, wait until the pushes under way are
+ * answered; meanwhile the session's frames queue up, bounded, except
+ * heartbeats, which overtake.
+ */
+#ifndef HF_CHANNEL_SESSION_H
+#define HF_CHANNEL_SESSION_H
+
+#include "channel/hub.h"
+#include "channel/link.h"
+
+struct hf_answer; /* one that waits; session.c */
+
+struct hf_member {
+    struct hf_session *session;
+    struct hf_topic *topic;
+    struct hf_list in_topic;
+    struct hf_list in_session;
+    struct hf_list ready; /* linked while it may have something to send */
+    uint64_t cursor;      /* rows at or below were sent or are not for it */
+    struct hf_answer *answers; /* oldest push first; NULL while idle */
+    struct hf_answer **answers_end;
+    uint32_t in_flight;   /* pushes handed to the writer, not yet back */
+    bool with_cursors;    /* joined with `since`: rows carry join_ref */
+    uint8_t join_ref_len; /* JSON text, at most HF_REF_MAX */
+    char join_ref[];
+};
+
+/* There may be rows after the member's cursor: have its session take them. */
+void hf_member_ready(struct hf_member *member);
+
+/* End the membership from our side with phx_error and this reason, so that the
+ * client joins again (4.5). */
+void hf_member_expel(struct hf_member *member, const char *reason);
+
+/* A new turn: the session may read on. */
+void hf_session_undefer(struct hf_list *deferred);
+
+#endif

@@ -1,0 +1,106 @@
+/*
+ * session_state.h - a session from within: what its parts share
+ *
+ *     session.c   one client: its frames, in order, and its end
+ *     member.c    join and leave
+ *     push.c      push -> writer -> answer
+ *     reply.c     messages that are no rows, and the order they go in
+ *     deliver.c   rows: from the ring, or from the journal
+ */
+#ifndef HF_CHANNEL_SESSION_STATE_H
+#define HF_CHANNEL_SESSION_STATE_H
+
+#include "channel/dispatch.h"
+#include "channel/session.h"
+
+/* RFC 6455 section 7.4.1: we cannot go on with this connection. */
+#define HF_CLOSE_FAULT 1011
+
+struct hf_push; /* push.c */
+
+struct hf_answer {
+    struct hf_answer *next;
+    struct hf_msg *msg;   /* NULL until the push it answers is settled */
+    uint64_t after;       /* sent once the member's cursor is at or above */
+    struct hf_push *push; /* under way; NULL once settled */
+};
+
+struct hf_stalled; /* session.c */
+
+struct hf_session {
+    struct hf_hub *hub;
+    struct hf_link *link;
+    struct hf_list members;
+    struct hf_list ready;      /* members with something to send, in turns */
+    struct hf_list deferred;   /* in hub->deferred */
+    struct hf_answer *replies; /* go first, oldest first */
+    struct hf_answer **replies_end;
+    struct hf_stalled *stalled; /* frames behind an unfinished leave */
+    struct hf_stalled **stalled_end;
+    struct hf_push *orphans; /* pushes whose membership has ended */
+    size_t waiting_bytes; /* of messages in replies and answers */
+    uint32_t waiting;        /* replies and answers */
+    uint16_t stalled_count;
+    uint16_t members_count;
+    bool woken; /* the transport knows there is something */
+    bool closing;
+    bool named; /* id is drawn: only a sender without echo needs it */
+    char id[22];
+};
+
+static inline struct hf_str hf_member_join_ref(const struct hf_member *member)
+{
+    return hf_str(member->join_ref, member->join_ref_len);
+}
+
+/* --- session.c */
+
+/* Tell the transport, unless it knows, that there is something to take. */
+void hf_session_wake(struct hf_session *session);
+/* Have the transport close with this code; nothing more is sent. */
+void hf_session_fail(struct hf_session *session, int code);
+/* Frames that waited for pushes under way may go on. */
+void hf_session_unstall(struct hf_session *session);
+
+/* --- member.c */
+
+struct hf_member *hf_member_find(const struct hf_session *session,
+                                 struct hf_str topic);
+/* End it without a word. */
+void hf_member_remove(struct hf_member *member);
+/* 0, HF_ENOMEM, HF_EAGAIN: pushes of the topic are still under way. */
+int hf_member_join(struct hf_session *session, const struct hf_frame *frame);
+int hf_member_leave(struct hf_member *member, const struct hf_frame *frame);
+
+/* --- push.c */
+
+/* 0 (also when it is refused: the client is told) or HF_ENOMEM. */
+int hf_push_start(struct hf_member *member, const struct hf_frame *frame);
+/* The membership ends before the push is settled: its answer goes to the
+ * session. */
+void hf_push_orphan(struct hf_push *push);
+/* The session ends: pushes are still journaled, their answers go nowhere. */
+void hf_push_abandon(struct hf_session *session);
+
+/* --- reply.c */
+
+/* Whole messages with one reference; NULL when out of memory. */
+struct hf_msg *hf_msg_ok(const struct hf_frame *frame, struct hf_str join_ref,
+                         struct hf_str response);
+struct hf_msg *hf_msg_refusal(const struct hf_frame *frame,
+                              struct hf_str join_ref, const char *reason);
+struct hf_msg *hf_msg_close(const struct hf_member *member);
+struct hf_msg *hf_msg_phx_error(const struct hf_member *member,
+                                const char *reason);
+
+/* Queue a message, taking the reference over. NULL (out of memory) is a fault
+ * of the connection, since a client cannot do without its reply. */
+void hf_reply(struct hf_session *session, struct hf_msg *msg);
+/* The same for one channel: behind the answers to its pushes under way. */
+void hf_reply_in_order(struct hf_member *member, struct hf_msg *msg);
+
+void hf_answer_append(struct hf_answer ***end, struct hf_answer *answer);
+/* Answers of a membership that ends go out without waiting for their rows. */
+void hf_answers_release(struct hf_member *member);
+
+#endif

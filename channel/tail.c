@@ -1,0 +1,189 @@
+#include "channel/tail.h"
+
+#include <stdlib.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "channel/session.h"
+
+/* --- what ends memberships --------------------------------------------- */
+
+static void expel_topic(struct hf_topic *topic, const char *reason)
+{
+    /* the last member takes the topic with it, so keep it alive by a guest */
+    struct hf_list guest, *node;
+
+    hf_list_append(&topic->members, &guest);
+    while ((node = topic->members.next) != &guest)
+        hf_member_expel(HF_ITEM(node, struct hf_member, in_topic), reason);
+    hf_list_remove(&guest);
+    hf_hub_left(topic);
+}
+
+/* Topics may vanish while they are visited: visit a copy of the list. */
+static int each_topic(struct hf_hub *hub,
+                      void (*visit)(struct hf_topic *topic, void *ctx),
+                      void *ctx)
+{
+    size_t count = 0, at = 0, n;
+    struct hf_topic *topic, **all;
+
+    if (hub->counts.topics == 0)
+        return 0;
+    all = malloc(hub->counts.topics * sizeof(struct hf_topic *));
+    if (!all)
+        return HF_ENOMEM;
+    while ((topic = hf_map_next(&hub->topics, &at)) != NULL)
+        all[count++] = topic;
+    for (n = 0; n < count; n++)
+        visit(all[n], ctx);
+    free(all);
+    return 0;
+}
+
+static void epoch_changed(struct hf_topic *topic, void *ctx)
+{
+    (void)ctx;
+    expel_topic(topic, "reset");
+}
+
+static void check_right(struct hf_topic *topic, void *ctx)
+{
+    const struct hf_rights *rights = ctx;
+
+    if (!(hf_rights_of(rights, hf_topic_name(topic)).rights & HF_RIGHT_JOIN))
+        expel_topic(topic, "unauthorized");
+}
+
+struct trim_check {
+    struct hf_hub *hub;
+    int err;
+};
+
+/* Rows above the hub's cursor are gone before the hub saw them: members at the
+ * hub must read, and will find the gap, in the journal. */
+static void check_trimmed(struct hf_topic *topic, void *ctx)
+{
+    struct trim_check *check = ctx;
+    struct hf_list *node, *tmp;
+    uint64_t through;
+    int err = hf_journal_trimmed(check->hub->process->journal,
+                                 hf_topic_name(topic), &through);
+
+    if (err)
+        check->err = err;
+    if (err || through <= check->hub->cursor)
+        return;
+    hf_ring_restart(&topic->ring, through);
+    HF_LIST_EACH(node, tmp, &topic->members)
+    hf_member_ready(HF_ITEM(node, struct hf_member, in_topic));
+}
+
+static int notice_trimmed(struct hf_hub *hub)
+{
+    struct trim_check check = {hub, 0};
+    uint64_t highest;
+    int err;
+
+    /* mostly the only look */
+    err = hf_journal_trimmed_highest(hub->process->journal, &highest);
+    if (err || highest <= hub->cursor)
+        return err;
+    err = each_topic(hub, check_trimmed, &check);
+    return err ? err : check.err;
+}
+
+static int notice_epoch(struct hf_hub *hub, uint64_t head)
+{
+    uint64_t epoch = hf_journal_epoch(hub->process->journal);
+
+    if (epoch == hub->epoch)
+        return 0;
+    HF_LOG(HF_LOG_WARN, "epoch_changed",
+           hf_field("effect", "every member joins again"));
+    hub->epoch = epoch;
+    hub->cursor = head; /* ids of another epoch mean nothing here */
+    return each_topic(hub, epoch_changed, NULL);
+}
+
+static int notice_rights(struct hf_hub *hub)
+{
+    struct hf_process *process = hub->process;
+    bool changed = false;
+    int err;
+
+    err = hf_rights_refresh(process->rights, process->journal, &changed);
+    if (err || !changed)
+        return err;
+    return each_topic(hub, check_right, process->rights);
+}
+
+/* --- rows -------------------------------------------------------------- */
+
+static int take_row(void *ctx, const struct hf_row *row)
+{
+    struct hf_hub *hub = ctx;
+    struct hf_topic *topic = hf_hub_find(hub, row->topic);
+    struct hf_list *node, *tmp;
+
+    if (!topic || row->id <= topic->ring.low)
+        return 0;
+    hub->counts.rows_read++;
+    hf_ring_push(&topic->ring, row);
+    HF_LIST_EACH(node, tmp, &topic->members)
+    hf_member_ready(HF_ITEM(node, struct hf_member, in_topic));
+    return 0;
+}
+
+static int page_in_snapshot(struct hf_hub *hub, bool *out_more)
+{
+    struct hf_journal *journal = hub->process->journal;
+    uint64_t last, head;
+    int err;
+
+    err = hf_journal_head(journal, &head);
+    if (err == 0)
+        err = notice_epoch(hub, head);
+    if (err == 0)
+        err = notice_trimmed(hub);
+    if (err == 0)
+        err = notice_rights(hub);
+    if (err == 0)
+        err = hf_journal_read(journal, hub->cursor, HF_PAGE_ROWS, HF_PAGE_BYTES,
+                              take_row, hub, &last, out_more);
+    if (err)
+        return err;
+    /* the end of the rows is the head: ids are also drawn for other things */
+    hub->cursor = *out_more ? last : head;
+    return 0;
+}
+
+int hf_tail_page(struct hf_hub *hub, bool *out_more)
+{
+    struct hf_journal *journal = hub->process->journal;
+    int err;
+
+    err = hf_journal_snapshot(journal);
+    if (err)
+        return err;
+    err = page_in_snapshot(hub, out_more);
+    hf_journal_snapshot_end(journal);
+    return err;
+}
+
+int hf_tail_skip_to_head(struct hf_hub *hub)
+{
+    struct hf_journal *journal = hub->process->journal;
+    int err;
+
+    err = hf_journal_snapshot(journal);
+    if (err)
+        return err;
+    err = hf_journal_head(journal, &hub->cursor);
+    if (err == 0) {
+        hub->epoch = hf_journal_epoch(journal);
+        err = hf_rights_refresh(hub->process->rights, journal, NULL);
+    }
+    hf_journal_snapshot_end(journal);
+    return err;
+}

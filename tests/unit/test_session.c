@@ -1,0 +1,593 @@
+#include "channel/session.h"
+
+#include "channel/cursor.h"
+#include "channel/limits.h"
+#include "tests/unit/journal_fixture.h"
+
+/* A client over a link that keeps what it is sent as text. */
+struct client {
+    struct hf_link link;
+    struct hf_session *session;
+    bool woken;
+    int closed; /* code; 0 = open */
+    size_t count;
+    char *got[4000];
+};
+
+static struct fixture f;
+static struct hf_process process;
+static struct hf_hub *hub;
+static struct client a, b;
+static const bool never;
+
+static void woken(struct hf_link *link)
+{
+    struct client *c = HF_ITEM(link, struct client, link);
+
+    assert_false(c->woken); /* told once until it came back empty-handed */
+    c->woken = true;
+}
+
+static void closed(struct hf_link *link, int code)
+{
+    HF_ITEM(link, struct client, link)->closed = code;
+}
+
+static void take_all(struct client *c)
+{
+    struct hf_msg *msgs[32];
+    size_t n, i;
+
+    if (!c->woken)
+        return;
+    while ((n = hf_session_take(c->session, msgs, 32, 65536)) > 0) {
+        for (i = 0; i < n; i++) {
+            assert_true(c->count < 4000);
+            c->got[c->count++] = strndup(msgs[i]->text, msgs[i]->len);
+            hf_msg_unref(msgs[i]);
+        }
+        if (n < 32)
+            break;
+    }
+    c->woken = false;
+}
+
+/* Turn until the client has n messages in all. */
+static void wait_for(struct client *c, size_t n)
+{
+    int64_t end = hf_boot_ms() + 5000;
+
+    while (c->count < n && hf_boot_ms() < end) {
+        assert_int_equal(hf_loop_turn(f.loop, 10), 0);
+        take_all(&a);
+        take_all(&b);
+    }
+    if (c->count < n)
+        fail_msg("%zu messages came, %zu were expected", c->count, n);
+}
+
+/* A while in which nothing may come. */
+static void quiet(struct client *c, size_t n)
+{
+    int64_t end = hf_boot_ms() + 100;
+
+    while (hf_boot_ms() < end) {
+        assert_int_equal(hf_loop_turn(f.loop, 10), 0);
+        take_all(&a);
+        take_all(&b);
+    }
+    assert_int_equal(c->count, n);
+}
+
+static void forget(struct client *c)
+{
+    while (c->count > 0)
+        free(c->got[--c->count]);
+}
+
+static void open_client(struct client *c)
+{
+    *c = (struct client){.link = {woken, closed}};
+    assert_int_equal(hf_session_open(hub, &c->link, &c->session), 0);
+}
+
+static void close_client(struct client *c)
+{
+    if (c->session)
+        hf_session_detach(c->session);
+    c->session = NULL;
+    forget(c);
+}
+
+static void say(struct client *c, const char *text)
+{
+    assert_int_equal(hf_session_receive(c->session, hf_str_of(text), false),
+                     0);
+    take_all(c);
+}
+
+static void got(struct client *c, size_t n, const char *text)
+{
+    wait_for(c, n + 1);
+    assert_string_equal(c->got[n], text);
+}
+
+/* Publish as another program would. */
+static uint64_t publish(const char *topic, const char *payload)
+{
+    struct hf_publish p = {.topic = hf_str_of(topic),
+                           .event = HF_STR("news"),
+                           .payload = hf_str_of(payload)};
+    struct hf_journal *journal;
+    struct hf_why why = {""};
+    uint64_t id;
+    bool repeated;
+
+    if (hf_journal_open(&process.dir, &process.settings, HF_JOURNAL_WRITE,
+                        &journal, &why))
+        fixture_fail("publish", &why);
+    assert_int_equal(hf_journal_begin(journal), 0);
+    assert_int_equal(hf_journal_append(journal, &p, &id, &repeated), 0);
+    assert_int_equal(hf_journal_commit(journal), 0);
+    hf_journal_close(journal);
+    return id;
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    (void)never;
+    fixture_begin(&f);
+    fixture_open(&f, &process, true);
+    assert_int_equal(hf_hub_open(&process, &hub), 0);
+    open_client(&a);
+    open_client(&b);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    close_client(&a);
+    close_client(&b);
+    hf_hub_close(hub);
+    hf_process_close(&process);
+    fixture_end(&f);
+    return 0;
+}
+
+#define JOIN(ref)                                                             \
+    "[\"" ref "\",\"" ref "\",\"room:a\",\"phx_join\",{}]"
+#define JOINED(ref)                                                           \
+    "[\"" ref "\",\"" ref "\",\"room:a\",\"phx_reply\","                      \
+    "{\"status\":\"ok\",\"response\":{}}]"
+
+static void a_push_reaches_all_and_its_sender_sees_it_before_the_reply(
+    void **state)
+{
+    (void)state;
+    say(&a, JOIN("1"));
+    say(&b, JOIN("5"));
+    got(&a, 0, JOINED("1"));
+    got(&b, 0, JOINED("5"));
+    say(&a, "[\"1\",\"2\",\"room:a\",\"shout\",{\"n\": 12345678901234567890}]");
+    got(&a, 1, "[null,null,\"room:a\",\"shout\",{\"n\": 12345678901234567890}]");
+    got(&a, 2, "[\"1\",\"2\",\"room:a\",\"phx_reply\","
+               "{\"status\":\"ok\",\"response\":{}}]");
+    got(&b, 1, "[null,null,\"room:a\",\"shout\",{\"n\": 12345678901234567890}]");
+    quiet(&b, 2);
+}
+
+static void many_pushes_keep_their_order_and_answers(void **state)
+{
+    char text[100];
+    int n;
+
+    (void)state;
+    say(&a, JOIN("1"));
+    for (n = 0; n < 300; n++) {
+        snprintf(text, sizeof(text), "[\"1\",\"r%d\",\"room:a\",\"e\",%d]", n,
+                 n);
+        say(&a, text);
+    }
+    wait_for(&a, 601);
+    int row = 0, reply = 0;
+    for (size_t i = 1; i < a.count; i++) {
+        int k;
+        if (sscanf(a.got[i], "[null,null,\"room:a\",\"e\",%d]", &k) == 1) {
+            assert_int_equal(k, row++);
+        } else {
+            assert_int_equal(sscanf(a.got[i], "[\"1\",\"r%d\"", &k), 1);
+            assert_int_equal(k, reply++);
+            assert_true(reply <= row); /* the broadcast came before */
+        }
+    }
+    assert_int_equal(row, 300);
+    assert_int_equal(reply, 300);
+}
+
+static void another_program_reaches_the_members(void **state)
+{
+    (void)state;
+    say(&a, JOIN("1"));
+    got(&a, 0, JOINED("1"));
+    publish("room:b", "1");
+    publish("room:a", "2");
+    got(&a, 1, "[null,null,\"room:a\",\"news\",2]");
+    quiet(&a, 2);
+}
+
+static void heartbeats_and_strangers_get_their_answers(void **state)
+{
+    (void)state;
+    say(&a, "[null,\"9\",\"phoenix\",\"heartbeat\",{}]");
+    got(&a, 0, "[null,\"9\",\"phoenix\",\"phx_reply\","
+               "{\"status\":\"ok\",\"response\":{}}]");
+    say(&a, "[\"1\",\"2\",\"room:a\",\"shout\",{}]");
+    got(&a, 1, "[null,\"2\",\"room:a\",\"phx_reply\",{\"status\":\"error\","
+               "\"response\":{\"reason\":\"unmatched topic\"}}]");
+    say(&a, "[\"1\",\"3\",\"elsewhere\",\"phx_join\",{}]");
+    got(&a, 2, "[null,\"3\",\"elsewhere\",\"phx_reply\",{\"status\":\"error\","
+               "\"response\":{\"reason\":\"unmatched topic\"}}]");
+    say(&a, "[\"1\",\"4\",\"room:a\",\"phx_leave\",{}]");
+    got(&a, 3, "[\"1\",\"4\",\"room:a\",\"phx_reply\","
+               "{\"status\":\"ok\",\"response\":{}}]");
+    say(&a, "[null,\"5\",17,null,{}]");
+    got(&a, 4, "[null,\"5\",17,\"phx_reply\",{\"status\":\"error\","
+               "\"response\":{\"reason\":\"unmatched topic\"}}]");
+}
+
+static void a_second_join_is_answered_then_the_first_closed(void **state)
+{
+    (void)state;
+    say(&a, JOIN("1"));
+    say(&a, JOIN("2"));
+    got(&a, 1, JOINED("2"));
+    got(&a, 2, "[\"1\",\"1\",\"room:a\",\"phx_close\",{}]");
+    say(&a, "[\"1\",\"3\",\"room:a\",\"shout\",{}]"); /* stale: silence */
+    quiet(&a, 3);
+    say(&a, JOIN("2")); /* the same again: no close, it would hit itself */
+    got(&a, 3, JOINED("2"));
+    quiet(&a, 4);
+    publish("room:a", "1");
+    got(&a, 4, "[null,null,\"room:a\",\"news\",1]"); /* once */
+    quiet(&a, 5);
+}
+
+static void a_leave_waits_for_its_pushes_and_heartbeats_overtake(void **state)
+{
+    (void)state;
+    say(&a, JOIN("1"));
+    say(&b, JOIN("1"));
+    got(&a, 0, JOINED("1"));
+    say(&a, "[\"1\",\"2\",\"room:a\",\"shout\",{}]");
+    say(&a, "[\"1\",\"3\",\"room:a\",\"phx_leave\",{}]");
+    say(&a, "[\"1\",\"4\",\"room:a\",\"shout\",{}]");
+    say(&a, "[null,\"5\",\"phoenix\",\"heartbeat\",{}]");
+    got(&a, 1, "[null,\"5\",\"phoenix\",\"phx_reply\","
+               "{\"status\":\"ok\",\"response\":{}}]");
+    wait_for(&a, 5);
+    /* the row may or may not come before the leave; the answers all do */
+    size_t n = 2;
+    if (strncmp(a.got[n], "[null,null", 10) == 0)
+        n++;
+    got(&a, n++, "[\"1\",\"2\",\"room:a\",\"phx_reply\","
+                 "{\"status\":\"ok\",\"response\":{}}]");
+    got(&a, n++, "[\"1\",\"3\",\"room:a\",\"phx_reply\","
+                 "{\"status\":\"ok\",\"response\":{}}]");
+    got(&a, n++, "[\"1\",\"1\",\"room:a\",\"phx_close\",{}]");
+    got(&a, n++, "[null,\"4\",\"room:a\",\"phx_reply\",{\"status\":\"error\","
+                 "\"response\":{\"reason\":\"unmatched topic\"}}]");
+    got(&b, 1, "[null,null,\"room:a\",\"shout\",{}]");
+    quiet(&b, 2);
+}
+
+static void cursor_text(char *out, uint64_t id)
+{
+    struct hf_cursor cursor = {hub->epoch, id};
+
+    out[hf_cursor_format(cursor, out)] = '\0';
+}
+
+static void join_since(struct client *c, const char *ref, uint64_t id)
+{
+    char cursor[HF_CURSOR_MAX + 1], text[200];
+
+    cursor_text(cursor, id);
+    snprintf(text, sizeof(text),
+             "[\"%s\",\"%s\",\"room:a\",\"phx_join\",{\"since\":\"%s\"}]", ref,
+             ref, cursor);
+    say(c, text);
+}
+
+static void got_row(struct client *c, size_t n, const char *ref, uint64_t id,
+                    uint64_t payload)
+{
+    char cursor[HF_CURSOR_MAX + 1], text[200];
+
+    cursor_text(cursor, id);
+    snprintf(text, sizeof(text), "[\"%s\",\"%s\",\"room:a\",\"news\",%llu]",
+             ref, cursor, (unsigned long long)payload);
+    got(c, n, text);
+}
+
+static void a_join_with_since_gets_what_it_missed_then_live(void **state)
+{
+    char want[300], cursor[HF_CURSOR_MAX + 1];
+    uint64_t first = publish("room:a", "1"), id;
+
+    (void)state;
+    publish("room:b", "0");
+    id = publish("room:a", "2");
+    say(&b, JOIN("1")); /* the ring begins here; a refills from the journal */
+    join_since(&a, "7", first);
+    cursor_text(cursor, first);
+    snprintf(want, sizeof(want),
+             "[\"7\",\"7\",\"room:a\",\"phx_reply\",{\"status\":\"ok\","
+             "\"response\":{\"cursor\":\"%s\",\"recovered\":true}}]",
+             cursor);
+    got(&a, 0, want);
+    got_row(&a, 1, "7", id, 2);
+    id = publish("room:a", "3");
+    got_row(&a, 2, "7", id, 3);
+    got(&b, 1, "[null,null,\"room:a\",\"news\",3]");
+    quiet(&a, 3);
+}
+
+static void a_long_absence_is_replayed_in_pages_without_a_hole(void **state)
+{
+    uint64_t first = publish("room:a", "0"), ids[900];
+    char payload[20];
+    size_t n;
+
+    (void)state;
+    for (n = 1; n < 900; n++) {
+        snprintf(payload, sizeof(payload), "%zu", n);
+        ids[n] = publish("room:a", payload);
+    }
+    join_since(&a, "7", first);
+    wait_for(&a, 900);
+    for (n = 1; n < 900; n++)
+        got_row(&a, n, "7", ids[n], n);
+    quiet(&a, 900);
+    assert_int_equal(hf_hub_counts(hub).refilled, 899);
+}
+
+static void a_member_far_behind_loses_nothing(void **state)
+{
+    char payload[20];
+    uint64_t n;
+
+    (void)state;
+    say(&a, JOIN("1"));
+    say(&b, JOIN("1"));
+    got(&a, 0, JOINED("1"));
+    got(&b, 0, JOINED("1"));
+    b.woken = true; /* b's transport is blocked: it does not take */
+    for (n = 0; n < 3 * HF_RING_ROWS; n++) {
+        snprintf(payload, sizeof(payload), "%u", (unsigned)n);
+        publish("room:a", payload);
+        if (n % 16 == 0) {
+            struct client *only = &a;
+            b.woken = false;
+            assert_int_equal(hf_loop_turn(f.loop, 0), 0);
+            take_all(only);
+        }
+    }
+    for (int64_t end = hf_boot_ms() + 5000;
+         a.count < 1 + 3 * HF_RING_ROWS && hf_boot_ms() < end;) {
+        assert_int_equal(hf_loop_turn(f.loop, 10), 0);
+        take_all(&a);
+    }
+    b.woken = true; /* now it drains */
+    wait_for(&b, 1 + 3 * HF_RING_ROWS);
+    for (n = 0; n < 3 * HF_RING_ROWS; n++) {
+        snprintf(payload, sizeof(payload), "news\",%u]", (unsigned)n);
+        assert_non_null(strstr(b.got[n + 1], payload));
+        assert_string_equal(a.got[n + 1], b.got[n + 1]);
+    }
+    assert_true(hf_hub_counts(hub).refilled > 0);
+}
+
+static void an_unknown_epoch_or_a_future_cursor_is_a_reset(void **state)
+{
+    (void)state;
+    say(&a, "[\"7\",\"7\",\"room:a\",\"phx_join\","
+            "{\"since\":\"j:AAAAAAAAAAA.1\"}]");
+    wait_for(&a, 1);
+    assert_non_null(
+        strstr(a.got[0], "\"recovered\":false,\"gap\":\"reset\""));
+    join_since(&b, "1", 1u << 30);
+    wait_for(&b, 1);
+    assert_non_null(
+        strstr(b.got[0], "\"recovered\":false,\"gap\":\"reset\""));
+}
+
+static void run_sql(const char *sql)
+{
+    char command[400];
+
+    snprintf(command, sizeof(command), "sqlite3 '%s/journal.db' \"%s\"", f.dir,
+             sql);
+    assert_int_equal(system(command), 0);
+}
+
+static void what_was_deleted_is_a_gap_never_silence(void **state)
+{
+    uint64_t first = publish("room:a", "1");
+
+    (void)state;
+    publish("room:a", "2");
+    publish("room:a", "3");
+    run_sql("DELETE FROM messages WHERE payload='2'");
+    join_since(&a, "7", first);
+    wait_for(&a, 1);
+    assert_non_null(
+        strstr(a.got[0], "\"recovered\":false,\"gap\":\"trimmed\""));
+    quiet(&a, 1); /* never partial: 3 is not sent as if nothing were missing */
+}
+
+static void rows_deleted_before_they_were_read_end_the_membership(
+    void **state)
+{
+    (void)state;
+    say(&a, JOIN("1"));
+    got(&a, 0, JOINED("1"));
+    run_sql("INSERT INTO messages(topic,event,payload) "
+            "VALUES('room:a','news','1');"
+            "DELETE FROM messages");
+    got(&a, 1, "[\"1\",\"1\",\"room:a\",\"phx_error\",{\"reason\":\"gap\"}]");
+    quiet(&a, 2);
+}
+
+static void a_right_taken_away_ends_the_membership(void **state)
+{
+    (void)state;
+    say(&a, JOIN("1"));
+    got(&a, 0, JOINED("1"));
+    allow(f.dir, "room:a", HF_RIGHT_PUBLISH, true);
+    got(&a, 1,
+        "[\"1\",\"1\",\"room:a\",\"phx_error\",{\"reason\":\"unauthorized\"}]");
+    say(&a, JOIN("2"));
+    got(&a, 2, "[\"2\",\"2\",\"room:a\",\"phx_reply\",{\"status\":\"error\","
+               "\"response\":{\"reason\":\"unauthorized\"}}]");
+}
+
+static void without_echo_the_sender_gets_the_reply_alone(void **state)
+{
+    (void)state;
+    allow(f.dir, "room:a", HF_RIGHT_JOIN | HF_RIGHT_PUBLISH, false);
+    say(&a, JOIN("1"));
+    say(&b, JOIN("1"));
+    say(&a, "[\"1\",\"2\",\"room:a\",\"shout\",{}]");
+    got(&b, 1, "[null,null,\"room:a\",\"shout\",{}]");
+    got(&a, 1, "[\"1\",\"2\",\"room:a\",\"phx_reply\","
+               "{\"status\":\"ok\",\"response\":{}}]");
+    quiet(&a, 2);
+}
+
+static void refused_pushes_keep_their_place_among_the_answers(void **state)
+{
+    (void)state;
+    say(&a, JOIN("1"));
+    got(&a, 0, JOINED("1"));
+    say(&a, "[\"1\",\"2\",\"room:a\",\"shout\",{}]");
+    say(&a, "[\"1\",\"3\",\"room:a\",\"phx_close\",{}]");
+    say(&a, "[\"1\",\"4\",\"room:a\",\"shout\",{}]");
+    wait_for(&a, 6);
+    const char *order[3];
+    size_t n = 0;
+    for (size_t i = 1; i < a.count; i++)
+        if (strstr(a.got[i], "phx_reply"))
+            order[n++] = a.got[i];
+    assert_int_equal(n, 3);
+    assert_non_null(strstr(order[0], "[\"1\",\"2\""));
+    assert_string_equal(order[1],
+                        "[\"1\",\"3\",\"room:a\",\"phx_reply\",{\"status\":"
+                        "\"error\",\"response\":{\"reason\":\"event not "
+                        "allowed\"}}]");
+    assert_non_null(strstr(order[2], "[\"1\",\"4\""));
+}
+
+static void a_client_that_leaves_in_mid_push_is_journaled_all_the_same(
+    void **state)
+{
+    (void)state;
+    say(&a, JOIN("1"));
+    say(&b, JOIN("1"));
+    got(&b, 0, JOINED("1"));
+    say(&a, "[\"1\",\"2\",\"room:a\",\"shout\",{}]");
+    close_client(&a);
+    got(&b, 1, "[null,null,\"room:a\",\"shout\",{}]");
+    open_client(&a);
+}
+
+static void malformed_frames_are_fatal_and_floods_are_bounded(void **state)
+{
+    static const char *bad[] = {"",     "x",   "{}",        "[]",
+                                "[1,2,3,4]", "nul", "[1,2,3,4,5"};
+    size_t n;
+    int err = 0;
+
+    (void)state;
+    for (n = 0; n < sizeof(bad) / sizeof(bad[0]); n++)
+        assert_int_equal(
+            hf_session_receive(a.session, hf_str_of(bad[n]), false),
+            HF_EMALFORMED);
+    assert_int_equal(hf_session_receive(a.session, HF_STR("\0"), true),
+                     HF_EMALFORMED);
+    for (n = 0; n < HF_REPLIES_MAX + 1 && err == 0; n++)
+        err = hf_session_receive(
+            a.session, HF_STR("[null,\"9\",\"phoenix\",\"heartbeat\",{}]"),
+            false);
+    assert_int_equal(err, HF_ELIMIT);
+    assert_int_equal(n, HF_REPLIES_MAX + 1);
+}
+
+static void replies_are_bounded_in_bytes_too(void **state)
+{
+    static char frame[100 * 1024];
+    int n, err = 0;
+
+    (void)state;
+    memset(frame, 'x', sizeof(frame));
+    memcpy(frame, "[null,\"1\",\"", 11);
+    memcpy(frame + sizeof(frame) - 8, "\",\"e\",1]", 8);
+    for (n = 0; n < 50 && err == 0; n++)
+        err = hf_session_receive(a.session, hf_str(frame, sizeof(frame)),
+                                 false);
+    assert_int_equal(err, HF_ELIMIT);
+    assert_true(n > 5);
+}
+
+static void nobody_joins_more_topics_than_allowed(void **state)
+{
+    char text[100];
+    unsigned n;
+
+    (void)state;
+    for (n = 0; n <= 100; n++) {
+        snprintf(text, sizeof(text),
+                 "[\"%u\",\"%u\",\"room:%u\",\"phx_join\",{}]", n, n, n);
+        say(&a, text);
+    }
+    wait_for(&a, 101);
+    assert_non_null(strstr(a.got[99], "\"status\":\"ok\""));
+    assert_string_equal(
+        a.got[100], "[\"100\",\"100\",\"room:100\",\"phx_reply\",{\"status\":"
+                    "\"error\",\"response\":{\"reason\":\"too many channels "
+                    "joined\"}}]");
+    assert_int_equal(hf_hub_counts(hub).members, 100);
+    close_client(&a);
+    assert_int_equal(hf_hub_counts(hub).members, 0);
+    assert_int_equal(hf_hub_counts(hub).topics, 0);
+    open_client(&a);
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(a_push_reaches_all_and_its_sender_sees_it_before_the_reply),
+        T(many_pushes_keep_their_order_and_answers),
+        T(another_program_reaches_the_members),
+        T(heartbeats_and_strangers_get_their_answers),
+        T(a_second_join_is_answered_then_the_first_closed),
+        T(a_leave_waits_for_its_pushes_and_heartbeats_overtake),
+        T(a_join_with_since_gets_what_it_missed_then_live),
+        T(a_long_absence_is_replayed_in_pages_without_a_hole),
+        T(a_member_far_behind_loses_nothing),
+        T(an_unknown_epoch_or_a_future_cursor_is_a_reset),
+        T(what_was_deleted_is_a_gap_never_silence),
+        T(rows_deleted_before_they_were_read_end_the_membership),
+        T(a_right_taken_away_ends_the_membership),
+        T(without_echo_the_sender_gets_the_reply_alone),
+        T(refused_pushes_keep_their_place_among_the_answers),
+        T(a_client_that_leaves_in_mid_push_is_journaled_all_the_same),
+        T(malformed_frames_are_fatal_and_floods_are_bounded),
+        T(replies_are_bounded_in_bytes_too),
+        T(nobody_joins_more_topics_than_allowed),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
