@@ -1,0 +1,30 @@
+# channel/ - the protocol; no socket, no SQL
+noinst_LIBRARIES += libchannel.a
+libchannel_a_SOURCES = \
+	channel/connect.c channel/connect.h \
+	channel/cursor.c channel/cursor.h \
+	channel/deliver.c \
+	channel/dispatch.c channel/dispatch.h \
+	channel/hub.c channel/hub.h \
+	channel/limits.h \
+	channel/link.h \
+	channel/longpoll.c channel/longpoll.h \
+	channel/longpoll_state.h \
+	channel/member.c \
+	channel/msg.c channel/msg.h \
+	channel/origin.c channel/origin.h \
+	channel/post.c \
+	channel/process.c channel/process.h \
+	channel/proto.c channel/proto.h \
+	channel/push.c \
+	channel/reaper.c \
+	channel/reply.c \
+	channel/rights.c channel/rights.h \
+	channel/ring.c channel/ring.h \
+	channel/row.c channel/row.h \
+	channel/session.c channel/session.h \
+	channel/session_state.h \
+	channel/stream.c channel/stream.h \
+	channel/tail.c channel/tail.h \
+	channel/token.c channel/token.h \
+	channel/topic.c channel/topic.h

@@ -1,0 +1,595 @@
+#include "channel/longpoll.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "channel/longpoll_state.h"
+#include "schema/sessions.h"
+
+/* Polls recomputed in one turn, so that accepting goes on meanwhile. */
+#define ANSWERS_PER_TURN 256u
+
+/* How often parked polls look for what live.db alone knows, ms: a newer poll
+ * of the session in another process, replies before a first join. */
+#define TICK_MS 500
+
+/* A poll's lease (D20, G7), ms. */
+#define LEASE_MS 45000
+
+/* A topic that parked polls wait for. */
+struct wait_topic {
+    struct hf_list waits;
+    size_t len;
+    char name[];
+};
+
+struct hf_poll_wait {
+    struct hf_poll *poll;
+    struct wait_topic *topic;
+    struct hf_list in_topic;
+};
+
+static struct hf_str session_of(const struct hf_poll *poll)
+{
+    return hf_str(poll->token.session, sizeof(poll->token.session));
+}
+
+/* --- bodies ------------------------------------------------------------ */
+
+static void answer_bare(struct hf_poll *poll, const char *body)
+{
+    poll->answer(poll, hf_str_of(body));
+}
+
+/* {"status":S,"token":T,"messages":[...]}; a token must be in each of them,
+ * clients store whatever the field holds (6.1, C). */
+static void answer_with(struct hf_longpoll *lp, struct hf_poll *poll,
+                        int status, const struct hf_token *token,
+                        struct hf_str messages)
+{
+    char text[HF_TOKEN_MAX];
+    size_t len = hf_token_format(
+        token,
+        hf_str((const char *)lp->process->secret, sizeof(lp->process->secret)),
+        text);
+
+    hf_buf_reset(&lp->body);
+    (void)hf_buf_addf(&lp->body, "{\"status\":%d,\"token\":\"%.*s\",", status,
+                      (int)len, text);
+    (void)hf_buf_add_str(&lp->body, HF_STR("\"messages\":["));
+    (void)hf_buf_add_str(&lp->body, messages);
+    (void)hf_buf_add_str(&lp->body, HF_STR("]}"));
+    if (len == 0 || hf_buf_error(&lp->body))
+        answer_bare(poll, "{\"status\":500}");
+    else
+        poll->answer(poll, hf_buf_str(&lp->body));
+}
+
+/* --- who waits for what ------------------------------------------------ */
+
+static unsigned bucket_number(struct hf_str name)
+{
+    return (unsigned)__builtin_ctzll(hf_bell_bucket(name));
+}
+
+static void listen_to_all(struct hf_longpoll *lp)
+{
+    uint64_t buckets = 0;
+    unsigned n;
+
+    for (n = 0; n < 64; n++)
+        if (lp->listeners[n] > 0)
+            buckets |= UINT64_C(1) << n;
+    hf_wake_listen(lp->wake, buckets);
+}
+
+static void listen_more(struct hf_longpoll *lp, struct hf_str name)
+{
+    if (lp->listeners[bucket_number(name)]++ == 0)
+        listen_to_all(lp);
+}
+
+static void listen_less(struct hf_longpoll *lp, struct hf_str name)
+{
+    if (--lp->listeners[bucket_number(name)] == 0)
+        listen_to_all(lp);
+}
+
+static struct wait_topic *topic_for(struct hf_longpoll *lp, struct hf_str name)
+{
+    struct wait_topic *topic = hf_map_get(&lp->topics, name);
+
+    if (topic)
+        return topic;
+    topic = calloc(1, sizeof(*topic) + name.len);
+    if (!topic)
+        return NULL;
+    hf_list_init(&topic->waits);
+    topic->len = name.len;
+    memcpy(topic->name, name.at, name.len);
+    if (hf_map_put(&lp->topics, hf_str(topic->name, topic->len), topic)) {
+        free(topic);
+        return NULL;
+    }
+    listen_more(lp, name);
+    return topic;
+}
+
+static void stop_waiting(struct hf_longpoll *lp, struct hf_poll *poll)
+{
+    uint32_t n;
+
+    for (n = 0; n < poll->waits_count; n++) {
+        struct wait_topic *topic = poll->waits[n].topic;
+
+        hf_list_remove(&poll->waits[n].in_topic);
+        if (!hf_list_empty(&topic->waits))
+            continue;
+        (void)hf_map_remove(&lp->topics, hf_str(topic->name, topic->len));
+        listen_less(lp, hf_str(topic->name, topic->len));
+        free(topic);
+    }
+    free(poll->waits);
+    poll->waits = NULL;
+    poll->waits_count = 0;
+}
+
+/* Wait for the topics of the stream just read. */
+static int wait_for_topics(struct hf_longpoll *lp, struct hf_poll *poll)
+{
+    size_t at = 0, count = 0;
+    struct hf_str name;
+
+    while (hf_stream_next_topic(&lp->stream, &at, &name))
+        count++;
+    if (count == 0)
+        return 0;
+    poll->waits = calloc(count, sizeof(*poll->waits));
+    if (!poll->waits)
+        return HF_ENOMEM;
+    at = 0;
+    while (hf_stream_next_topic(&lp->stream, &at, &name)) {
+        struct hf_poll_wait *wait = &poll->waits[poll->waits_count];
+
+        wait->poll = poll;
+        wait->topic = topic_for(lp, name);
+        if (!wait->topic) {
+            stop_waiting(lp, poll);
+            return HF_ENOMEM;
+        }
+        hf_list_append(&wait->topic->waits, &wait->in_topic);
+        poll->waits_count++;
+    }
+    return 0;
+}
+
+/* --- parking ----------------------------------------------------------- */
+
+static void unpark(struct hf_poll *poll)
+{
+    struct hf_longpoll *lp = poll->owner;
+
+    if (!lp)
+        return;
+    poll->owner = NULL;
+    stop_waiting(lp, poll);
+    listen_less(lp, session_of(poll));
+    if (hf_map_get(&lp->sessions, session_of(poll)) == poll)
+        (void)hf_map_remove(&lp->sessions, session_of(poll));
+    hf_list_remove(&poll->parked);
+    hf_list_remove(&poll->dirty);
+    hf_loop_disarm(lp->process->loop, &poll->deadline);
+    if (--lp->parked_count == 0)
+        hf_loop_disarm(lp->process->loop, &lp->tick);
+}
+
+/* End it with nothing; it comes back with the token it came with. */
+static void release(struct hf_poll *poll)
+{
+    struct hf_longpoll *lp = poll->owner;
+
+    unpark(poll);
+    answer_with(lp, poll, 204, &poll->token, HF_STR(""));
+}
+
+static void make_dirty(struct hf_poll *poll)
+{
+    struct hf_longpoll *lp = poll->owner;
+
+    if (!hf_list_linked(&poll->dirty))
+        hf_list_append(&lp->dirty, &poll->dirty);
+    hf_loop_at_turn_end(lp->process->loop, &lp->turn);
+}
+
+static void deadline(struct hf_timer *timer);
+
+static int64_t hold_of(const struct hf_longpoll *lp)
+{
+    int64_t hold = lp->hold_ms;
+
+    if (!lp->stream.next.joined && hold > HF_HOLD_UNJOINED_MS)
+        hold = HF_HOLD_UNJOINED_MS;
+    return hold < HF_EMPTY_SPACING_MS ? HF_EMPTY_SPACING_MS : hold;
+}
+
+/* What was committed between reading and listening rang no bell of ours. */
+static void look_again(struct hf_longpoll *lp)
+{
+    uint64_t head;
+
+    if (hf_journal_head(lp->process->journal, &head) == 0 &&
+        head > lp->stream.head)
+        hf_longpoll_soon(lp);
+}
+
+static int park(struct hf_longpoll *lp, struct hf_poll *poll)
+{
+    struct hf_loop *loop = lp->process->loop;
+    int err;
+
+    if (lp->parked_count == 0) {
+        lp->cursor = lp->stream.head; /* nobody waited for what lies before */
+        lp->epoch = poll->token.epoch;
+    }
+    err = hf_live_park(lp->process->live, session_of(poll), &poll->poll_no);
+    if (err)
+        return err;
+    err = wait_for_topics(lp, poll);
+    if (err)
+        return err;
+    poll->deadline.fire = deadline;
+    err = hf_map_put(&lp->sessions, session_of(poll), poll);
+    if (err == 0)
+        err = hf_loop_arm(loop, &poll->deadline, hold_of(lp) * 1000);
+    if (err) {
+        (void)hf_map_remove(&lp->sessions, session_of(poll));
+        stop_waiting(lp, poll);
+        return err;
+    }
+    poll->owner = lp;
+    hf_list_append(&lp->parked, &poll->parked);
+    listen_more(lp, session_of(poll));
+    if (lp->parked_count++ == 0)
+        (void)hf_loop_arm(loop, &lp->tick, TICK_MS * 1000);
+    look_again(lp);
+    return 0;
+}
+
+/* --- answering --------------------------------------------------------- */
+
+/* The session is past reviving, or what it must still read is gone: every
+ * client since 1.4 then opens a new session and joins again (D6, D7). */
+static void answer_dead(struct hf_poll *poll)
+{
+    unpark(poll);
+    answer_bare(poll, "{\"status\":500}");
+}
+
+static void answer_stream(struct hf_longpoll *lp, struct hf_poll *poll)
+{
+    unpark(poll);
+    lp->stream.next.expiry_ms = hf_wall_ms() + lp->process->settings.revive_ms;
+    answer_with(lp, poll, lp->stream.count > 0 ? 200 : 204, &lp->stream.next,
+                hf_buf_str(&lp->stream.messages));
+}
+
+/* Compute; true when the poll has been answered. */
+static bool answer_if_any(struct hf_longpoll *lp, struct hf_poll *poll)
+{
+    int err = hf_stream_read(&lp->stream, lp->process->journal,
+                             lp->process->live, &poll->token);
+
+    if (err) {
+        if (err != HF_EGAP && err != HF_ENOTFOUND)
+            HF_LOG(HF_LOG_WARN, "poll_failed",
+                   hf_field("why", hf_strerror(err)),
+                   hf_field("effect", "the client opens a new session"));
+        answer_dead(poll);
+        return true;
+    }
+    if (lp->stream.count == 0)
+        return false;
+    answer_stream(lp, poll);
+    return true;
+}
+
+/* Nothing came: what it waits for may have changed all the same (a join by a
+ * POST in another process). */
+static void wait_anew(struct hf_longpoll *lp, struct hf_poll *poll)
+{
+    stop_waiting(lp, poll);
+    if (wait_for_topics(lp, poll))
+        answer_dead(poll);
+}
+
+static void deadline(struct hf_timer *timer)
+{
+    struct hf_poll *poll = HF_ITEM(timer, struct hf_poll, deadline);
+    struct hf_longpoll *lp = poll->owner;
+
+    if (!answer_if_any(lp, poll))
+        answer_stream(lp, poll);
+}
+
+static void answer_dirty(struct hf_longpoll *lp)
+{
+    unsigned left = ANSWERS_PER_TURN;
+    struct hf_list *node;
+
+    while ((node = hf_list_first(&lp->dirty)) != NULL) {
+        struct hf_poll *poll = HF_ITEM(node, struct hf_poll, dirty);
+
+        if (left-- == 0) {
+            hf_loop_at_turn_end(lp->process->loop, &lp->turn);
+            return;
+        }
+        hf_list_remove(node);
+        if (!answer_if_any(lp, poll))
+            wait_anew(lp, poll);
+    }
+}
+
+/* --- what came --------------------------------------------------------- */
+
+static int row_came(void *ctx, const struct hf_row *row)
+{
+    struct hf_longpoll *lp = ctx;
+    struct wait_topic *topic = hf_map_get(&lp->topics, row->topic);
+    struct hf_list *node, *tmp;
+
+    if (!topic)
+        return 0;
+    HF_LIST_EACH(node, tmp, &topic->waits)
+    make_dirty(HF_ITEM(node, struct hf_poll_wait, in_topic)->poll);
+    return 0;
+}
+
+static int frame_came(void *ctx, uint64_t id, struct hf_str session)
+{
+    (void)id;
+    hf_longpoll_nudge(ctx, session);
+    return 0;
+}
+
+static int look_in_snapshot(struct hf_longpoll *lp)
+{
+    struct hf_journal *journal = lp->process->journal;
+    uint64_t head, at = lp->cursor;
+    struct hf_list *node, *tmp;
+    bool more = true;
+    int err = hf_journal_head(journal, &head);
+
+    if (err == 0 && hf_journal_epoch(journal) != lp->epoch) {
+        lp->epoch = hf_journal_epoch(journal);
+        lp->cursor = head;
+        HF_LIST_EACH(node, tmp, &lp->parked)
+        make_dirty(HF_ITEM(node, struct hf_poll, parked));
+        return 0;
+    }
+    while (err == 0 && more)
+        err = hf_journal_read_topics(journal, at, HF_PAGE_ROWS, row_came, lp,
+                                     &at, &more);
+    for (at = lp->cursor, more = true; err == 0 && more;)
+        err = hf_frames_owners(journal, at, HF_PAGE_ROWS, frame_came, lp, &at,
+                               &more);
+    if (err == 0)
+        lp->cursor = head;
+    return err;
+}
+
+static void look(struct hf_longpoll *lp)
+{
+    struct hf_journal *journal = lp->process->journal;
+    int err = hf_journal_snapshot(journal);
+
+    if (err == 0) {
+        err = look_in_snapshot(lp);
+        hf_journal_snapshot_end(journal);
+    }
+    if (err)
+        HF_LOG(HF_LOG_WARN, "tail_failed", hf_field("why", hf_strerror(err)),
+               hf_field("next", "polls look again at their deadline"));
+}
+
+static void end_of_turn(struct hf_turn *turn)
+{
+    struct hf_longpoll *lp = HF_ITEM(turn, struct hf_longpoll, turn);
+
+    if (lp->grown && lp->parked_count > 0)
+        look(lp);
+    lp->grown = false;
+    answer_dirty(lp);
+}
+
+static void grown(void *ctx)
+{
+    hf_longpoll_soon(ctx);
+}
+
+void hf_longpoll_soon(struct hf_longpoll *lp)
+{
+    lp->grown = true;
+    hf_loop_at_turn_end(lp->process->loop, &lp->turn);
+}
+
+void hf_longpoll_nudge(struct hf_longpoll *lp, struct hf_str session)
+{
+    struct hf_poll *poll = hf_map_get(&lp->sessions, session);
+
+    if (poll)
+        make_dirty(poll);
+}
+
+static void tick(struct hf_timer *timer)
+{
+    struct hf_longpoll *lp = HF_ITEM(timer, struct hf_longpoll, tick);
+    struct hf_list *node, *tmp;
+    bool changed = false;
+
+    if (hf_live_changed(lp->process->live, &changed) == 0 && changed) {
+        HF_LIST_EACH(node, tmp, &lp->parked)
+        {
+            struct hf_poll *poll = HF_ITEM(node, struct hf_poll, parked);
+            uint64_t newest = 0;
+
+            (void)hf_live_poll_no(lp->process->live, session_of(poll), &newest);
+            if (newest > poll->poll_no)
+                release(poll);
+            else if (!poll->token.joined)
+                make_dirty(poll);
+        }
+    }
+    if (lp->parked_count > 0)
+        (void)hf_loop_arm(lp->process->loop, &lp->tick, TICK_MS * 1000);
+}
+
+/* --- a GET ------------------------------------------------------------- */
+
+enum hf_token_state hf_longpoll_token(const struct hf_longpoll *lp,
+                                      struct hf_str text, struct hf_token *out)
+{
+    struct hf_str key =
+        hf_str((const char *)lp->process->secret, sizeof(lp->process->secret));
+    int64_t now = hf_wall_ms();
+
+    if (text.len == 0 || hf_token_parse(text, key, out) ||
+        out->mount != lp->mount)
+        return HF_TOKEN_ABSENT;
+    if (now > out->expiry_ms || now > out->birth_ms + HF_TOKEN_LIFE_MS)
+        return HF_TOKEN_DEAD;
+    return HF_TOKEN_GOOD;
+}
+
+static void create(struct hf_longpoll *lp, struct hf_poll *poll)
+{
+    struct hf_journal *journal = lp->process->journal;
+    struct hf_token token = {.mount = lp->mount, .birth_ms = hf_wall_ms()};
+    int err = hf_journal_snapshot(journal);
+
+    if (err == 0) {
+        err = hf_journal_head(journal, &token.cursor);
+        token.epoch = hf_journal_epoch(journal);
+        hf_journal_snapshot_end(journal);
+    }
+    if (err == 0)
+        err = hf_token_new_session(token.session);
+    if (err) {
+        answer_bare(poll, "{\"status\":500}");
+        return;
+    }
+    token.expiry_ms = token.birth_ms + lp->process->settings.revive_ms;
+    answer_with(lp, poll, 410, &token, HF_STR(""));
+}
+
+/* A newer poll of the session ends the older one at once (6.4, H). */
+static void release_older(struct hf_longpoll *lp, struct hf_poll *poll)
+{
+    struct hf_poll *older = hf_map_get(&lp->sessions, session_of(poll));
+
+    if (older)
+        release(older);
+}
+
+static void go_on(struct hf_longpoll *lp, struct hf_poll *poll)
+{
+    release_older(lp, poll);
+    if (answer_if_any(lp, poll)) {
+        (void)hf_live_seen(lp->process->live, session_of(poll), LEASE_MS);
+        return;
+    }
+    if (lp->parked_count >= lp->process->settings.max_held ||
+        park(lp, poll) != 0)
+        answer_bare(poll, "{\"status\":500}");
+}
+
+void hf_poll_start(struct hf_longpoll *lp, struct hf_poll *poll,
+                   const struct hf_hello *hello, struct hf_str token)
+{
+    assert(!poll->owner);
+
+    if (hf_connect_check(&lp->process->settings, hello)) {
+        answer_bare(poll, "{\"status\":403}");
+        return;
+    }
+    switch (hf_longpoll_token(lp, token, &poll->token)) {
+    case HF_TOKEN_ABSENT:
+        create(lp, poll);
+        return;
+    case HF_TOKEN_DEAD:
+        answer_bare(poll, "{\"status\":500}");
+        return;
+    case HF_TOKEN_GOOD:
+        go_on(lp, poll);
+        return;
+    }
+}
+
+void hf_poll_cancel(struct hf_poll *poll)
+{
+    unpark(poll);
+}
+
+/* --- life -------------------------------------------------------------- */
+
+int hf_longpoll_open(struct hf_process *process, int64_t hold_ms,
+                     struct hf_longpoll **out)
+{
+    struct hf_longpoll *lp = calloc(1, sizeof(*lp));
+    int err;
+
+    if (!lp)
+        return HF_ENOMEM;
+    lp->process = process;
+    lp->hold_ms = hold_ms;
+    lp->mount = hf_token_mount(hf_str_of(process->settings.mount));
+    lp->turn.end = end_of_turn;
+    lp->tick.fire = tick;
+    hf_list_init(&lp->parked);
+    hf_list_init(&lp->dirty);
+    hf_buf_init(&lp->body, SIZE_MAX / 2); /* bounded by the stream's */
+    err = hf_rights_new(&lp->writer_rights);
+    if (err == 0)
+        err = hf_wake_new(process->loop, &process->dir, process->journal, grown,
+                          lp, &lp->wake);
+    if (err) {
+        hf_longpoll_close(lp);
+        return err;
+    }
+    hf_reaper_start(lp);
+    *out = lp;
+    return 0;
+}
+
+void hf_longpoll_release(struct hf_longpoll *lp)
+{
+    struct hf_list *node;
+
+    while ((node = hf_list_first(&lp->parked)) != NULL)
+        release(HF_ITEM(node, struct hf_poll, parked));
+}
+
+void hf_longpoll_close(struct hf_longpoll *lp)
+{
+    if (!lp)
+        return;
+    hf_longpoll_release(lp);
+    hf_process_finish_writes(lp->process); /* answers the posts under way */
+    hf_reaper_stop(lp);
+    hf_loop_cancel_turn(&lp->turn);
+    if (lp->wake)
+        hf_wake_free(lp->wake);
+    hf_map_release(&lp->topics);
+    hf_map_release(&lp->sessions);
+    hf_stream_release(&lp->stream);
+    hf_buf_release(&lp->body);
+    hf_rights_free(lp->writer_rights);
+    free(lp);
+}
+
+size_t hf_longpoll_parked(const struct hf_longpoll *lp)
+{
+    return lp->parked_count;
+}

@@ -1,0 +1,82 @@
+/*
+ * longpoll.h - the protocol over requests that come and go (section 6, D6)
+ *
+ * A session's stream is a pure function of the journal, so nothing is kept
+ * here between requests but the polls that are parked. The transport embeds a
+ * struct hf_poll or hf_post in its own request and gets one answer by
+ * callback, at once or later; the body is the whole HTTP body, always JSON,
+ * always for HTTP status 200.
+ *
+ *     GET   hf_poll_start  ... answer(body)        or hf_poll_cancel
+ *     POST  hf_post_start  ... answer(body)
+ */
+#ifndef HF_CHANNEL_LONGPOLL_H
+#define HF_CHANNEL_LONGPOLL_H
+
+#include "channel/connect.h"
+#include "channel/process.h"
+#include "channel/token.h"
+
+struct hf_poll_wait;
+struct hf_post_work;
+
+struct hf_longpoll; /* one per process */
+
+/* `hold_ms` is the longest hold; never shorter than HF_EMPTY_SPACING_MS, since
+ * stock clients come back at once (D14). `process` is borrowed. */
+int hf_longpoll_open(struct hf_process *process, int64_t hold_ms,
+                     struct hf_longpoll **out);
+/* Answers every parked poll (204, its stream goes on elsewhere), finishes and
+ * answers the posts under way, then frees. NULL: nothing. */
+void hf_longpoll_close(struct hf_longpoll *longpoll);
+
+/* Answer every parked poll now: before a shutdown. */
+void hf_longpoll_release(struct hf_longpoll *longpoll);
+
+struct hf_poll {
+    /* Called exactly once, unless cancelled; may come before start returns.
+     * `body` is borrowed. The poll is the transport's again. */
+    void (*answer)(struct hf_poll *poll, struct hf_str body);
+    /* private */
+    struct hf_longpoll *owner;  /* not NULL while parked */
+    struct hf_token token;      /* as it came; the answer's is newer */
+    uint64_t poll_no;           /* a higher one in live.db ends this poll */
+    struct hf_poll_wait *waits; /* one per joined topic */
+    uint32_t waits_count;
+    struct hf_list parked;
+    struct hf_list dirty; /* linked: something came for it */
+    struct hf_timer deadline;
+};
+
+/*
+ * A GET. `token` is the token text or empty. Everything is borrowed for the
+ * call only; a parked poll keeps only itself. May be given the zeroed struct
+ * with `answer` set.
+ */
+void hf_poll_start(struct hf_longpoll *longpoll, struct hf_poll *poll,
+                   const struct hf_hello *hello, struct hf_str token);
+
+/* The client hung up while its poll was parked: no answer; nothing is lost,
+ * since only a returning token acknowledges. Does nothing when not parked. */
+void hf_poll_cancel(struct hf_poll *poll);
+
+/* Polls parked in this process; beyond settings.max_held a poll without news
+ * is answered {"status":500}, so that its client comes back later (D14). */
+size_t hf_longpoll_parked(const struct hf_longpoll *longpoll);
+
+struct hf_post {
+    /* Exactly once; may come before start returns. */
+    void (*answer)(struct hf_post *post, struct hf_str body);
+    struct hf_post_work *work; /* private: under way, or NULL */
+};
+
+/* A POST. `ndjson`: its content type says lines (parameters allowed); else the
+ * body is one message. Borrowed for the call only. */
+void hf_post_start(struct hf_longpoll *longpoll, struct hf_post *post,
+                   const struct hf_hello *hello, struct hf_str token,
+                   struct hf_str body, bool ndjson);
+
+/* The transport is gone before the answer: let it happen unseen. */
+void hf_post_forget(struct hf_post *post);
+
+#endif

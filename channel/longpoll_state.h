@@ -1,0 +1,53 @@
+/*
+ * longpoll_state.h - what longpoll.c (GET) and post.c (POST) share
+ */
+#ifndef HF_CHANNEL_LONGPOLL_STATE_H
+#define HF_CHANNEL_LONGPOLL_STATE_H
+
+#include "base/map.h"
+#include "channel/longpoll.h"
+#include "channel/stream.h"
+
+struct hf_longpoll {
+    struct hf_process *process;
+    struct hf_wake *wake;
+    int64_t hold_ms;
+    uint32_t mount; /* for tokens */
+    uint64_t epoch;
+    uint64_t cursor;        /* polls were told of everything up to here */
+    struct hf_map topics;   /* name -> struct wait_topic */
+    struct hf_map sessions; /* session id -> its parked struct hf_poll */
+    struct hf_list parked;
+    struct hf_list dirty; /* polls that something came for */
+    size_t parked_count;
+    size_t listeners[64]; /* waits per bucket of the bell */
+    bool grown;           /* the journal is ahead of cursor */
+    struct hf_turn turn;
+    struct hf_timer tick;   /* looks at live.db while polls are parked */
+    struct hf_timer reaper; /* removes dead sessions */
+    char reaped_to[22];     /* where its last pass stopped */
+    size_t reaped_to_len;
+    struct hf_stream stream;         /* scratch of the answer being computed */
+    struct hf_buf body;              /* scratch */
+    struct hf_rights *writer_rights; /* post.c, on the writer's thread only */
+};
+
+/* The journal has grown by our own doing: look at the end of this turn. */
+void hf_longpoll_soon(struct hf_longpoll *longpoll);
+/* Something came for this session that is not in the journal. */
+void hf_longpoll_nudge(struct hf_longpoll *longpoll, struct hf_str session);
+
+enum hf_token_state {
+    HF_TOKEN_ABSENT, /* none, or not one of ours: a new session (410) */
+    HF_TOKEN_DEAD,   /* ours, and past reviving (500) */
+    HF_TOKEN_GOOD,
+};
+enum hf_token_state hf_longpoll_token(const struct hf_longpoll *longpoll,
+                                      struct hf_str text, struct hf_token *out);
+
+/* Start and stop the pass that removes sessions nobody has polled for longer
+ * than `revive` (reaper.c). */
+void hf_reaper_start(struct hf_longpoll *longpoll);
+void hf_reaper_stop(struct hf_longpoll *longpoll);
+
+#endif

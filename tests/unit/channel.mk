@@ -1,0 +1,46 @@
+# Unit tests of channel/: a line in unit_tests and the two below for each.
+unit_tests += \
+	tests/unit/test_connect \
+	tests/unit/test_cursor \
+	tests/unit/test_dispatch \
+	tests/unit/test_longpoll \
+	tests/unit/test_msg \
+	tests/unit/test_origin \
+	tests/unit/test_process \
+	tests/unit/test_proto \
+	tests/unit/test_rights \
+	tests/unit/test_ring \
+	tests/unit/test_row \
+	tests/unit/test_session \
+	tests/unit/test_token \
+	tests/unit/test_topic
+
+tests_unit_test_connect_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_connect_LDADD = $(CHANNEL_TEST_LINK)
+tests_unit_test_cursor_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_cursor_LDADD = $(CHANNEL_TEST_LINK)
+tests_unit_test_dispatch_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_dispatch_LDADD = $(CHANNEL_TEST_LINK)
+tests_unit_test_longpoll_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_longpoll_LDADD = $(CHANNEL_TEST_LINK)
+tests_unit_test_msg_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_msg_LDADD = $(CHANNEL_TEST_LINK)
+tests_unit_test_origin_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_origin_LDADD = $(CHANNEL_TEST_LINK)
+tests_unit_test_process_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_process_LDADD = $(CHANNEL_TEST_LINK)
+tests_unit_test_proto_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_proto_LDADD = $(CHANNEL_TEST_LINK)
+tests_unit_test_rights_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_rights_LDADD = $(CHANNEL_TEST_LINK)
+tests_unit_test_ring_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_ring_LDADD = $(CHANNEL_TEST_LINK)
+tests_unit_test_row_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_row_LDADD = $(CHANNEL_TEST_LINK)
+tests_unit_test_session_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_session_LDADD = $(CHANNEL_TEST_LINK)
+tests_unit_test_token_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_token_LDADD = $(CHANNEL_TEST_LINK)
+tests_unit_test_topic_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_topic_LDADD = $(CHANNEL_TEST_LINK)
+EXTRA_DIST += tests/unit/journal_fixture.h

@@ -1,0 +1,691 @@
+#include "channel/longpoll.h"
+
+#include "base/json.h"
+#include "channel/cursor.h"
+#include "channel/limits.h"
+#include "tests/unit/journal_fixture.h"
+
+/*
+ * Two gateways of one host, each with connections and a writer of its own, on
+ * one loop: whichever serves a request, the client must not notice.
+ */
+static struct fixture f;
+static struct hf_process process[2];
+static struct hf_longpoll *gate[2];
+
+/* One long-poll client. */
+struct client {
+    char token[HF_TOKEN_MAX + 1];
+    size_t count;
+    char *got[4000];
+};
+
+static struct client a, b;
+
+struct get {
+    struct hf_poll poll;
+    bool answered;
+    int status;
+    char token[HF_TOKEN_MAX + 1];
+    size_t count;
+    char *messages[HF_ANSWER_MESSAGES + 1];
+};
+
+struct postal {
+    struct hf_post post;
+    bool answered;
+    int status;
+};
+
+static const struct hf_hello hello = {
+    .query = HF_STR_INIT("vsn=2.0.0&"),
+    .from = {.host = HF_STR_INIT("localhost"), .loopback_listener = true}};
+
+/* --- requests ---------------------------------------------------------- */
+
+static int status_of(struct hf_str body, struct hf_json *out)
+{
+    struct hf_json status;
+    long long number;
+
+    assert_int_equal(hf_json_read(body, 8, out), 0);
+    assert_true(hf_json_find(*out, HF_STR("status"), &status));
+    assert_int_equal(hf_json_integer(status, &number), 0);
+    return (int)number;
+}
+
+static char *text_of(struct hf_json string)
+{
+    char *text = malloc(string.raw.len + 1);
+    size_t len;
+
+    assert_int_equal(
+        hf_json_unescape(string, text, string.raw.len, &len), 0);
+    text[len] = '\0';
+    return text;
+}
+
+static void poll_answered(struct hf_poll *poll, struct hf_str body)
+{
+    struct get *get = HF_ITEM(poll, struct get, poll);
+    struct hf_json object, member;
+    struct hf_json_walk walk;
+
+    assert_false(get->answered);
+    get->answered = true;
+    get->status = status_of(body, &object);
+    if (hf_json_find(object, HF_STR("token"), &member)) {
+        char *token = text_of(member);
+
+        snprintf(get->token, sizeof(get->token), "%s", token);
+        free(token);
+    }
+    if (!hf_json_find(object, HF_STR("messages"), &member))
+        return;
+    hf_json_walk(member, &walk);
+    while (hf_json_element(&walk, &member))
+        get->messages[get->count++] = text_of(member);
+}
+
+static void get_start(struct get *get, int n, const char *token)
+{
+    *get = (struct get){.poll = {.answer = poll_answered}};
+    hf_poll_start(gate[n], &get->poll, &hello, hf_str_of(token));
+}
+
+static void get_wait(struct get *get, int max_ms)
+{
+    if (!turn_until(f.loop, &get->answered, max_ms))
+        fail_msg("the poll was not answered in %d ms", max_ms);
+}
+
+static void get_free(struct get *get)
+{
+    while (get->count > 0)
+        free(get->messages[--get->count]);
+}
+
+static void post_answered(struct hf_post *post, struct hf_str body)
+{
+    struct postal *postal = HF_ITEM(post, struct postal, post);
+    struct hf_json object;
+
+    assert_false(postal->answered);
+    postal->answered = true;
+    postal->status = status_of(body, &object);
+}
+
+static int post_to(int n, const char *token, const char *body, bool ndjson)
+{
+    struct postal postal = {.post = {.answer = post_answered}};
+
+    hf_post_start(gate[n], &postal.post, &hello, hf_str_of(token),
+                  hf_str_of(body), ndjson);
+    assert_true(turn_until(f.loop, &postal.answered, 5000));
+    return postal.status;
+}
+
+/* --- a client ---------------------------------------------------------- */
+
+static void open_session(struct client *c)
+{
+    struct get get;
+
+    get_start(&get, 0, "");
+    get_wait(&get, 1000);
+    assert_int_equal(get.status, 410);
+    snprintf(c->token, sizeof(c->token), "%s", get.token);
+    get_free(&get);
+}
+
+/* One poll through gateway n, as a client makes it. */
+static void poll_once(struct client *c, int n)
+{
+    struct get get;
+    size_t i;
+
+    get_start(&get, n, c->token);
+    get_wait(&get, 3000);
+    assert_true(get.status == 200 || get.status == 204);
+    snprintf(c->token, sizeof(c->token), "%s", get.token);
+    for (i = 0; i < get.count; i++)
+        c->got[c->count++] = strdup(get.messages[i]);
+    get_free(&get);
+}
+
+/* Poll through the two gateways in turn until n messages came in all. */
+static void poll_until(struct client *c, size_t n)
+{
+    int turn = 0;
+
+    while (c->count < n && turn < 40)
+        poll_once(c, turn++ & 1);
+    if (c->count < n)
+        fail_msg("%zu messages came, %zu were expected", c->count, n);
+}
+
+static void got(struct client *c, size_t n, const char *text)
+{
+    poll_until(c, n + 1);
+    assert_string_equal(c->got[n], text);
+}
+
+static void say(struct client *c, int n, const char *body)
+{
+    assert_int_equal(post_to(n, c->token, body, true), 200);
+}
+
+static uint64_t publish(const char *topic, const char *payload)
+{
+    struct hf_publish p = {.topic = hf_str_of(topic),
+                           .event = HF_STR("news"),
+                           .payload = hf_str_of(payload)};
+    struct hf_journal *journal;
+    struct hf_why why = {""};
+    uint64_t id;
+    bool repeated;
+
+    if (hf_journal_open(&process[0].dir, &process[0].settings,
+                        HF_JOURNAL_WRITE, &journal, &why))
+        fixture_fail("publish", &why);
+    assert_int_equal(hf_journal_begin(journal), 0);
+    assert_int_equal(hf_journal_append(journal, &p, &id, &repeated), 0);
+    assert_int_equal(hf_journal_commit(journal), 0);
+    hf_journal_close(journal);
+    return id;
+}
+
+static void cursor_text(char *out, uint64_t id)
+{
+    struct hf_cursor cursor = {hf_journal_epoch(process[0].journal), id};
+
+    out[hf_cursor_format(cursor, out)] = '\0';
+}
+
+static void run_sql(const char *sql)
+{
+    char command[400];
+
+    snprintf(command, sizeof(command), "sqlite3 '%s/journal.db' \"%s\"", f.dir,
+             sql);
+    assert_int_equal(system(command), 0);
+}
+
+static void open_gate(int n)
+{
+    fixture_open(&f, &process[n], n == 0);
+    assert_int_equal(hf_longpoll_open(&process[n], 2000, &gate[n]), 0);
+}
+
+static void close_gate(int n)
+{
+    hf_longpoll_close(gate[n]);
+    hf_process_close(&process[n]);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    fixture_begin(&f);
+    open_gate(0);
+    open_gate(1);
+    a = b = (struct client){0};
+    open_session(&a);
+    open_session(&b);
+    return 0;
+}
+
+static void forget(struct client *c)
+{
+    while (c->count > 0)
+        free(c->got[--c->count]);
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    forget(&a);
+    forget(&b);
+    close_gate(0);
+    close_gate(1);
+    fixture_end(&f);
+    return 0;
+}
+
+#define JOIN(ref)                                                             \
+    "[\"" ref "\",\"" ref "\",\"room:a\",\"phx_join\",{}]"
+#define JOINED(ref)                                                           \
+    "[\"" ref "\",\"" ref "\",\"room:a\",\"phx_reply\","                      \
+    "{\"status\":\"ok\",\"response\":{}}]"
+#define OK(join_ref, ref)                                                     \
+    "[" join_ref ",\"" ref "\",\"room:a\",\"phx_reply\","                     \
+    "{\"status\":\"ok\",\"response\":{}}]"
+
+/* --- tests ------------------------------------------------------------- */
+
+static void two_clients_talk_through_two_gateways(void **state)
+{
+    (void)state;
+    say(&a, 0, JOIN("1"));
+    say(&b, 1, JOIN("5"));
+    got(&a, 0, JOINED("1"));
+    got(&b, 0, JOINED("5"));
+    say(&a, 1, "[\"1\",\"2\",\"room:a\",\"shout\",{\"n\": 1E2}]");
+    got(&a, 1, "[null,null,\"room:a\",\"shout\",{\"n\": 1E2}]");
+    got(&a, 2, OK("\"1\"", "2"));
+    got(&b, 1, "[null,null,\"room:a\",\"shout\",{\"n\": 1E2}]");
+    poll_once(&b, 0);
+    assert_int_equal(b.count, 2);
+}
+
+static void a_parked_poll_is_answered_by_what_another_process_does(
+    void **state)
+{
+    struct get get;
+    int64_t start;
+
+    (void)state;
+    say(&a, 0, JOIN("1"));
+    got(&a, 0, JOINED("1"));
+    get_start(&get, 0, a.token);
+    turn_for(f.loop, 50);
+    assert_false(get.answered);
+    assert_int_equal(hf_longpoll_parked(gate[0]), 1);
+    start = hf_boot_ms();
+    publish("room:a", "7");
+    get_wait(&get, 1500);
+    assert_true(hf_boot_ms() - start < 1500);
+    assert_int_equal(get.status, 200);
+    assert_string_equal(get.messages[0], "[null,null,\"room:a\",\"news\",7]");
+    assert_int_equal(hf_longpoll_parked(gate[0]), 0);
+    get_free(&get);
+}
+
+static void a_join_by_post_reaches_the_poll_parked_in_another_process(
+    void **state)
+{
+    struct get get;
+
+    (void)state;
+    say(&a, 0, JOIN("1"));
+    got(&a, 0, JOINED("1"));
+    get_start(&get, 0, a.token);
+    turn_for(f.loop, 50);
+    say(&a, 1, "[\"2\",\"2\",\"room:b\",\"phx_join\",{}]");
+    get_wait(&get, 1500);
+    assert_int_equal(get.count, 1);
+    assert_non_null(strstr(get.messages[0], "room:b"));
+    snprintf(a.token, sizeof(a.token), "%s", get.token);
+    get_free(&get);
+    publish("room:b", "1");
+    got(&a, 1, "[null,null,\"room:b\",\"news\",1]");
+}
+
+static void the_same_token_gets_the_same_messages(void **state)
+{
+    struct get one, two, three;
+
+    (void)state;
+    say(&a, 0, JOIN("1"));
+    publish("room:a", "1");
+    publish("room:a", "2");
+    get_start(&one, 0, a.token);
+    get_wait(&one, 1000);
+    get_start(&two, 1, a.token);
+    get_wait(&two, 1000);
+    assert_int_equal(one.count, 3);
+    assert_int_equal(two.count, 3);
+    publish("room:a", "3"); /* more behind them, in the same order */
+    get_start(&three, 0, a.token);
+    get_wait(&three, 1000);
+    assert_int_equal(three.count, 4);
+    for (size_t i = 0; i < 3; i++) {
+        assert_string_equal(one.messages[i], two.messages[i]);
+        assert_string_equal(one.messages[i], three.messages[i]);
+    }
+    /* the answer that was not received is not acknowledged by a later push */
+    say(&a, 1, "[\"1\",\"9\",\"room:a\",\"shout\",{}]");
+    get_free(&three);
+    get_start(&three, 0, a.token);
+    get_wait(&three, 1000);
+    assert_int_equal(three.count, 6);
+    get_free(&one);
+    get_free(&two);
+    get_free(&three);
+}
+
+static void a_returning_token_acknowledges(void **state)
+{
+    (void)state;
+    say(&a, 0, JOIN("1"));
+    got(&a, 0, JOINED("1"));
+    poll_once(&a, 0);
+    assert_int_equal(a.count, 1);
+    publish("room:a", "1");
+    got(&a, 1, "[null,null,\"room:a\",\"news\",1]");
+    poll_once(&a, 1);
+    assert_int_equal(a.count, 2);
+}
+
+static void a_gateway_may_die_at_any_time(void **state)
+{
+    struct get get;
+
+    (void)state;
+    say(&a, 0, JOIN("1"));
+    got(&a, 0, JOINED("1"));
+    get_start(&get, 1, a.token);
+    turn_for(f.loop, 20);
+    hf_poll_cancel(&get.poll); /* dead with the poll in hand */
+    close_gate(1);
+    publish("room:a", "1");
+    open_gate(1);
+    got(&a, 1, "[null,null,\"room:a\",\"news\",1]");
+}
+
+static void a_newer_poll_releases_the_older_one(void **state)
+{
+    struct get older, newer, other;
+
+    (void)state;
+    say(&a, 0, JOIN("1"));
+    got(&a, 0, JOINED("1"));
+    get_start(&older, 0, a.token);
+    turn_for(f.loop, 20);
+    get_start(&newer, 0, a.token);
+    assert_true(older.answered); /* at once */
+    assert_int_equal(older.status, 204);
+    assert_string_equal(older.token, a.token); /* its own token */
+    turn_for(f.loop, 20);
+    get_start(&other, 1, a.token); /* in another process */
+    get_wait(&newer, 1200);
+    assert_int_equal(newer.status, 204);
+    assert_string_equal(newer.token, a.token);
+    publish("room:a", "1");
+    get_wait(&other, 1500);
+    assert_int_equal(other.count, 1);
+    get_free(&other);
+}
+
+static void two_joins_in_one_batch_answer_both_and_close_the_first(
+    void **state)
+{
+    (void)state;
+    say(&a, 0, JOIN("1") "\n" JOIN("2") "\n");
+    got(&a, 0, JOINED("1"));
+    got(&a, 1, JOINED("2"));
+    got(&a, 2, "[\"1\",\"1\",\"room:a\",\"phx_close\",{}]");
+    publish("room:a", "1");
+    got(&a, 3, "[null,null,\"room:a\",\"news\",1]");
+    say(&a, 1, JOIN("2")); /* the same again: no close, it would hit itself */
+    got(&a, 4, JOINED("2"));
+    publish("room:a", "2");
+    got(&a, 5, "[null,null,\"room:a\",\"news\",2]");
+    poll_once(&a, 0);
+    assert_int_equal(a.count, 6);
+}
+
+static void rows_after_a_leave_are_not_for_it_and_those_before_are(
+    void **state)
+{
+    (void)state;
+    say(&a, 0, JOIN("1"));
+    publish("room:a", "1");
+    say(&a, 1, "[\"1\",\"2\",\"room:a\",\"phx_leave\",{}]");
+    publish("room:a", "2");
+    say(&a, 0, JOIN("3"));
+    publish("room:a", "3");
+    got(&a, 0, JOINED("1"));
+    got(&a, 1, "[null,null,\"room:a\",\"news\",1]");
+    got(&a, 2, OK("\"1\"", "2"));
+    got(&a, 3, "[\"1\",\"1\",\"room:a\",\"phx_close\",{}]");
+    got(&a, 4, JOINED("3"));
+    got(&a, 5, "[null,null,\"room:a\",\"news\",3]");
+    poll_once(&a, 0);
+    assert_int_equal(a.count, 6);
+}
+
+static void answers_come_before_any_join_and_stay_in_order(void **state)
+{
+    (void)state;
+    say(&a, 0, "[null,\"1\",\"phoenix\",\"heartbeat\",{}]\n"
+               "[\"1\",\"2\",\"room:a\",\"shout\",{}]\n"
+               "[\"1\",\"3\",\"nowhere\",\"phx_join\",{}]");
+    say(&a, 1, "[\"1\",\"4\",\"room:a\",\"phx_leave\",{}]\n" JOIN("5"));
+    got(&a, 0, "[null,\"1\",\"phoenix\",\"phx_reply\","
+               "{\"status\":\"ok\",\"response\":{}}]");
+    got(&a, 1, "[null,\"2\",\"room:a\",\"phx_reply\",{\"status\":\"error\","
+               "\"response\":{\"reason\":\"unmatched topic\"}}]");
+    got(&a, 2, "[null,\"3\",\"nowhere\",\"phx_reply\",{\"status\":\"error\","
+               "\"response\":{\"reason\":\"unmatched topic\"}}]");
+    got(&a, 3, OK("\"1\"", "4"));
+    got(&a, 4, JOINED("5"));
+    poll_once(&a, 1);
+    assert_int_equal(a.count, 5);
+}
+
+static void a_poll_parked_before_any_join_gets_the_reply(void **state)
+{
+    struct get get;
+
+    (void)state;
+    get_start(&get, 0, a.token);
+    turn_for(f.loop, 20);
+    assert_int_equal(post_to(1, a.token,
+                             "[null,\"1\",\"phoenix\",\"heartbeat\",{}]",
+                             false),
+                     200);
+    get_wait(&get, 1500);
+    assert_int_equal(get.count, 1);
+    snprintf(a.token, sizeof(a.token), "%s", get.token);
+    get_free(&get);
+    poll_once(&a, 1);
+    assert_int_equal(a.count, 0);
+}
+
+static void a_join_with_since_replays_in_pages_then_goes_live(void **state)
+{
+    enum { ROWS = 1300 };
+    char cursor[HF_CURSOR_MAX + 1], body[200], payload[20];
+    static uint64_t ids[ROWS];
+    size_t n;
+
+    (void)state;
+    for (n = 0; n < ROWS; n++) {
+        snprintf(payload, sizeof(payload), "%zu", n);
+        ids[n] = publish(n % 3 ? "room:a" : "room:b", payload);
+    }
+    cursor_text(cursor, ids[0]);
+    snprintf(body, sizeof(body),
+             "[\"3\",\"3\",\"room:a\",\"phx_join\",{\"since\":\"%s\"}]",
+             cursor);
+    say(&a, 0, body);
+    snprintf(payload, sizeof(payload), "%d", ROWS);
+    uint64_t live = publish("room:a", payload);
+    size_t want = 1 + (ROWS - 1) * 2 / 3 + 1;
+    poll_until(&a, want);
+    poll_once(&a, 0);
+    assert_int_equal(a.count, want);
+    assert_non_null(strstr(a.got[0], "\"recovered\":true"));
+    size_t at = 1;
+    for (n = 0; n <= ROWS; n++) {
+        char text[200];
+
+        if (n < ROWS && n % 3 == 0)
+            continue;
+        cursor_text(cursor, n == ROWS ? live : ids[n]);
+        snprintf(text, sizeof(text),
+                 "[\"3\",\"%s\",\"room:a\",\"news\",%zu]", cursor, n);
+        assert_string_equal(a.got[at++], text);
+    }
+}
+
+static void what_was_deleted_ends_the_session_never_silently(void **state)
+{
+    struct get get;
+
+    (void)state;
+    say(&a, 0, JOIN("1"));
+    got(&a, 0, JOINED("1"));
+    publish("room:a", "1");
+    publish("room:a", "2");
+    run_sql("DELETE FROM messages WHERE payload='1'");
+    get_start(&get, 1, a.token);
+    get_wait(&get, 1000);
+    assert_int_equal(get.status, 500);
+    assert_int_equal(get.count, 0);
+}
+
+static void forged_tokens_get_a_new_session_and_dead_ones_500(void **state)
+{
+    struct get get;
+    char token[HF_TOKEN_MAX + 1];
+
+    (void)state;
+    snprintf(token, sizeof(token), "%s", a.token);
+    token[strlen(token) - 1] ^= 1;
+    get_start(&get, 0, token);
+    get_wait(&get, 1000);
+    assert_int_equal(get.status, 410);
+    assert_string_not_equal(get.token, a.token);
+    assert_int_equal(post_to(0, token, JOIN("1"), true), 410);
+    assert_int_equal(post_to(0, "", JOIN("1"), true), 410);
+
+    say(&a, 0, JOIN("1"));
+    got(&a, 0, JOINED("1"));
+    hf_clock_shift(0, 2 * 3600 * 1000); /* past revive */
+    get_start(&get, 0, a.token);
+    get_wait(&get, 1000);
+    assert_int_equal(get.status, 500);
+    assert_int_equal(post_to(0, a.token, JOIN("2"), true), 500);
+    hf_clock_shift(0, 0);
+
+    run_sql("DELETE FROM sessions"); /* its rows are gone: dead as well */
+    get_start(&get, 0, a.token);
+    get_wait(&get, 1000);
+    assert_int_equal(get.status, 500);
+    assert_int_equal(post_to(0, a.token, JOIN("2"), true), 500);
+}
+
+static void a_malformed_line_undoes_the_whole_batch(void **state)
+{
+    (void)state;
+    say(&a, 0, JOIN("1"));
+    assert_int_equal(post_to(0, a.token,
+                             "[\"1\",\"2\",\"room:a\",\"shout\",{}]\n[1,2]",
+                             true),
+                     400);
+    assert_int_equal(post_to(0, a.token, "", false), 400);
+    assert_int_equal(post_to(0, a.token, "{}", false), 400);
+    assert_int_equal(post_to(0, a.token, "\n\r\n\n", true), 200); /* blank */
+    say(&a, 0, "\n[\"1\",\"3\",\"room:a\",\"shout\",{}]\r\n\n");
+    got(&a, 0, JOINED("1"));
+    got(&a, 1, "[null,null,\"room:a\",\"shout\",{}]");
+    got(&a, 2, OK("\"1\"", "3"));
+    poll_once(&a, 0);
+    assert_int_equal(a.count, 3);
+}
+
+static void more_lines_than_allowed_are_refused_whole(void **state)
+{
+    static char body[(HF_POST_LINES + 1) * 48];
+    size_t n, at = 0;
+
+    (void)state;
+    for (n = 0; n <= HF_POST_LINES; n++)
+        at += (size_t)sprintf(body + at,
+                              "[null,\"%zu\",\"phoenix\",\"heartbeat\",{}]\n",
+                              n);
+    assert_int_equal(post_to(0, a.token, body, true), 413);
+    say(&a, 0, JOIN("1"));
+    at = 0;
+    for (n = 0; n < 250; n++) /* a batch of 1.7 clients: none is dropped */
+        at += (size_t)sprintf(body + at,
+                              "[\"1\",\"%zu\",\"room:a\",\"e\",%zu]\n", n, n);
+    body[at] = '\0';
+    say(&a, 0, body);
+    poll_until(&a, 501);
+}
+
+static void a_bad_version_or_origin_is_403(void **state)
+{
+    struct hf_hello bad = hello;
+    struct get get = {.poll = {.answer = poll_answered}};
+    struct postal postal = {.post = {.answer = post_answered}};
+
+    (void)state;
+    bad.query = HF_STR("vsn=3.0.0");
+    hf_poll_start(gate[0], &get.poll, &bad, HF_STR(""));
+    assert_int_equal(get.status, 403);
+    bad = hello;
+    bad.from.origin = HF_STR("http://evil.example");
+    hf_post_start(gate[0], &postal.post, &bad, hf_str_of(a.token),
+                  HF_STR("[]"), true);
+    assert_int_equal(postal.status, 403);
+}
+
+static void a_hold_ends_with_204_and_beyond_max_held_nobody_is_held(
+    void **state)
+{
+    struct get get, more;
+    int64_t start = hf_boot_ms();
+
+    (void)state;
+    say(&a, 0, JOIN("1"));
+    say(&b, 0, JOIN("1"));
+    got(&a, 0, JOINED("1"));
+    got(&b, 0, JOINED("1"));
+    process[0].settings.max_held = 1;
+    start = hf_boot_ms();
+    get_start(&get, 0, a.token);
+    get_start(&more, 0, b.token);
+    assert_true(more.answered);
+    assert_int_equal(more.status, 500);
+    get_wait(&get, 3000);
+    assert_int_equal(get.status, 204);
+    assert_true(hf_boot_ms() - start >= 1900);
+    process[0].settings.max_held = 5000;
+}
+
+static void a_shutdown_answers_every_parked_poll(void **state)
+{
+    struct get one, two;
+
+    (void)state;
+    say(&a, 0, JOIN("1"));
+    got(&a, 0, JOINED("1"));
+    get_start(&one, 0, a.token);
+    get_start(&two, 0, b.token);
+    hf_longpoll_release(gate[0]);
+    assert_int_equal(one.status, 204);
+    assert_int_equal(two.status, 204);
+    assert_int_equal(hf_longpoll_parked(gate[0]), 0);
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(two_clients_talk_through_two_gateways),
+        T(a_parked_poll_is_answered_by_what_another_process_does),
+        T(a_join_by_post_reaches_the_poll_parked_in_another_process),
+        T(the_same_token_gets_the_same_messages),
+        T(a_returning_token_acknowledges),
+        T(a_gateway_may_die_at_any_time),
+        T(a_newer_poll_releases_the_older_one),
+        T(two_joins_in_one_batch_answer_both_and_close_the_first),
+        T(rows_after_a_leave_are_not_for_it_and_those_before_are),
+        T(answers_come_before_any_join_and_stay_in_order),
+        T(a_poll_parked_before_any_join_gets_the_reply),
+        T(a_join_with_since_replays_in_pages_then_goes_live),
+        T(what_was_deleted_ends_the_session_never_silently),
+        T(forged_tokens_get_a_new_session_and_dead_ones_500),
+        T(a_malformed_line_undoes_the_whole_batch),
+        T(more_lines_than_allowed_are_refused_whole),
+        T(a_bad_version_or_origin_is_403),
+        T(a_hold_ends_with_204_and_beyond_max_held_nobody_is_held),
+        T(a_shutdown_answers_every_parked_poll),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
