@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <string.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
@@ -202,7 +203,8 @@ static void add_time(struct line *line)
 }
 
 static void build(struct line *line, enum hf_log_level level, const char *event,
-                  const struct hf_field *fields, size_t count)
+                  unsigned left_out, const struct hf_field *fields,
+                  size_t count)
 {
     size_t i;
 
@@ -220,6 +222,10 @@ static void build(struct line *line, enum hf_log_level level, const char *event,
     if (config.program && !config.syslog) {
         add_text(line, " program=");
         add_text(line, config.program);
+    }
+    if (left_out > 0) {
+        add_text(line, " left_out=");
+        add_number(line, left_out);
     }
     for (i = 0; i < count && !line->full; i++)
         add_field(line, &fields[i]);
@@ -248,15 +254,62 @@ void hf_log_open(const char *program, enum hf_log_level level, bool syslog)
         openlog(program, LOG_PID, LOG_DAEMON);
 }
 
+/*
+ * Lines of one event in the current second. Few events come often, so a slot
+ * is found by its name and shared when two fall together; per thread, so that
+ * nothing is locked.
+ */
+struct rate {
+    char event[32];
+    int64_t second;
+    unsigned lines;
+    unsigned left_out;
+};
+
+static struct rate *rate_of(const char *event)
+{
+    static _Thread_local struct rate rates[64];
+    size_t hash = 5381, n;
+
+    for (n = 0; event[n] != '\0'; n++)
+        hash = hash * 33 + (unsigned char)event[n];
+    return &rates[hash % 64];
+}
+
+/* May this line be written? *out_left_out: lines of the event that were not,
+ * since the last one that was. */
+static bool within_rate(const char *event, unsigned *out_left_out)
+{
+    struct rate *rate = rate_of(event);
+    int64_t second = hf_boot_ms() / 1000;
+
+    *out_left_out = 0;
+    if (strncmp(rate->event, event, sizeof(rate->event) - 1) != 0) {
+        *rate = (struct rate){.second = second};
+        (void)snprintf(rate->event, sizeof(rate->event), "%s", event);
+    } else if (rate->second != second) {
+        *out_left_out = rate->left_out;
+        rate->second = second;
+        rate->lines = rate->left_out = 0;
+    }
+    if (rate->lines >= HF_LOG_PER_SECOND) {
+        rate->left_out++;
+        return false;
+    }
+    rate->lines++;
+    return true;
+}
+
 void hf_log(enum hf_log_level level, const char *event,
             const struct hf_field *fields, size_t count)
 {
     int saved = errno; /* callers log, then look at errno */
     struct line line;
+    unsigned left_out;
 
-    if (level < config.level)
+    if (level < config.level || !within_rate(event, &left_out))
         return;
-    build(&line, level, event, fields, count);
+    build(&line, level, event, left_out, fields, count);
     if (config.syslog)
         syslog(level_of_syslog(level), "%.*s", (int)(line.len - 1), line.text);
     else

@@ -8,7 +8,9 @@
  *
  *     ts=2026-05-01T10:00:00.123Z level=warn event=journal_busy pid=7 ...
  *
- * Values are quoted where needed and control bytes escaped; a value is cut at
+ * Of one event at most HF_LOG_PER_SECOND lines a second and thread are written,
+ * so that a flood from outside cannot fill a disk; the next line says how many
+ * were not: left_out=N. Values are quoted where needed and control bytes escaped; a value is cut at
  * 1,000 bytes. A line leaves in one write, so lines of several processes do
  * not mix. Tokens and payloads never belong in a field.
  */
@@ -18,6 +20,8 @@
 #include <stdint.h>
 
 #include "base/str.h"
+
+#define HF_LOG_PER_SECOND 20u
 
 enum hf_log_level { HF_LOG_DEBUG, HF_LOG_INFO, HF_LOG_WARN, HF_LOG_ERROR };
 
@@ -49,9 +53,9 @@ void hf_log_open(const char *program, enum hf_log_level level, bool syslog);
 void hf_log(enum hf_log_level level, const char *event,
             const struct hf_field *fields, size_t count);
 
-#define HF_LOG(level, event, ...)                                             \
-    hf_log((level), (event), (const struct hf_field[]){__VA_ARGS__},          \
-           sizeof((const struct hf_field[]){__VA_ARGS__}) /                   \
+#define HF_LOG(level, event, ...)                                              \
+    hf_log((level), (event), (const struct hf_field[]){__VA_ARGS__},           \
+           sizeof((const struct hf_field[]){__VA_ARGS__}) /                    \
                sizeof(struct hf_field))
 
 #endif

@@ -21,9 +21,15 @@ static size_t text_len;
 
 static int real_stderr, reader;
 
+/* Each capture is a second of its own: the bound on lines of one event is the
+ * matter of one test, not of the others. */
+static int64_t boot_shift, wall_shift;
+
 static void begin_capture(void)
 {
     int ends[2];
+
+    hf_clock_shift(boot_shift += 1000, wall_shift);
 
     assert_int_equal(pipe(ends), 0);
     real_stderr = dup(STDERR_FILENO);
@@ -95,9 +101,9 @@ static void the_time_is_that_of_the_wall_clock(void **state)
 {
     (void)state;
     /* A date whose parts all differ. */
-    hf_clock_shift(0, 1714529045980 - hf_wall_ms());
+    wall_shift = 1714529045980 - hf_wall_ms();
     CAPTURE(HF_LOG(HF_LOG_INFO, "x", hf_field_i("n", 1)));
-    hf_clock_shift(0, 0);
+    wall_shift = 0;
     assert_memory_equal(text, "ts=2024-05-01T02:04:0", 21);
 }
 
@@ -249,6 +255,39 @@ static void logging_leaves_errno_alone(void **state)
     end_capture();
 }
 
+static size_t lines_written(void)
+{
+    size_t n, lines = 0;
+
+    for (n = 0; n < text_len; n++)
+        lines += text[n] == '\n';
+    return lines;
+}
+
+static void a_flood_of_one_event_is_bounded_and_told(void **state)
+{
+    unsigned n;
+
+    (void)state;
+    begin_capture();
+    for (n = 0; n < 3 * HF_LOG_PER_SECOND; n++)
+        HF_LOG(HF_LOG_INFO, "flood", hf_field_i("n", n));
+    HF_LOG(HF_LOG_INFO, "other", hf_field_i("n", 1)); /* not its fault */
+    end_capture();
+    /* a second may have begun in between, which allows as many again */
+    assert_in_range(lines_written(), HF_LOG_PER_SECOND + 1,
+                    2 * HF_LOG_PER_SECOND + 1);
+    begin_capture();
+    HF_LOG(HF_LOG_INFO, "flood", hf_field_i("n", n));
+    end_capture();
+    assert_int_equal(lines_written(), 1);
+    assert_non_null(strstr(text, "left_out="));
+    begin_capture();
+    HF_LOG(HF_LOG_INFO, "flood", hf_field_i("n", n));
+    end_capture();
+    assert_null(strstr(text, "left_out="));
+}
+
 static void a_log_for_syslog_does_not_go_to_stderr(void **state)
 {
     (void)state;
@@ -276,6 +315,8 @@ int main(void)
         cmocka_unit_test_setup(after_a_field_that_does_not_fit_there_is_none,
                                set_up),
         cmocka_unit_test_setup(logging_leaves_errno_alone, set_up),
+        cmocka_unit_test_setup(a_flood_of_one_event_is_bounded_and_told,
+                               set_up),
         cmocka_unit_test_setup(a_log_for_syslog_does_not_go_to_stderr, set_up),
     };
 
