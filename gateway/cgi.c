@@ -1,0 +1,199 @@
+#include "gateway/cgi.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/log.h"
+#include "gateway/respond.h"
+#include "gateway/serve.h"
+
+/* --- reading and writing ------------------------------------------------- */
+
+static int write_all(struct hf_str bytes)
+{
+    while (bytes.len > 0) {
+        ssize_t n = write(STDOUT_FILENO, bytes.at, bytes.len);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return HF_EIO;
+        bytes = hf_str_from(bytes, (size_t)n);
+    }
+    return 0;
+}
+
+static int write_answer(struct hf_str head, struct hf_str body)
+{
+    int err;
+
+    err = write_all(head);
+    return err ? err : write_all(body);
+}
+
+static int answer_json(unsigned status, struct hf_str body)
+{
+    struct hf_head head;
+
+    hf_head_json(&head, status, body.len);
+    return write_answer(hf_head_str(&head), body);
+}
+
+/* Up to `len` bytes; fewer when the server has no more, which whoever looks at
+ * CONTENT_LENGTH will notice. */
+static int read_body(struct hf_buf *body, size_t len)
+{
+    char *at;
+
+    hf_buf_init(body, len);
+    at = hf_buf_room(body, len);
+    if (!at)
+        return hf_buf_error(body);
+    while (body->len < len) {
+        ssize_t n = read(STDIN_FILENO, body->at + body->len, len - body->len);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return HF_EIO;
+        if (n == 0)
+            return 0;
+        hf_buf_grown(body, (size_t)n);
+    }
+    return 0;
+}
+
+/* --- the exchange -------------------------------------------------------- */
+
+struct answer {
+    struct hf_exchange exchange;
+    bool given;
+    int err; /* of writing it */
+};
+
+static void reply(struct hf_exchange *exchange, struct hf_str head,
+                  struct hf_str body)
+{
+    struct answer *answer = HF_ITEM(exchange, struct answer, exchange);
+
+    answer->given = true;
+    answer->err = write_answer(head, body);
+}
+
+static int serve(struct hf_process *process, const struct hf_request *request)
+{
+    struct answer answer = {.exchange.reply = reply};
+    struct hf_gateway gateway = {.settings = &process->settings};
+    int err;
+
+    err = hf_longpoll_open(process, process->settings.cgi_hold_ms,
+                           &gateway.longpoll);
+    if (err)
+        return err;
+    (void)alarm(HF_CGI_SECONDS +
+                (unsigned)(process->settings.cgi_hold_ms / 1000));
+    hf_exchange_start(&answer.exchange, &gateway, request);
+    while (!err && !answer.given)
+        err = hf_loop_turn(process->loop, -1); /* the alarm bounds it */
+    if (err)
+        hf_exchange_gone(&answer.exchange);
+    hf_longpoll_close(gateway.longpoll);
+    return err ? err : answer.err;
+}
+
+/* Read the body, then serve. A body is refused by its announced length alone,
+ * for a CGI program need not read it. */
+static int serve_body(struct hf_process *process, struct hf_request *request)
+{
+    struct hf_buf body;
+    size_t len = 0;
+    int err;
+
+    if (request->content_length.len > 0)
+        err = hf_request_number(request->content_length,
+                                process->settings.max_body, &len);
+    else
+        err = 0;
+    if (err == HF_ELIMIT)
+        return answer_json(413, HF_STR("{\"status\":413}"));
+    if (err)
+        return answer_json(400, HF_STR("{\"status\":500}"));
+    err = read_body(&body, len);
+    request->body = hf_buf_str(&body);
+    if (!err)
+        err = serve(process, request);
+    hf_buf_release(&body);
+    return err;
+}
+
+static int serve_in(const char *dir, struct hf_request *request,
+                    struct hf_why *why)
+{
+    struct hf_process process;
+    struct hf_loop *loop;
+    int err;
+
+    err = hf_loop_new(&loop);
+    if (err)
+        return hf_explain(why, err, "%s", hf_strerror(err));
+    err = hf_process_open(&process, loop, dir, false, why);
+    if (!err) {
+        err = serve_body(&process, request);
+        hf_process_close(&process);
+    }
+    hf_loop_free(loop);
+    return err;
+}
+
+/* ------------------------------------------------------------------------- */
+
+bool hf_cgi_asked(void)
+{
+    return getenv("REQUEST_METHOD") != NULL;
+}
+
+bool hf_cgi_refused_arguments(void)
+{
+    static const struct hf_str text =
+        HF_STR_INIT("The query must have the form name=value.\n");
+    struct hf_str query = hf_str_of(getenv("QUERY_STRING"));
+    struct hf_head head;
+
+    if (!hf_cgi_asked() || query.len == 0 || memchr(query.at, '=', query.len))
+        return false;
+    hf_head_text(&head, 400, text.len);
+    (void)write_answer(hf_head_str(&head), text); /* gone: nobody to tell */
+    return true;
+}
+
+int hf_cgi_serve(const char *dir)
+{
+    struct hf_request request;
+    struct hf_why why = {{0}};
+    int err;
+
+    /* libfcgi's handler of SIGTERM would only note it. */
+    (void)signal(SIGTERM, SIG_DFL);
+    (void)signal(SIGUSR1, SIG_DFL);
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)alarm(HF_CGI_SECONDS);
+
+    hf_request_read(&request, environ, hf_str(NULL, 0));
+    if (dir)
+        err = serve_in(dir, &request, &why);
+    else
+        err = hf_explain(&why, HF_EINVAL,
+                         "no journal directory: start holdfast-gateway from a "
+                         "script with --dir, or set HOLDFAST_DIR");
+    if (!err)
+        return 0;
+    HF_LOG(HF_LOG_ERROR, "cgi_failed",
+           hf_field("error", why.text[0] ? why.text : hf_strerror(err)));
+    /* Half an answer may be out already; then this is lost with it. */
+    (void)answer_json(500, HF_STR("{\"status\":500}"));
+    return 1;
+}

@@ -1,0 +1,164 @@
+#include "gateway/listen.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/sys.h"
+
+/* Added to the path of the socket; one place where they are counted. */
+#define LOCK_SUFFIX ".lock"
+#define NEW_SUFFIX  ".new"
+
+static int system_error(struct hf_why *why, const char *what, const char *path)
+{
+    return hf_explain(why, HF_EIO, "cannot %s %s: %s", what, path,
+                      strerror(errno));
+}
+
+/* `path` with its suffix, or false when a socket cannot have so long a name. */
+static bool address_of(struct sockaddr_un *out, const char *path,
+                       const char *suffix)
+{
+    size_t len = strlen(path), suffix_len = strlen(suffix);
+
+    if (len + suffix_len >= sizeof(out->sun_path))
+        return false;
+    *out = (struct sockaddr_un){.sun_family = AF_UNIX};
+    memcpy(out->sun_path, path, len);
+    memcpy(out->sun_path + len, suffix, suffix_len);
+    return true;
+}
+
+static int take_lock(struct hf_listen *own, struct hf_why *why)
+{
+    struct sockaddr_un lock;
+    int err;
+
+    if (!address_of(&lock, own->path, LOCK_SUFFIX))
+        return hf_explain(
+            why, HF_EINVAL, "the socket path %s is too long: at most %zu bytes",
+            own->path, sizeof(lock.sun_path) - sizeof(LOCK_SUFFIX));
+    own->lock =
+        open(lock.sun_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (own->lock < 0)
+        return system_error(why, "open", lock.sun_path);
+    err = hf_lock_try(own->lock, 0, 1);
+    if (err == HF_EBUSY)
+        return hf_explain(why, err, "another gateway listens on %s", own->path);
+    return err ? system_error(why, "lock", lock.sun_path) : 0;
+}
+
+/* Nobody of ours owns the path now; but is it somebody else's? */
+static int check_path(const struct hf_listen *own, struct hf_why *why)
+{
+    struct sockaddr_un address;
+    struct stat st;
+    int fd, connected;
+
+    if (lstat(own->path, &st) < 0)
+        return errno == ENOENT ? 0 : system_error(why, "look at", own->path);
+    if (!S_ISSOCK(st.st_mode))
+        return hf_explain(why, HF_EINVAL,
+                          "%s exists and is not a socket; it is left alone",
+                          own->path);
+    (void)address_of(&address, own->path, "");
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return system_error(why, "make a socket for", own->path);
+    connected = connect(fd, (struct sockaddr *)&address, sizeof(address));
+    if (connected < 0 && errno == ECONNREFUSED)
+        connected = -2; /* left behind */
+    hf_close(&fd);
+    if (connected != -2)
+        return hf_explain(why, HF_EBUSY, "another program listens on %s",
+                          own->path);
+    return 0;
+}
+
+/* bind() makes the file with the mode that the mask leaves. Only one thread
+ * runs yet, so changing the mask disturbs nobody. */
+static int bind_new(struct hf_listen *own, const struct sockaddr_un *address)
+{
+    mode_t before;
+    int result;
+
+    if (unlink(address->sun_path) < 0 && errno != ENOENT)
+        return HF_EIO;
+    before = umask(0117); /* 0660 */
+    result = bind(own->fd, (const struct sockaddr *)address, sizeof(*address));
+    (void)umask(before);
+    return result < 0 ? HF_EIO : 0;
+}
+
+static int start(struct hf_listen *own, struct hf_why *why)
+{
+    struct sockaddr_un address;
+    struct stat st;
+
+    (void)address_of(&address, own->path, NEW_SUFFIX); /* as the lock's */
+    own->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (own->fd < 0 || bind_new(own, &address))
+        return system_error(why, "make the socket", address.sun_path);
+    if (lstat(address.sun_path, &st) < 0 ||
+        listen(own->fd, HF_LISTEN_BACKLOG) < 0 ||
+        rename(address.sun_path, own->path) < 0) {
+        int err = system_error(why, "make the socket", own->path);
+
+        (void)unlink(address.sun_path);
+        return err;
+    }
+    own->device = st.st_dev;
+    own->inode = st.st_ino;
+    return 0;
+}
+
+int hf_listen_open(struct hf_listen *own, const char *path, struct hf_why *why)
+{
+    size_t len = strlen(path);
+    int err;
+
+    *own = (struct hf_listen){.fd = -1, .lock = -1};
+    if (len == 0 || len >= sizeof(own->path))
+        return hf_explain(why, HF_EINVAL,
+                          "a socket path has 1 to %zu bytes, this one %zu",
+                          sizeof(own->path) - sizeof(LOCK_SUFFIX), len);
+    memcpy(own->path, path, len + 1);
+    err = take_lock(own, why);
+    if (!err)
+        err = check_path(own, why);
+    if (!err)
+        err = start(own, why);
+    if (err) {
+        hf_close(&own->fd);
+        hf_close(&own->lock);
+    }
+    return err;
+}
+
+void hf_listen_close(struct hf_listen *own)
+{
+    struct stat st;
+
+    /* A listener that was given away and closed keeps its inode number in use
+     * as long as the file is there. */
+    if (own->lock >= 0 && lstat(own->path, &st) == 0 &&
+        st.st_dev == own->device && st.st_ino == own->inode)
+        (void)unlink(own->path); /* the next start replaces it anyway */
+    hf_close(&own->fd);
+    hf_close(&own->lock);
+}
+
+bool hf_listen_is_unix(int fd)
+{
+    struct sockaddr_storage address = {0};
+    socklen_t len = sizeof(address);
+
+    return getsockname(fd, (struct sockaddr *)&address, &len) == 0 &&
+           address.ss_family == AF_UNIX;
+}

@@ -1,0 +1,116 @@
+#include "gateway/request.h"
+
+#include <stdint.h>
+#include <strings.h>
+
+#include "base/err.h"
+#include "base/query.h"
+
+#define AT(member) offsetof(struct hf_request, member)
+
+static const struct {
+    const char *name;
+    size_t at; /* of a struct hf_str */
+} variables[] = {
+    {"REQUEST_METHOD", AT(method)},
+    {"SCRIPT_NAME", AT(script_name)},
+    {"PATH_INFO", AT(path_info)},
+    {"REQUEST_URI", AT(request_uri)},
+    {"CONTENT_TYPE", AT(content_type)},
+    {"CONTENT_LENGTH", AT(content_length)},
+    {"HTTP_X_PHOENIX_LONGPOLL_TOKEN", AT(token_header)},
+    {"HTTP_ACCESS_CONTROL_REQUEST_HEADERS", AT(allow_headers)},
+    {"QUERY_STRING", AT(hello.query)},
+    {"HTTP_ORIGIN", AT(hello.from.origin)},
+    {"HTTP_HOST", AT(hello.from.host)},
+    {"HTTP_SEC_FETCH_SITE", AT(hello.from.sec_fetch_site)},
+    {"REMOTE_ADDR", AT(hello.peer)},
+};
+
+static void set(struct hf_request *request, struct hf_str name,
+                const char *value)
+{
+    size_t i;
+
+    for (i = 0; i < sizeof(variables) / sizeof(variables[0]); i++) {
+        struct hf_str *member =
+            (struct hf_str *)(void *)((char *)request + variables[i].at);
+
+        if (!member->at && hf_str_eq(name, hf_str_of(variables[i].name)))
+            *member = hf_str_of(value);
+    }
+}
+
+void hf_request_read(struct hf_request *out, char *const *env,
+                     struct hf_str body)
+{
+    *out = (struct hf_request){.body = body};
+    for (; *env; env++) {
+        const char *equals = strchr(*env, '=');
+
+        if (equals)
+            set(out, hf_str(*env, (size_t)(equals - *env)), equals + 1);
+    }
+    /* The web server is who is asked for by name, not we: which names it
+     * serves is in its configuration, and in `hosts` if given. */
+    out->hello.from.loopback_listener = false;
+}
+
+struct hf_str hf_request_token(const struct hf_request *request,
+                               char memory[HF_TOKEN_MAX])
+{
+    size_t len = 0;
+
+    if (request->token_header.len > 0)
+        return request->token_header;
+    if (hf_query_get(request->hello.query, HF_STR("token"), memory,
+                     HF_TOKEN_MAX, &len))
+        return hf_str(NULL, 0);
+    return hf_str(memory, len);
+}
+
+bool hf_request_ndjson(const struct hf_request *request)
+{
+    static const struct hf_str ndjson = HF_STR_INIT("application/x-ndjson");
+    struct hf_str type = request->content_type;
+
+    if (type.len < ndjson.len ||
+        strncasecmp(type.at, ndjson.at, ndjson.len) != 0)
+        return false;
+    type = hf_str_from(type, ndjson.len);
+    return type.len == 0 || type.at[0] == ';' || type.at[0] == ' ' ||
+           type.at[0] == '\t';
+}
+
+int hf_request_number(struct hf_str text, size_t max, size_t *out)
+{
+    size_t number = 0;
+    size_t i;
+
+    if (text.len == 0)
+        return HF_EMALFORMED;
+    for (i = 0; i < text.len; i++) {
+        if (text.at[i] < '0' || text.at[i] > '9')
+            return HF_EMALFORMED;
+    }
+    for (i = 0; i < text.len; i++) {
+        size_t digit = (size_t)(text.at[i] - '0');
+
+        if (number > max / 10 || digit > max - number * 10)
+            return HF_ELIMIT;
+        number = number * 10 + digit;
+    }
+    *out = number;
+    return 0;
+}
+
+bool hf_request_whole(const struct hf_request *request)
+{
+    size_t expected;
+
+    /* Absent or empty when there is no body, or when it came in chunks. */
+    if (request->content_length.len == 0)
+        return true;
+    return !hf_request_number(request->content_length, SIZE_MAX, &expected) &&
+           expected == request->body.len;
+}

@@ -1,0 +1,86 @@
+#include "gateway/respond.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+/* Every answer: caches keep none, browsers guess no type (D21). */
+#define COMMON                                                                 \
+    "Cache-Control: no-store\r\n"                                              \
+    "X-Content-Type-Options: nosniff\r\n"                                      \
+    "Access-Control-Allow-Origin: *\r\n"
+
+static const char *reason(unsigned status)
+{
+    switch (status) {
+    case 200:
+        return "OK";
+    case 400:
+        return "Bad Request";
+    case 404:
+        return "Not Found";
+    case 413:
+        return "Content Too Large";
+    case 431:
+        return "Request Header Fields Too Large";
+    case 503:
+        return "Service Unavailable";
+    default:
+        return "Internal Server Error";
+    }
+}
+
+static void set(struct hf_head *head, int len)
+{
+    assert(len > 0 && (size_t)len < sizeof(head->text));
+    head->len = (size_t)len;
+}
+
+void hf_head_json(struct hf_head *head, unsigned status, size_t len)
+{
+    set(head, snprintf(head->text, sizeof(head->text),
+                       "Status: %u %s\r\n" COMMON
+                       "Content-Type: application/json; charset=utf-8\r\n"
+                       "Content-Length: %zu\r\n\r\n",
+                       status, reason(status), len));
+}
+
+void hf_head_text(struct hf_head *head, unsigned status, size_t len)
+{
+    set(head, snprintf(head->text, sizeof(head->text),
+                       "Status: %u %s\r\n" COMMON
+                       "Content-Type: text/plain; charset=utf-8\r\n"
+                       "Content-Length: %zu\r\n\r\n",
+                       status, reason(status), len));
+}
+
+/* Names of header fields (RFC 9110 section 5.6.2) with commas and blanks. */
+static bool is_names(struct hf_str text)
+{
+    static const char others[] = "!#$%&'*+-.^_`|~, \t";
+    size_t i;
+
+    for (i = 0; i < text.len; i++) {
+        char c = text.at[i];
+
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+              (c >= '0' && c <= '9')) &&
+            !memchr(others, c, sizeof(others) - 1))
+            return false;
+    }
+    return text.len <= HF_ALLOW_HEADERS_MAX;
+}
+
+void hf_head_preflight(struct hf_head *head, struct hf_str asked)
+{
+    if (!is_names(asked))
+        asked = HF_STR("");
+    /* Some servers take an answer without a type for a mistake. */
+    set(head, snprintf(head->text, sizeof(head->text),
+                       "Status: 200 OK\r\n" COMMON
+                       "Access-Control-Allow-Headers: %.*s\r\n"
+                       "Access-Control-Allow-Methods: GET, POST, OPTIONS\r\n"
+                       "Access-Control-Max-Age: 3600\r\n"
+                       "Content-Type: text/plain; charset=utf-8\r\n"
+                       "Content-Length: 0\r\n\r\n",
+                       HF_STR_ARG(asked)));
+}

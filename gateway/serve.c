@@ -1,0 +1,129 @@
+#include "gateway/serve.h"
+
+#include "base/err.h"
+#include "base/log.h"
+#include "gateway/respond.h"
+#include "gateway/route.h"
+
+static void reply_json(struct hf_exchange *exchange, unsigned status,
+                       struct hf_str body)
+{
+    struct hf_head head;
+
+    exchange->work = HF_EXCHANGE_IDLE;
+    hf_head_json(&head, status, body.len);
+    exchange->reply(exchange, hf_head_str(&head), body);
+}
+
+static void reply_text(struct hf_exchange *exchange, unsigned status,
+                       struct hf_str body)
+{
+    struct hf_head head;
+
+    hf_head_text(&head, status, body.len);
+    exchange->reply(exchange, hf_head_str(&head), body);
+}
+
+/* --- GET and POST -------------------------------------------------------- */
+
+static void poll_answered(struct hf_poll *poll, struct hf_str body)
+{
+    reply_json(HF_ITEM(poll, struct hf_exchange, poll), 200, body);
+}
+
+static void post_answered(struct hf_post *post, struct hf_str body)
+{
+    reply_json(HF_ITEM(post, struct hf_exchange, post), 200, body);
+}
+
+static void start_poll(struct hf_exchange *exchange, struct hf_gateway *gateway,
+                       const struct hf_request *request)
+{
+    char memory[HF_TOKEN_MAX];
+
+    exchange->work = HF_EXCHANGE_POLL;
+    exchange->poll = (struct hf_poll){.answer = poll_answered};
+    hf_poll_start(gateway->longpoll, &exchange->poll, &request->hello,
+                  hf_request_token(request, memory));
+    if (gateway->leaving)
+        hf_longpoll_release(gateway->longpoll);
+}
+
+static void start_post(struct hf_exchange *exchange, struct hf_gateway *gateway,
+                       const struct hf_request *request)
+{
+    char memory[HF_TOKEN_MAX];
+
+    if (!hf_request_whole(request)) {
+        reply_json(exchange, 400, HF_STR("{\"status\":400}"));
+        return;
+    }
+    exchange->work = HF_EXCHANGE_POST;
+    exchange->post = (struct hf_post){.answer = post_answered};
+    hf_post_start(gateway->longpoll, &exchange->post, &request->hello,
+                  hf_request_token(request, memory), request->body,
+                  hf_request_ndjson(request));
+}
+
+/* --- preflight ----------------------------------------------------------- */
+
+/* No version and no token is looked at: none is given (6.8). */
+static void preflight(struct hf_exchange *exchange, struct hf_gateway *gateway,
+                      const struct hf_request *request)
+{
+    const struct hf_origin_request *from = &request->hello.from;
+    struct hf_head head;
+
+    if (!hf_host_ours(gateway->settings, from) ||
+        hf_origin_check(gateway->settings, from)) {
+        HF_LOG(HF_LOG_WARN, "preflight_refused",
+               hf_field_s("origin", from->origin),
+               hf_field_s("host", from->host),
+               hf_field("hint", "if pages from there may connect, add it to "
+                                "origins in holdfast.conf"),
+               hf_field_s("peer", request->hello.peer));
+        reply_json(exchange, 200, HF_STR("{\"status\":403}"));
+        return;
+    }
+    hf_head_preflight(&head, request->allow_headers);
+    exchange->reply(exchange, hf_head_str(&head), hf_str(NULL, 0));
+}
+
+/* ------------------------------------------------------------------------- */
+
+void hf_exchange_start(struct hf_exchange *exchange, struct hf_gateway *gateway,
+                       const struct hf_request *request)
+{
+    switch (hf_route(hf_str_of(gateway->settings->mount), request)) {
+    case HF_ROUTE_POLL:
+        start_poll(exchange, gateway, request);
+        return;
+    case HF_ROUTE_PUSH:
+        start_post(exchange, gateway, request);
+        return;
+    case HF_ROUTE_PREFLIGHT:
+        preflight(exchange, gateway, request);
+        return;
+    case HF_ROUTE_METHOD:
+        reply_text(exchange, 400, HF_STR(""));
+        return;
+    case HF_ROUTE_NOWHERE:
+        reply_text(exchange, 404, HF_STR("Not found.\n"));
+        return;
+    }
+}
+
+void hf_exchange_gone(struct hf_exchange *exchange)
+{
+    switch (exchange->work) {
+    case HF_EXCHANGE_IDLE:
+        return;
+    case HF_EXCHANGE_POLL:
+        hf_poll_cancel(&exchange->poll);
+        break;
+    case HF_EXCHANGE_POST:
+        hf_post_forget(&exchange->post);
+        break;
+    }
+    exchange->work = HF_EXCHANGE_IDLE;
+}

@@ -1,0 +1,47 @@
+/*
+ * serve.h - one HTTP request from the moment it is whole to its answer
+ *
+ * The same for FastCGI and CGI: the end embeds a struct hf_exchange in its own
+ * request, starts it, and gets exactly one reply, at once or later, unless it
+ * says before that the client is gone.
+ *
+ *           start                 reply
+ *     idle -------> under way --------------> idle
+ *                       |
+ *                       +--- gone ----------> idle (no reply)
+ */
+#ifndef HF_GATEWAY_SERVE_H
+#define HF_GATEWAY_SERVE_H
+
+#include "channel/longpoll.h"
+#include "gateway/request.h"
+
+/* What all requests of the process share. */
+struct hf_gateway {
+    const struct hf_settings *settings;
+    struct hf_longpoll *longpoll;
+    bool leaving; /* we are about to exit: hold nothing */
+};
+
+struct hf_exchange {
+    /* May come before hf_exchange_start returns. `head` (respond.h) and `body`
+     * are borrowed. The struct is then free for another start. */
+    void (*reply)(struct hf_exchange *exchange, struct hf_str head,
+                  struct hf_str body);
+    /* private */
+    enum { HF_EXCHANGE_IDLE, HF_EXCHANGE_POLL, HF_EXCHANGE_POST } work;
+    union {
+        struct hf_poll poll;
+        struct hf_post post;
+    };
+};
+
+/* Everything of `request` is borrowed for the call only. */
+void hf_exchange_start(struct hf_exchange *exchange, struct hf_gateway *gateway,
+                       const struct hf_request *request);
+
+/* The client hung up, or nobody could take the reply: there is none. A held
+ * poll is let go, a push happens unseen. Does nothing when idle. */
+void hf_exchange_gone(struct hf_exchange *exchange);
+
+#endif

@@ -1,0 +1,106 @@
+#include "gateway/route.h"
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+static enum hf_route go(const char *mount, const char *script, const char *info,
+                        const char *uri)
+{
+    struct hf_request request = {.method = HF_STR("GET"),
+                                 .script_name = hf_str_of(script),
+                                 .path_info = hf_str_of(info),
+                                 .request_uri = hf_str_of(uri)};
+
+    return hf_route(hf_str_of(mount), &request);
+}
+
+#define YES(...) assert_int_equal(go(__VA_ARGS__), HF_ROUTE_POLL)
+#define NO(...)  assert_int_equal(go(__VA_ARGS__), HF_ROUTE_NOWHERE)
+
+static void the_path_may_be_split_anywhere(void **state)
+{
+    (void)state;
+    YES("/socket", "/socket", "/longpoll", NULL);
+    YES("/socket", "/socket/longpoll", "", NULL);
+    YES("/socket", "/socket/longpoll", NULL, NULL);
+    YES("/socket", "", "/socket/longpoll", NULL);
+    YES("/socket", NULL, "/socket/longpoll", NULL);
+    YES("/a/b", "/a", "/b/longpoll", NULL);
+    NO("/socket", "/socket", "", NULL);
+    NO("/socket", "/socket/", "longpol", NULL);
+    NO("/socket", "/other/longpoll", "", NULL);
+    NO("/socket", "/socket/longpoll", "/x", NULL);
+    NO("/socket", "/socket/longpoll/", "", NULL);
+    NO("/socket", "/socket/websocket", "", NULL);
+    NO("/socket", "", "", NULL);
+    NO("/socket", NULL, NULL, NULL);
+}
+
+static void the_uri_alone_is_enough(void **state)
+{
+    (void)state;
+    YES("/socket", "", "", "/socket/longpoll");
+    YES("/socket", "/x.fcgi", "", "/socket/longpoll?vsn=2.0.0&");
+    YES("/socket", "", "", "/socket/longpoll?");
+    YES("/socket", "", "", "http://example.com/socket/longpoll?a=/b");
+    NO("/socket", "", "", "/socket/longpoll/x?vsn=2.0.0");
+    NO("/socket", "", "", "/x?/socket/longpoll");
+    NO("/socket", "", "", "http://example.com");
+    NO("/socket", "", "", "http:/socket/longpoll");
+    NO("/socket", "", "", "http://");
+    NO("/socket", "", "", "/x://y/socket/longpoll");
+    NO("/socket", "", "", "*");
+    NO("/socket", "", "", "?");
+}
+
+static void a_script_of_any_name_is_a_mount(void **state)
+{
+    (void)state;
+    YES("/socket", "/cgi-bin/holdfast", "/longpoll",
+        "/cgi-bin/holdfast/longpoll");
+    NO("/socket", "/cgi-bin/holdfast", "/longpoll/", NULL);
+    NO("/socket", "/cgi-bin/holdfast", "/other", NULL);
+    NO("/socket", "/cgi-bin/holdfast", "", NULL);
+}
+
+static void the_method_decides_what_it_is(void **state)
+{
+    static const struct {
+        const char *method;
+        enum hf_route route;
+    } methods[] = {
+        {"GET", HF_ROUTE_POLL},          {"POST", HF_ROUTE_PUSH},
+        {"OPTIONS", HF_ROUTE_PREFLIGHT}, {"HEAD", HF_ROUTE_METHOD},
+        {"PUT", HF_ROUTE_METHOD},        {"DELETE", HF_ROUTE_METHOD},
+        {"get", HF_ROUTE_METHOD},        {"", HF_ROUTE_METHOD},
+        {"GETT", HF_ROUTE_METHOD},
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
+        struct hf_request request = {.method = hf_str_of(methods[i].method),
+                                     .path_info = HF_STR("/longpoll")};
+
+        assert_int_equal(hf_route(HF_STR("/socket"), &request),
+                         methods[i].route);
+        request.path_info = HF_STR("/elsewhere");
+        assert_int_equal(hf_route(HF_STR("/socket"), &request),
+                         HF_ROUTE_NOWHERE);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_path_may_be_split_anywhere),
+        cmocka_unit_test(the_uri_alone_is_enough),
+        cmocka_unit_test(a_script_of_any_name_is_a_mount),
+        cmocka_unit_test(the_method_decides_what_it_is),
+    };
+
+    return cmocka_run_group_tests_name("route", tests, NULL, NULL);
+}
