@@ -12,8 +12,8 @@
 /* Polls recomputed in one turn, so that accepting goes on meanwhile. */
 #define ANSWERS_PER_TURN 256u
 
-/* How often parked polls look for what live.db alone knows, ms: a newer poll
- * of the session in another process, replies before a first join. */
+/* How often parked polls look for what live.db alone knows, ms, for a bell may
+ * be lost; and how long waiting outlasts the last of them. */
 #define TICK_MS 500
 
 /* A poll's lease (D20, G7), ms. */
@@ -83,7 +83,10 @@ static void listen_to_all(struct hf_longpoll *lp)
     for (n = 0; n < 64; n++)
         if (lp->listeners[n] > 0)
             buckets |= UINT64_C(1) << n;
-    hf_wake_listen(lp->wake, buckets);
+    /* A client comes back at once, so the last one to go is not the end of
+     * waiting: the tick stops it. */
+    if (buckets)
+        hf_wake_listen(lp->wake, buckets);
 }
 
 static void listen_more(struct hf_longpoll *lp, struct hf_str name)
@@ -182,8 +185,7 @@ static void unpark(struct hf_poll *poll)
     hf_list_remove(&poll->parked);
     hf_list_remove(&poll->dirty);
     hf_loop_disarm(lp->process->loop, &poll->deadline);
-    if (--lp->parked_count == 0)
-        hf_loop_disarm(lp->process->loop, &lp->tick);
+    lp->parked_count--;
 }
 
 /* End it with nothing; it comes back with the token it came with. */
@@ -252,9 +254,11 @@ static int park(struct hf_longpoll *lp, struct hf_poll *poll)
     poll->owner = lp;
     hf_list_append(&lp->parked, &poll->parked);
     listen_more(lp, session_of(poll));
-    if (lp->parked_count++ == 0)
+    if (lp->parked_count++ == 0 && !hf_timer_armed(&lp->tick))
         (void)hf_loop_arm(loop, &lp->tick, TICK_MS * 1000);
     look_again(lp);
+    /* an older poll of the session may be parked in another process */
+    hf_wake_ring(lp->wake, hf_bell_bucket(session_of(poll)));
     return 0;
 }
 
@@ -423,27 +427,39 @@ void hf_longpoll_nudge(struct hf_longpoll *lp, struct hf_str session)
         make_dirty(poll);
 }
 
-static void tick(struct hf_timer *timer)
+/* What live.db alone knows: newer polls of a session in another process,
+ * replies before a first join. */
+static void look_at_live(void *ctx)
 {
-    struct hf_longpoll *lp = HF_ITEM(timer, struct hf_longpoll, tick);
+    struct hf_longpoll *lp = ctx;
     struct hf_list *node, *tmp;
     bool changed = false;
 
-    if (hf_live_changed(lp->process->live, &changed) == 0 && changed) {
-        HF_LIST_EACH(node, tmp, &lp->parked)
-        {
-            struct hf_poll *poll = HF_ITEM(node, struct hf_poll, parked);
-            uint64_t newest = 0;
+    if (hf_live_changed(lp->process->live, &changed) || !changed)
+        return;
+    HF_LIST_EACH(node, tmp, &lp->parked)
+    {
+        struct hf_poll *poll = HF_ITEM(node, struct hf_poll, parked);
+        uint64_t newest = 0;
 
-            (void)hf_live_poll_no(lp->process->live, session_of(poll), &newest);
-            if (newest > poll->poll_no)
-                release(poll);
-            else if (!poll->token.joined)
-                make_dirty(poll);
-        }
+        (void)hf_live_poll_no(lp->process->live, session_of(poll), &newest);
+        if (newest > poll->poll_no)
+            release(poll);
+        else if (!poll->token.joined)
+            make_dirty(poll);
     }
-    if (lp->parked_count > 0)
-        (void)hf_loop_arm(lp->process->loop, &lp->tick, TICK_MS * 1000);
+}
+
+static void tick(struct hf_timer *timer)
+{
+    struct hf_longpoll *lp = HF_ITEM(timer, struct hf_longpoll, tick);
+
+    if (lp->parked_count == 0) {
+        hf_wake_listen(lp->wake, 0); /* nobody waits: no slot, no polling */
+        return;
+    }
+    look_at_live(lp);
+    (void)hf_loop_arm(lp->process->loop, &lp->tick, TICK_MS * 1000);
 }
 
 /* --- a GET ------------------------------------------------------------- */
@@ -558,6 +574,7 @@ int hf_longpoll_open(struct hf_process *process, int64_t hold_ms,
         hf_longpoll_close(lp);
         return err;
     }
+    hf_wake_on_ring(lp->wake, look_at_live);
     hf_reaper_start(lp);
     *out = lp;
     return 0;
@@ -578,6 +595,7 @@ void hf_longpoll_close(struct hf_longpoll *lp)
     hf_longpoll_release(lp);
     hf_process_finish_writes(lp->process); /* answers the posts under way */
     hf_reaper_stop(lp);
+    hf_loop_disarm(lp->process->loop, &lp->tick);
     hf_loop_cancel_turn(&lp->turn);
     if (lp->wake)
         hf_wake_free(lp->wake);

@@ -1,8 +1,9 @@
-#include "channel/session_state.h"
+#include "channel/session.h"
 
 #include <stdlib.h>
 
 #include "base/err.h"
+#include "channel/session_state.h"
 
 struct hf_stalled {
     struct hf_stalled *next;

@@ -1,0 +1,480 @@
+#include "schema/wake.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/file.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/sys.h"
+#include "schema/sessions.h"
+
+/*
+ * The watcher's ladder. The event of a commit comes before the commit is
+ * visible, by the time of a sync. So it looks at once, and then again at
+ * 50 us, 100, 200 ... after the last event, until the backstop takes over: if
+ * the writer needed t from its last write to the commit, one of these looks
+ * comes within t after it. A new event starts the ladder again; finding rows
+ * does not end it, for they may be those of the commit before.
+ */
+#define LADDER_FIRST_US 50
+#define LADDER_LAST_US  (HF_WAKE_BACKSTOP_MS * 1000)
+
+/* What the watcher reads at most to learn whom to ring; beyond it, everybody. */
+#define RING_PAGE  512u
+#define RING_PAGES 8u
+
+#define REPEAT_LOG_MS 60000
+
+enum source { BY_BELL, BY_EYE, BY_BACKSTOP };
+
+struct hf_wake {
+    struct hf_loop *loop;
+    struct hf_dir dir; /* our own descriptor */
+    struct hf_journal *journal;
+    void (*grown)(void *ctx);
+    void (*on_ring)(void *ctx); /* rung, and not grown; may be NULL */
+    void *ctx;
+
+    struct hf_bell *bell;
+    uint64_t buckets;       /* 0 = nobody waits here: all below is idle */
+    bool has_slot;
+    struct hf_watch rung;   /* the slot's socket */
+    struct hf_timer backstop;
+
+    int watcher_fd;         /* flock `watcher`; -1 = not the watcher */
+    struct hf_watch eyes;   /* inotify; fd -1 = not the watcher */
+    struct hf_timer ladder;
+    int64_t step_us;        /* of the ladder; what it waits now */
+
+    int64_t logged_ms;      /* last complaint about the journal */
+    struct hf_wake_counts counts;
+};
+
+/* --- whom the watcher rings ---------------------------------------------- */
+
+static int add_topic(void *ctx, const struct hf_row *row)
+{
+    uint64_t *buckets = ctx;
+
+    *buckets |= hf_bell_bucket(row->topic);
+    return 0;
+}
+
+static int add_session(void *ctx, uint64_t id, struct hf_str session)
+{
+    uint64_t *buckets = ctx;
+
+    (void)id;
+    *buckets |= hf_bell_bucket(session);
+    return 0;
+}
+
+static int collect_topics(struct hf_wake *wake, uint64_t after,
+                          uint64_t *buckets)
+{
+    bool more = true;
+    unsigned page;
+    int err = 0;
+
+    for (page = 0; !err && more && page < RING_PAGES; page++)
+        err = hf_journal_read_topics(wake->journal, after, RING_PAGE,
+                                     add_topic, buckets, &after, &more);
+    if (more)
+        *buckets = UINT64_MAX;
+    return err;
+}
+
+static int collect_sessions(struct hf_wake *wake, uint64_t after,
+                            uint64_t *buckets)
+{
+    bool more = true;
+    unsigned page;
+    int err = 0;
+
+    for (page = 0; !err && more && page < RING_PAGES; page++)
+        err = hf_frames_owners(wake->journal, after, RING_PAGE, add_session,
+                               buckets, &after, &more);
+    if (more)
+        *buckets = UINT64_MAX;
+    return err;
+}
+
+/* In a snapshot: the buckets of what nobody has rung for, and its end. */
+static int collect(struct hf_wake *wake, uint64_t *out_buckets,
+                   uint64_t *out_head)
+{
+    uint64_t rung = hf_bell_rung_through(wake->bell);
+    int err;
+
+    *out_buckets = 0;
+    err = hf_journal_head(wake->journal, out_head);
+    if (err || rung == *out_head)
+        return err;
+    if (rung > *out_head) { /* another epoch */
+        *out_buckets = UINT64_MAX;
+        return 0;
+    }
+    err = collect_topics(wake, rung, out_buckets);
+    if (!err)
+        err = collect_sessions(wake, rung, out_buckets);
+    return err;
+}
+
+/* Foreign commits, and those of ours that were killed before they rang. */
+static void ring_others(struct hf_wake *wake)
+{
+    uint64_t buckets, head;
+    int err;
+
+    err = hf_journal_snapshot(wake->journal);
+    if (err)
+        return; /* the look that follows meets the same and reports it */
+    err = collect(wake, &buckets, &head);
+    hf_journal_snapshot_end(wake->journal);
+    if (err)
+        return;
+    if (buckets)
+        hf_bell_ring(wake->bell, buckets);
+    if (hf_bell_rung_through(wake->bell) != head)
+        hf_bell_set_rung(wake->bell, head);
+    hf_journal_save_head(wake->journal);
+}
+
+/* --- looking ------------------------------------------------------------- */
+
+static void complain(struct hf_wake *wake, int err)
+{
+    int64_t now_ms = hf_boot_ms();
+
+    if (wake->logged_ms && now_ms - wake->logged_ms < REPEAT_LOG_MS)
+        return;
+    wake->logged_ms = now_ms;
+    HF_LOG(HF_LOG_ERROR, "journal_unreadable",
+           hf_field("error", hf_strerror(err)),
+           hf_field("hint", "messages are not delivered until it is; "
+                            "see earlier lines"));
+}
+
+static void count(struct hf_wake *wake, enum source source, bool changed)
+{
+    switch (source) {
+    case BY_BELL:
+        if (changed)
+            wake->counts.rung++;
+        else
+            wake->counts.needless++;
+        break;
+    case BY_EYE: /* a ladder looks in vain by design */
+        if (changed)
+            wake->counts.noticed++;
+        break;
+    case BY_BACKSTOP:
+        if (changed)
+            wake->counts.backstop++;
+        break;
+    }
+}
+
+/* True if the journal had grown. `grown` may change what we listen to. */
+static bool look(struct hf_wake *wake, enum source source)
+{
+    bool changed = false;
+    int err;
+
+    err = hf_journal_changed(wake->journal, &changed);
+    if (err) {
+        /* BUSY passes by itself and is looked at again. */
+        if (err != HF_EBUSY)
+            complain(wake, err);
+        return false;
+    }
+    count(wake, source, changed);
+    if (!changed)
+        return false;
+    if (hf_wake_watching(wake))
+        ring_others(wake);
+    wake->grown(wake->ctx);
+    return true;
+}
+
+/* --- the watcher --------------------------------------------------------- */
+
+bool hf_wake_watching(const struct hf_wake *wake)
+{
+    return wake->eyes.fd >= 0;
+}
+
+static void climb(struct hf_timer *timer)
+{
+    struct hf_wake *wake = HF_ITEM(timer, struct hf_wake, ladder);
+
+    /* Armed before the look, whose callback may stop all of it. */
+    wake->step_us *= 2;
+    if (wake->step_us <= LADDER_LAST_US)
+        (void)hf_loop_arm(wake->loop, &wake->ladder, wake->step_us);
+    (void)look(wake, BY_EYE);
+}
+
+static void start_ladder(struct hf_wake *wake)
+{
+#ifndef HF_BROKEN_REACT_ONCE
+    wake->step_us = LADDER_FIRST_US;
+    /* Without memory for a timer the backstop is what is left. */
+    (void)hf_loop_arm(wake->loop, &wake->ladder, wake->step_us);
+#else
+    (void)wake;
+#endif
+}
+
+/* Is it an event of the journal? Ours to its neighbours are none. */
+static bool is_of_journal(const struct inotify_event *event)
+{
+    if (event->mask & (IN_Q_OVERFLOW | IN_DELETE_SELF | IN_MOVE_SELF))
+        return true;
+    if (event->len == 0)
+        return false;
+    if (strcmp(event->name, HF_FILE_JOURNAL "-wal") == 0)
+        return true;
+    /* It is written by checkpoints only; but it may be replaced. */
+    return strcmp(event->name, HF_FILE_JOURNAL) == 0 &&
+           !(event->mask & IN_MODIFY);
+}
+
+static bool read_events(int fd)
+{
+    char events[4096]
+        __attribute__((aligned(__alignof__(struct inotify_event))));
+    bool found = false;
+    ssize_t len;
+
+    while ((len = read(fd, events, sizeof(events))) > 0) {
+        const char *at = events;
+
+        while (at < events + len) {
+            const struct inotify_event *event = (const void *)at;
+
+            found |= is_of_journal(event);
+            at += sizeof(*event) + event->len;
+        }
+    }
+    return found;
+}
+
+static void on_event(struct hf_watch *watch, uint32_t events)
+{
+    struct hf_wake *wake = HF_ITEM(watch, struct hf_wake, eyes);
+
+    (void)events; /* readable: that is all it can be */
+    if (!read_events(watch->fd))
+        return;
+    start_ladder(wake);
+    (void)look(wake, BY_EYE);
+}
+
+/* A watch on the directory, not on the WAL, which is made anew at times. No
+ * events of opening and closing: each reader that exits would wake us. */
+static int open_eyes(const struct hf_dir *dir)
+{
+    int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+
+    if (fd < 0)
+        return -1;
+    if (inotify_add_watch(fd, dir->path,
+                          IN_MODIFY | IN_CREATE | IN_DELETE | IN_MOVED_TO |
+                              IN_MOVED_FROM | IN_DELETE_SELF | IN_MOVE_SELF |
+                              IN_ONLYDIR) < 0)
+        hf_close(&fd);
+    return fd;
+}
+
+static void close_eyes(struct hf_wake *wake)
+{
+    hf_loop_disarm(wake->loop, &wake->ladder);
+    if (wake->eyes.fd >= 0)
+        hf_loop_unwatch(wake->loop, &wake->eyes);
+    hf_close(&wake->eyes.fd);
+    hf_close(&wake->watcher_fd); /* and so the lock */
+}
+
+/* Become the watcher if there is none. Failing is no error: without inotify
+ * (128 instances per user) or with another watcher the backstop remains. */
+static void stand_for_election(struct hf_wake *wake)
+{
+    if (hf_wake_watching(wake))
+        return;
+    wake->watcher_fd = hf_dir_open_file(&wake->dir, HF_FILE_WATCHER);
+    if (wake->watcher_fd < 0) {
+        wake->watcher_fd = -1;
+        return;
+    }
+    if (flock(wake->watcher_fd, LOCK_EX | LOCK_NB) < 0) {
+        hf_close(&wake->watcher_fd);
+        return;
+    }
+    wake->eyes.fd = open_eyes(&wake->dir);
+    if (wake->eyes.fd < 0 ||
+        hf_loop_watch(wake->loop, &wake->eyes, EPOLLIN) < 0) {
+        hf_close(&wake->eyes.fd);
+        hf_close(&wake->watcher_fd);
+        return;
+    }
+    HF_LOG(HF_LOG_DEBUG, "watching", hf_field("directory", wake->dir.path));
+    /* What the last watcher left: its events are gone, its commits are not. */
+    ring_others(wake);
+    start_ladder(wake); /* looks soon, not now: the caller may be in `grown` */
+}
+
+static void resign(struct hf_wake *wake)
+{
+    if (!hf_wake_watching(wake))
+        return;
+    close_eyes(wake);
+    /* Whoever wakes and finds nothing stands for election. */
+    hf_bell_ring(wake->bell, UINT64_MAX);
+}
+
+/* --- bell and backstop --------------------------------------------------- */
+
+static void on_bell(struct hf_watch *watch, uint32_t events)
+{
+    struct hf_wake *wake = HF_ITEM(watch, struct hf_wake, rung);
+
+    (void)events; /* readable: that is all it can be */
+    hf_bell_drain(wake->bell);
+    if (look(wake, BY_BELL) || !wake->buckets)
+        return;
+    stand_for_election(wake);
+    if (wake->on_ring)
+        wake->on_ring(wake->ctx);
+}
+
+static void arm_backstop(struct hf_wake *wake)
+{
+    int64_t ms = wake->has_slot ? HF_WAKE_BACKSTOP_MS
+                                : HF_WAKE_BACKSTOP_BARE_MS;
+
+    (void)hf_loop_arm(wake->loop, &wake->backstop, ms * 1000);
+}
+
+/* Without a slot, or not the watcher where there is none: try again. */
+static void on_backstop(struct hf_timer *timer)
+{
+    struct hf_wake *wake = HF_ITEM(timer, struct hf_wake, backstop);
+
+    arm_backstop(wake);
+    if (!look(wake, BY_BACKSTOP) && wake->buckets)
+        stand_for_election(wake);
+}
+
+/* --- waiting or not ------------------------------------------------------ */
+
+static void take_slot(struct hf_wake *wake)
+{
+    if (hf_bell_claim(wake->bell, &wake->rung.fd))
+        return;
+    if (hf_loop_watch(wake->loop, &wake->rung, EPOLLIN) < 0) {
+        hf_bell_disclaim(wake->bell);
+        return;
+    }
+    wake->has_slot = true;
+}
+
+static void leave_slot(struct hf_wake *wake)
+{
+    if (!wake->has_slot)
+        return;
+    hf_loop_unwatch(wake->loop, &wake->rung);
+    hf_bell_disclaim(wake->bell);
+    wake->has_slot = false;
+}
+
+static void start(struct hf_wake *wake, uint64_t buckets)
+{
+    bool changed;
+
+    take_slot(wake);
+    hf_bell_listen(wake->bell, buckets);
+    /* From this state on we tell; an error here comes back at the next look. */
+    (void)hf_journal_changed(wake->journal, &changed);
+    arm_backstop(wake);
+    stand_for_election(wake);
+}
+
+static void stop(struct hf_wake *wake)
+{
+    hf_loop_disarm(wake->loop, &wake->backstop);
+    leave_slot(wake);
+    resign(wake);
+}
+
+void hf_wake_listen(struct hf_wake *wake, uint64_t buckets)
+{
+    uint64_t before = wake->buckets;
+
+    wake->buckets = buckets;
+    if (before == 0 && buckets != 0)
+        start(wake, buckets);
+    else if (before != 0 && buckets == 0)
+        stop(wake);
+    else if (before != buckets)
+        hf_bell_listen(wake->bell, buckets);
+}
+
+void hf_wake_ring(struct hf_wake *wake, uint64_t buckets)
+{
+    hf_bell_ring(wake->bell, buckets);
+}
+
+void hf_wake_on_ring(struct hf_wake *wake, void (*rung)(void *ctx))
+{
+    wake->on_ring = rung;
+}
+
+struct hf_wake_counts hf_wake_counts(const struct hf_wake *wake)
+{
+    return wake->counts;
+}
+
+int hf_wake_new(struct hf_loop *loop, const struct hf_dir *dir,
+                struct hf_journal *journal, void (*grown)(void *ctx),
+                void *ctx, struct hf_wake **out)
+{
+    struct hf_wake *wake = calloc(1, sizeof(*wake));
+    int err;
+
+    if (!wake)
+        return HF_ENOMEM;
+    wake->loop = loop;
+    wake->journal = journal;
+    wake->grown = grown;
+    wake->ctx = ctx;
+    wake->watcher_fd = wake->eyes.fd = wake->rung.fd = -1;
+    wake->eyes.ready = on_event;
+    wake->rung.ready = on_bell;
+    wake->ladder.fire = climb;
+    wake->backstop.fire = on_backstop;
+    err = hf_dir_copy(dir, &wake->dir);
+    if (!err)
+        err = hf_bell_open(dir, &wake->bell);
+    if (err) {
+        hf_wake_free(wake);
+        return err;
+    }
+    *out = wake;
+    return 0;
+}
+
+void hf_wake_free(struct hf_wake *wake)
+{
+    if (!wake)
+        return;
+    hf_wake_listen(wake, 0);
+    hf_bell_close(wake->bell);
+    hf_dir_close(&wake->dir);
+    free(wake);
+}
