@@ -1,0 +1,356 @@
+// world.js - a server, a network and a clock inside one test
+//
+// The clock stands still unless told; a whole minute passes in no time. The
+// server keeps a journal and speaks both transports, as small as it can be and
+// still tell whether a client loses, doubles or reorders anything. The network
+// does what `world.net` says:
+//
+//     websocket  "ok"; "refuse"; "hang": never opens; "mute": opens, and what
+//                the client sends goes nowhere
+//     longpoll   "ok"; "refuse"; "html": a page of somebody else;
+//                "lose answer": the server has seen it, the client hears
+//                nothing; "swallow": not even the server, and no error
+//                (`post` the same for POST alone)
+//     delay()    how long anything takes, in ms
+import { setImmediate as turn } from "node:timers/promises";
+
+const EPOCH = "AAECAwQFBgc";
+
+export class World {
+  now = 0;
+  net = { websocket: "ok", longpoll: "ok", post: null, delay: () => 1 };
+  rows = []; // the journal: {id, topic, event, payload}
+  seq = 0;
+  trimmed = 0; // rows up to here are no longer there
+  joins = []; // payload of every join the server has seen
+  leaves = 0; // that were sent to it
+  parked = 0; // polls it holds
+  posts = []; // body of every POST it was sent
+  gets = []; // token of every GET it was sent
+  dialled = []; // transport of every connection attempt
+  refuse = null; // response of a join that is to be refused
+  deaf = false; // the server answers nothing but heartbeats
+  #timers = [];
+  #timerNo = 0;
+  #sockets = new Set();
+  #sessions = new Map();
+
+  constructor(random = () => 0.5) {
+    const world = this;
+    this.random = random;
+    this.clock = {
+      setTimeout: (callback, ms) => this.#later(callback, ms),
+      clearTimeout: (no) => (this.#timers = this.#timers.filter((t) => t.no !== no)),
+      now: () => this.now,
+      random: () => this.random(),
+    };
+    this.WebSocket = class extends FakeWebSocket {
+      constructor(url) {
+        super(url, world);
+      }
+    };
+    this.fetch = (url, options) => this.#fetch(new URL(url), options);
+  }
+
+  get options() {
+    const { clock, fetch, WebSocket } = this;
+    return { clock, fetch, WebSocket };
+  }
+
+  // Let time pass; everything that is due happens, in order.
+  async pass(ms) {
+    const end = this.now + ms;
+    await turn();
+    for (;;) {
+      this.#timers.sort((a, b) => a.at - b.at || a.no - b.no);
+      if (this.#timers.length === 0 || this.#timers[0].at > end) break;
+      const timer = this.#timers.shift();
+      this.now = timer.at;
+      timer.callback();
+      await turn();
+    }
+    this.now = end;
+  }
+
+  #later(callback, ms) {
+    this.#timers.push({ no: ++this.#timerNo, at: this.now + (ms ?? 0), callback });
+    return this.#timerNo;
+  }
+
+  // --- what tests do to it ---------------------------------------------------
+
+  publish(topic, event, payload) {
+    const row = { id: ++this.seq, topic, event, payload };
+    this.rows.push(row);
+    for (const peer of this.#peers()) peer.published(row);
+    return row;
+  }
+
+  // A frame to everybody who joined the topic, of their join.
+  tellMembers(topic, event, payload) {
+    for (const peer of this.#peers()) {
+      const joinRef = peer.members.get(topic);
+      if (joinRef === undefined) continue;
+      peer.members.delete(topic);
+      peer.send([joinRef, joinRef, topic, event, payload]);
+    }
+  }
+
+  cutSockets() {
+    for (const socket of [...this.#sockets]) socket.cut();
+  }
+
+  // The sessions are no more; what the next poll is answered.
+  endSessions(status = 500) {
+    for (const session of this.#sessions.values()) session.end(status);
+  }
+
+  trim() {
+    this.trimmed = this.seq;
+    this.rows = [];
+  }
+
+  get connections() {
+    return this.#sockets.size;
+  }
+
+  get memberCount() {
+    return this.#peers().filter((peer) => peer.members.size > 0).length;
+  }
+
+  // --- the server --------------------------------------------------------------
+
+  #peers() {
+    const sessions = [...this.#sessions.values()].filter((s) => !s.over);
+    return [...[...this.#sockets].map((s) => s.peer), ...sessions];
+  }
+
+  socketOpened(socket) {
+    this.#sockets.add(socket);
+  }
+
+  socketClosed(socket) {
+    this.#sockets.delete(socket);
+  }
+
+  cursor(id) {
+    return `j:${EPOCH}.${id}`;
+  }
+
+  async #fetch(url, { method, body, signal }) {
+    const token = url.searchParams.get("token");
+    const how = (method === "POST" && this.net.post) || this.net.longpoll;
+    if (method === "GET" && !token) this.dialled.push("longpoll");
+    if (method === "POST") this.posts.push(body);
+    else this.gets.push(token);
+
+    await this.#onTheWay(signal);
+    if (how === "refuse") throw new TypeError("refused");
+    if (how === "swallow") await this.#onTheWay(signal, 1e9);
+    if (how === "html") return { json: async () => JSON.parse("<html>") };
+    const answer = method === "POST" ? this.#post(token, body) : await this.#get(token, signal);
+    await this.#onTheWay(signal);
+    if (how === "lose answer") throw new TypeError("connection reset");
+    return { json: async () => answer };
+  }
+
+  #onTheWay(signal, ms = this.net.delay()) {
+    return new Promise((resolve, reject) => {
+      const timer = this.#later(resolve, ms);
+      signal.addEventListener("abort", () => {
+        this.clock.clearTimeout(timer);
+        reject(new DOMException("aborted", "AbortError"));
+      });
+    });
+  }
+
+  #post(token, body) {
+    const session = this.#sessions.get(token.split(".")[0]);
+    if (!session || session.over) return { status: 410 };
+    for (const line of body.split("\n")) session.receive(JSON.parse(line));
+    return { status: 200 };
+  }
+
+  async #get(token, signal) {
+    const [name, cursor] = token.split(".");
+    const session = this.#sessions.get(name);
+    if (!session) return this.#newSession();
+    if (session.over) return session.over === 410 ? this.#newSession() : { status: session.over };
+    if (!session.hasMore(Number(cursor))) await session.held(signal);
+    if (session.over) return { status: session.over };
+    return session.answer(Number(cursor));
+  }
+
+  #newSession() {
+    const name = `s${this.#sessions.size + 1}`;
+    this.#sessions.set(name, new Session(name, this));
+    return { status: 410, token: `${name}.${this.seq}`, messages: [] };
+  }
+}
+
+// One client as the server sees it, whatever the transport.
+class Peer {
+  members = new Map(); // topic -> join_ref
+
+  constructor(world, send) {
+    this.world = world;
+    this.send = send;
+  }
+
+  published({ id, topic, event, payload }) {
+    const joinRef = this.members.get(topic);
+    if (joinRef !== undefined) this.send([joinRef, this.world.cursor(id), topic, event, payload]);
+  }
+
+  receive([joinRef, ref, topic, event, payload]) {
+    const reply = (status, response, jr = joinRef) =>
+      this.send([jr, ref, topic, "phx_reply", { status, response }]);
+    if (event === "heartbeat") return reply("ok", {}, null);
+    if (this.world.deaf) return;
+    const joined = this.members.get(topic);
+    if (event === "phx_join") return this.#join(joinRef, topic, payload, joined, reply);
+    if (event === "phx_leave") {
+      this.world.leaves++;
+      if (joined !== undefined && joined !== joinRef) return;
+      this.members.delete(topic);
+      reply("ok", {});
+      if (joined !== undefined) this.send([joined, joined, topic, "phx_close", {}]);
+      return;
+    }
+    if (joined === undefined) return reply("error", { reason: "unmatched topic" }, null);
+    if (joined !== joinRef) return;
+    this.world.publish(topic, event, payload);
+    reply("ok", {});
+  }
+
+  #join(joinRef, topic, payload, old, reply) {
+    const { world } = this;
+    world.joins.push(payload);
+    if (world.refuse) return reply("error", world.refuse);
+    const since = payload.since === "" ? world.seq : Number(payload.since.split(".")[1]);
+    const gap = since < world.trimmed;
+    const from = gap ? world.seq : since;
+    const response = { cursor: world.cursor(from), recovered: payload.since !== "" && !gap };
+    if (gap) response.gap = "trimmed";
+    reply("ok", response);
+    if (old !== undefined) this.send([old, old, topic, "phx_close", {}]);
+    this.members.set(topic, joinRef);
+    for (const row of world.rows) if (row.topic === topic && row.id > from) this.published(row);
+  }
+}
+
+// A long-poll session: its frames stay until a later token acknowledges them.
+class Session extends Peer {
+  over = 0;
+  #frames = []; // {id, text}
+  #sent = 0;
+  #wake = null;
+
+  constructor(name, world) {
+    super(world, (frame) => this.#queue(frame));
+    this.name = name;
+  }
+
+  #queue(frame) {
+    this.#frames.push({ id: ++this.#sent, text: JSON.stringify(frame) });
+    this.#wake?.();
+  }
+
+  end(status) {
+    this.over = status;
+    this.#wake?.();
+  }
+
+  hasMore(cursor) {
+    return this.#sent > this.#after(cursor);
+  }
+
+  // the session's first token holds the journal's head: nothing is sent yet
+  #after(cursor) {
+    return cursor < 1e6 ? 0 : cursor - 1e6;
+  }
+
+  held(signal) {
+    const { world } = this;
+    world.parked++;
+    return new Promise((resolve) => {
+      const timer = world.clock.setTimeout(() => this.#wake(), 10000);
+      this.#wake = () => {
+        this.#wake = null;
+        world.parked--;
+        world.clock.clearTimeout(timer);
+        resolve();
+      };
+      signal.addEventListener("abort", () => this.#wake?.());
+    });
+  }
+
+  answer(cursor) {
+    const frames = this.#frames.filter((f) => f.id > this.#after(cursor));
+    const page = frames.slice(0, 20);
+    const last = page.length ? page[page.length - 1].id : this.#after(cursor);
+    const status = page.length ? 200 : 204;
+    return { status, token: `${this.name}.${1e6 + last}`, messages: page.map((f) => f.text) };
+  }
+}
+
+class FakeWebSocket {
+  readyState = 0;
+  onopen = null;
+  onmessage = null;
+  onerror = null;
+  onclose = null;
+  #world;
+  #up = Promise.resolve(); // what is on its way keeps its order
+  #down = Promise.resolve();
+
+  constructor(url, world) {
+    this.url = url;
+    this.#world = world;
+    world.dialled.push("websocket");
+    this.peer = new Peer(world, (frame) => this.#arrive(JSON.stringify(frame)));
+    const how = world.net.websocket;
+    if (how === "hang") return;
+    this.#wait().then(() => {
+      if (this.readyState !== 0) return;
+      if (how === "refuse") return this.cut();
+      this.mute = how === "mute";
+      this.readyState = 1;
+      world.socketOpened(this);
+      this.onopen?.({});
+    });
+  }
+
+  send(text) {
+    if (this.readyState === 0) throw new Error("InvalidStateError");
+    if (this.readyState !== 1 || this.mute) return;
+    this.#up = this.#up.then(() => this.#wait()).then(() => {
+      if (this.readyState === 1) this.peer.receive(JSON.parse(text));
+    });
+  }
+
+  // What has arrived may still be handed over: the npm package does that.
+  close() {
+    this.readyState = 3;
+    this.#world.socketClosed(this);
+  }
+
+  // The line is gone; what was on it, too.
+  cut() {
+    if (this.readyState === 3) return;
+    this.close();
+    this.onmessage = null;
+    this.onerror?.({});
+    this.onclose?.({ code: 1006 });
+  }
+
+  #arrive(data) {
+    this.#down = this.#down.then(() => this.#wait()).then(() => {
+      this.onmessage?.({ data });
+    });
+  }
+
+  #wait() {
+    return new Promise((resolve) => this.#world.clock.setTimeout(resolve, this.#world.net.delay()));
+  }
+}
