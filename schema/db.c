@@ -1,0 +1,342 @@
+#include "schema/db.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/json.h"
+
+/* --- opening ------------------------------------------------------------- */
+
+/*
+ * Takes the place of SQLite's json_valid on our connections: stricter (UTF-8,
+ * depth, surrogates) and several times faster. It is needed, too: in 3.38 to
+ * 3.40 the built-in one is marked unsafe by mistake and cannot be used by a
+ * trigger under trusted_schema=OFF.
+ */
+static void json_valid(sqlite3_context *context, int count,
+                       sqlite3_value **values)
+{
+    struct hf_json value;
+    struct hf_str text;
+
+    (void)count; /* one; SQLite has checked */
+    text.at = (const char *)sqlite3_value_text(values[0]);
+    text.len = (size_t)sqlite3_value_bytes(values[0]);
+    if (!text.at)
+        sqlite3_result_null(context);
+    else
+        sqlite3_result_int(context,
+                           hf_json_read(text, HF_DB_JSON_DEPTH, &value) == 0);
+}
+
+static int harden(struct hf_db *db)
+{
+    int on = 1;
+    int code;
+
+    code = sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    if (code)
+        return code;
+    code =
+        sqlite3_db_config(db->handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    if (code)
+        return code;
+    /* The last close of a connection of ours neither checkpoints (that would
+     * race with the writers' queue) nor removes the WAL. */
+    code = sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1,
+                             NULL);
+    if (code)
+        return code;
+    code =
+        sqlite3_file_control(db->handle, "main", SQLITE_FCNTL_PERSIST_WAL, &on);
+    if (code)
+        return code;
+    return sqlite3_create_function_v2(db->handle, "json_valid", 1,
+                                      SQLITE_UTF8 | SQLITE_DETERMINISTIC |
+                                          SQLITE_INNOCUOUS,
+                                      NULL, json_valid, NULL, NULL, NULL);
+}
+
+static int set_pragmas(struct hf_db *db, const char *sync)
+{
+    char sql[256];
+
+    (void)snprintf(sql, sizeof(sql),
+                   "PRAGMA synchronous = %s;"
+                   "PRAGMA cell_size_check = ON;"
+                   "PRAGMA mmap_size = 0;" /* a bad disk must not be SIGBUS */
+                   "PRAGMA wal_autocheckpoint = %d;"
+                   "PRAGMA journal_size_limit = %d;",
+                   sync, HF_DB_CHECKPOINT, HF_DB_WAL_LIMIT);
+    return sqlite3_exec(db->handle, sql, NULL, NULL, NULL);
+}
+
+int hf_db_open(struct hf_db *db, const char *path, bool create,
+               const char *sync, struct hf_why *why)
+{
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX |
+                SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_NOFOLLOW |
+                SQLITE_OPEN_EXRESCODE;
+    int code;
+
+    *db = (struct hf_db){.handle = NULL};
+    if (create)
+        flags |= SQLITE_OPEN_CREATE;
+    code = sqlite3_open_v2(path, &db->handle, flags, NULL);
+    if (!code) {
+        hf_db_wait(db, 1000);
+        code = harden(db);
+    }
+    if (!code)
+        code = set_pragmas(db, sync);
+    if (code) {
+        int err = hf_db_error(db, code);
+
+        (void)hf_explain(why, err, "%s: %s", path,
+                         db->handle ? sqlite3_errmsg(db->handle)
+                                    : sqlite3_errstr(code));
+        hf_db_close(db);
+        return err;
+    }
+    return 0;
+}
+
+void hf_db_close(struct hf_db *db)
+{
+    unsigned i;
+
+    if (!db->handle)
+        return;
+    for (i = 0; i < db->kept_count; i++)
+        (void)sqlite3_finalize(db->kept[i].stmt); /* repeats an old error */
+    (void)sqlite3_close(db->handle); /* no statement is left to refuse it */
+    *db = (struct hf_db){.handle = NULL};
+}
+
+void hf_db_wait(struct hf_db *db, int64_t ms)
+{
+    if (ms < 0)
+        ms = 0;
+    /* Fails for a NULL handle only. */
+    (void)sqlite3_busy_timeout(db->handle, ms > 3600000 ? 3600000 : (int)ms);
+}
+
+/* --- errors -------------------------------------------------------------- */
+
+int hf_db_error(struct hf_db *db, int code)
+{
+    switch (code & 0xff) {
+    case SQLITE_OK:
+    case SQLITE_ROW:
+    case SQLITE_DONE:
+        return 0;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        return HF_EBUSY;
+    case SQLITE_NOMEM:
+        return HF_ENOMEM;
+    case SQLITE_TOOBIG:
+        return HF_ELIMIT;
+    case SQLITE_CONSTRAINT:
+        (void)snprintf(db->refusal, sizeof(db->refusal), "%s",
+                       sqlite3_errmsg(db->handle));
+        return HF_EINVAL;
+    default:
+        return HF_ESTORE;
+    }
+}
+
+/* --- statements ---------------------------------------------------------- */
+
+int hf_db_run(struct hf_db *db, const char *sql)
+{
+    return hf_db_error(db, sqlite3_exec(db->handle, sql, NULL, NULL, NULL));
+}
+
+int hf_db_get(struct hf_db *db, const char *sql, sqlite3_stmt **out)
+{
+    sqlite3_stmt *stmt;
+    unsigned i;
+    int code;
+
+    for (i = 0; i < db->kept_count; i++) {
+        if (db->kept[i].sql == sql) {
+            *out = db->kept[i].stmt;
+            return 0;
+        }
+    }
+    assert(db->kept_count < HF_DB_STATEMENTS);
+    code = sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT,
+                              &stmt, NULL);
+    if (code)
+        return hf_db_error(db, code);
+    db->kept[db->kept_count].sql = sql;
+    db->kept[db->kept_count].stmt = stmt;
+    db->kept_count++;
+    *out = stmt;
+    return 0;
+}
+
+/* A bind fails only for a wrong index or a statement that was not reset, both
+ * our mistakes, or for lack of memory, of which there is none to take: texts
+ * are bound by reference. */
+static void bound(int code)
+{
+    assert(code == SQLITE_OK);
+    (void)code;
+}
+
+void hf_db_bind_text(sqlite3_stmt *stmt, int at, struct hf_str text)
+{
+    bound(sqlite3_bind_text64(stmt, at, text.at ? text.at : "", text.len,
+                              SQLITE_STATIC, SQLITE_UTF8));
+}
+
+void hf_db_bind_text_or_null(sqlite3_stmt *stmt, int at, struct hf_str text)
+{
+    if (text.len > 0)
+        hf_db_bind_text(stmt, at, text);
+    else
+        bound(sqlite3_bind_null(stmt, at));
+}
+
+void hf_db_bind_u64(sqlite3_stmt *stmt, int at, uint64_t number)
+{
+    sqlite3_int64 value =
+        number > INT64_MAX ? INT64_MAX : (sqlite3_int64)number;
+
+    bound(sqlite3_bind_int64(stmt, at, value));
+}
+
+void hf_db_done(sqlite3_stmt *stmt)
+{
+    (void)sqlite3_reset(stmt); /* repeats the error of the step */
+    (void)sqlite3_clear_bindings(stmt);
+}
+
+int hf_db_step(struct hf_db *db, sqlite3_stmt *stmt, bool *out_row)
+{
+    int code = sqlite3_step(stmt);
+    int err;
+
+    *out_row = code == SQLITE_ROW;
+    if (*out_row)
+        return 0;
+    err = hf_db_error(db, code); /* before the reset, for its words */
+    hf_db_done(stmt);
+    return err;
+}
+
+int hf_db_finish(struct hf_db *db, sqlite3_stmt *stmt)
+{
+    bool row;
+    int err;
+
+    do {
+        err = hf_db_step(db, stmt, &row);
+    } while (!err && row);
+    return err;
+}
+
+int hf_db_do(struct hf_db *db, const char *sql)
+{
+    sqlite3_stmt *stmt;
+    int err;
+
+    err = hf_db_get(db, sql, &stmt);
+    if (err)
+        return err;
+    return hf_db_finish(db, stmt);
+}
+
+int hf_db_number(struct hf_db *db, const char *sql, int64_t *out)
+{
+    sqlite3_stmt *stmt;
+    bool row;
+    int err;
+
+    err = hf_db_get(db, sql, &stmt);
+    if (err)
+        return err;
+    err = hf_db_step(db, stmt, &row);
+    if (err)
+        return err;
+    if (!row)
+        return HF_ENOTFOUND;
+    *out = sqlite3_column_int64(stmt, 0);
+    return hf_db_finish(db, stmt);
+}
+
+struct hf_str hf_db_text(sqlite3_stmt *stmt, int column)
+{
+    const void *at = sqlite3_column_blob(stmt, column);
+
+    /* In this order: the length is that of the bytes as they are stored. */
+    return hf_str(at, (size_t)sqlite3_column_bytes(stmt, column));
+}
+
+uint64_t hf_db_u64(sqlite3_stmt *stmt, int column)
+{
+    sqlite3_int64 value = sqlite3_column_int64(stmt, column);
+
+    return value < 0 ? 0 : (uint64_t)value;
+}
+
+/* --- whose schema is it? ------------------------------------------------- */
+
+static unsigned count_creates(const char *sql)
+{
+    unsigned count = 0;
+    const char *line;
+
+    for (line = sql; line; line = strchr(line, '\n')) {
+        line += *line == '\n';
+        count += strncmp(line, "CREATE ", 7) == 0;
+    }
+    return count;
+}
+
+static int unknown_object(struct hf_why *why, struct hf_str type,
+                          struct hf_str name)
+{
+    return hf_explain(why, HF_EINVAL,
+                      "the %.*s \"%.*s\" in the database is not Holdfast's; "
+                      "keep tables, views and triggers of your own in a "
+                      "database of your own and drop it here",
+                      HF_STR_ARG(type), HF_STR_ARG(name));
+}
+
+int hf_db_check_schema(struct hf_db *db, const char *sql, struct hf_why *why)
+{
+    static const char each[] = "SELECT type, name, sql FROM sqlite_schema "
+                               "WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
+    unsigned found = 0;
+    sqlite3_stmt *stmt;
+    bool row;
+    int err;
+
+    err = hf_db_get(db, each, &stmt);
+    while (!err) {
+        const char *text;
+
+        err = hf_db_step(db, stmt, &row);
+        if (err || !row)
+            break;
+        text = (const char *)sqlite3_column_text(stmt, 2);
+        if (!text || !strstr(sql, text)) {
+            err = unknown_object(why, hf_db_text(stmt, 0), hf_db_text(stmt, 1));
+            hf_db_done(stmt);
+            return err;
+        }
+        found++;
+    }
+    if (err)
+        return hf_explain(why, err, "cannot read the database: %s",
+                          sqlite3_errmsg(db->handle));
+    if (found != count_creates(sql))
+        return hf_explain(why, HF_EINVAL,
+                          "tables or triggers of Holdfast are missing in the "
+                          "database; restore it from a backup");
+    return 0;
+}

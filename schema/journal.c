@@ -1,0 +1,492 @@
+#include "schema/journal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/sys.h"
+#include "schema/journal_impl.h"
+#include "schema/sql.h"
+
+#define APPLICATION_ID 0x48464a31 /* "HFJ1" */
+#define SCHEMA_VERSION 1
+
+/* --- opening ------------------------------------------------------------- */
+
+static int check_identity(struct hf_journal *journal, struct hf_why *why)
+{
+    int64_t application = 0, version = 0;
+    int err;
+
+    err = hf_db_number(&journal->db, "PRAGMA application_id", &application);
+    if (!err)
+        err = hf_db_number(&journal->db, "PRAGMA user_version", &version);
+    if (err)
+        return hf_explain(why, err, "cannot read %s/%s: %s", journal->dir.path,
+                          HF_FILE_JOURNAL, sqlite3_errmsg(journal->db.handle));
+    if (application != APPLICATION_ID)
+        return hf_explain(why, HF_EINVAL, "%s/%s is not a Holdfast journal",
+                          journal->dir.path, HF_FILE_JOURNAL);
+    if (version != SCHEMA_VERSION)
+        return hf_explain(why, HF_EINVAL,
+                          "%s/%s has version %lld of the tables and this "
+                          "program knows %d; install a newer Holdfast",
+                          journal->dir.path, HF_FILE_JOURNAL,
+                          (long long)version, SCHEMA_VERSION);
+    return 0;
+}
+
+/* A script may have said PRAGMA journal_mode=DELETE while none of ours was
+ * there; it persists in the file. */
+static int ensure_wal(struct hf_journal *journal, struct hf_why *why)
+{
+    sqlite3_stmt *stmt;
+    bool row = false;
+    bool wal;
+    int err;
+
+    err = hf_db_get(&journal->db, "PRAGMA journal_mode = WAL", &stmt);
+    if (!err)
+        err = hf_db_step(&journal->db, stmt, &row);
+    if (err || !row)
+        return hf_explain(why, err ? err : HF_ESTORE,
+                          "cannot put the journal into WAL mode: %s",
+                          sqlite3_errmsg(journal->db.handle));
+    wal = hf_str_eq(hf_db_text(stmt, 0), HF_STR("wal"));
+    hf_db_done(stmt);
+    if (!wal)
+        return hf_explain(why, HF_ESTORE,
+                          "the journal cannot be put into WAL mode");
+    return 0;
+}
+
+/* The triggers read the limit from the table meta, where holdfast.conf is the
+ * master: the writer that opens last with another value sets it. */
+static int tell_max_payload(struct hf_journal *journal)
+{
+    int64_t value = 0;
+    int64_t wanted = (int64_t)journal->settings->max_payload;
+    sqlite3_stmt *stmt;
+    int err;
+
+    err = hf_db_number(&journal->db,
+                       "SELECT value FROM meta WHERE name = 'max_payload'",
+                       &value);
+    if (err != HF_ENOTFOUND && (err || value == wanted))
+        return err;
+    err = hf_journal_begin(journal);
+    if (err)
+        return err;
+    err = hf_db_get(&journal->db,
+                    "INSERT OR REPLACE INTO meta (name, value)"
+                    " VALUES ('max_payload', ?1)",
+                    &stmt);
+    if (!err) {
+        hf_db_bind_u64(stmt, 1, (uint64_t)wanted);
+        err = hf_db_finish(&journal->db, stmt);
+    }
+    if (!err)
+        return hf_journal_commit(journal);
+    hf_journal_rollback(journal);
+    return err;
+}
+
+static int look_over(struct hf_journal *journal, struct hf_why *why)
+{
+    int err;
+
+    err = check_identity(journal, why);
+    if (!err)
+        err = ensure_wal(journal, why);
+    if (!err)
+        err = hf_db_check_schema(&journal->db, hf_sql_001_journal, why);
+    if (!err)
+        err = hf_history_open(journal, why);
+    if (err || journal->use == HF_JOURNAL_READ)
+        return err;
+    err = tell_max_payload(journal);
+    if (err)
+        return hf_explain(why, err, "cannot write to the journal: %s",
+                          hf_strerror(err));
+    /* Without bells others see a message half a second later. */
+    if (hf_bell_open(&journal->dir, &journal->bell))
+        journal->bell = NULL;
+    return 0;
+}
+
+static int open_files(struct hf_journal *journal, const struct hf_dir *dir,
+                      struct hf_why *why)
+{
+    char path[PATH_MAX];
+    int err;
+
+    err = hf_dir_copy(dir, &journal->dir);
+    if (err)
+        return hf_explain(why, err, "%s: %s", dir->path, strerror(errno));
+    err = hf_dir_file(dir, HF_FILE_JOURNAL, path, sizeof(path));
+    if (err)
+        return hf_explain(why, err, "%s: the path is too long", dir->path);
+#ifdef HF_BROKEN_NO_SYNC
+    return hf_db_open(&journal->db, path, false, "OFF", why);
+#else
+    return hf_db_open(
+        &journal->db, path, false,
+        journal->settings->durability == HF_DURABILITY_FULL ? "FULL" : "NORMAL",
+        why);
+#endif
+}
+
+int hf_journal_open(const struct hf_dir *dir,
+                    const struct hf_settings *settings, enum hf_journal_use use,
+                    struct hf_journal **out, struct hf_why *why)
+{
+    struct hf_journal *journal = calloc(1, sizeof(*journal));
+    int err;
+
+    if (!journal)
+        return hf_explain(why, HF_ENOMEM, "%s", hf_strerror(HF_ENOMEM));
+    journal->settings = settings;
+    journal->use = use;
+    journal->writers_fd = -1;
+    journal->dir.fd = -1;
+    err = open_files(journal, dir, why);
+    if (!err)
+        err = look_over(journal, why);
+    if (err) {
+        hf_journal_close(journal);
+        return err;
+    }
+    *out = journal;
+    return 0;
+}
+
+void hf_journal_close(struct hf_journal *journal)
+{
+    if (!journal)
+        return;
+    if (journal->queued)
+        hf_journal_rollback(journal);
+    hf_bell_close(journal->bell);
+    hf_db_close(&journal->db);
+    hf_close(&journal->writers_fd);
+    hf_dir_close(&journal->dir);
+    free(journal);
+}
+
+uint64_t hf_journal_epoch(const struct hf_journal *journal)
+{
+    return journal->epoch;
+}
+
+/* --- the writers' queue -------------------------------------------------- */
+
+/* For `holdfast status`. Written when it changes only: each write to a file of
+ * the directory costs the watcher a look. */
+static void leave_pid(int fd)
+{
+    char mine[16], there[16] = "";
+    int len = snprintf(mine, sizeof(mine), "%-10ld\n", (long)getpid());
+
+    if (pread(fd, there, (size_t)len, 0) == len &&
+        memcmp(mine, there, (size_t)len) == 0)
+        return;
+    if (pwrite(fd, mine, (size_t)len, 0) != len)
+        return; /* a full disk: status names nobody, no harm else */
+}
+
+static int queue_up(struct hf_journal *journal, int64_t deadline_ms)
+{
+    int err;
+
+    if (journal->writers_fd < 0)
+        journal->writers_fd = hf_dir_open_file(&journal->dir, HF_FILE_WRITERS);
+    if (journal->writers_fd < 0) {
+        journal->writers_fd = -1;
+        return HF_EIO;
+    }
+    err = hf_lock_wait(journal->writers_fd, HF_WRITERS_QUEUE, 1, deadline_ms);
+    if (err)
+        return err;
+    journal->queued = true;
+    leave_pid(journal->writers_fd);
+    return 0;
+}
+
+int hf_journal_lock(struct hf_journal *journal, int64_t deadline_ms)
+{
+    int err;
+
+    err = queue_up(journal, deadline_ms);
+    if (err)
+        return err;
+    /* Foreign writers do not queue: for them the rest of the time. */
+    hf_db_wait(&journal->db, deadline_ms - hf_boot_ms());
+    err = hf_db_do(&journal->db, "BEGIN IMMEDIATE");
+    if (err)
+        hf_journal_unlock(journal);
+    return err;
+}
+
+void hf_journal_unlock(struct hf_journal *journal)
+{
+    if (!sqlite3_get_autocommit(journal->db.handle))
+        (void)hf_db_do(&journal->db, "ROLLBACK"); /* cannot fail: no I/O */
+    if (journal->queued)
+        hf_unlock(journal->writers_fd, HF_WRITERS_QUEUE, 1);
+    journal->queued = false;
+}
+
+pid_t hf_journal_holder(const struct hf_dir *dir)
+{
+    char text[16] = "";
+    long pid = 0;
+    int fd = hf_dir_open_file(dir, HF_FILE_WRITERS);
+
+    if (fd < 0)
+        return 0;
+    if (hf_locked(fd, HF_WRITERS_QUEUE, 1) &&
+        pread(fd, text, sizeof(text) - 1, 0) > 0)
+        pid = strtol(text, NULL, 10);
+    hf_close(&fd);
+    return (pid_t)pid;
+}
+
+/* --- transactions -------------------------------------------------------- */
+
+static int begin_once(struct hf_journal *journal, int64_t deadline_ms)
+{
+    uint64_t head;
+    int err;
+
+    err = hf_journal_lock(journal, deadline_ms);
+    if (err)
+        return err;
+    err = hf_history_look(journal, &head);
+    if (err) {
+        hf_journal_unlock(journal);
+        return err;
+    }
+    journal->first = head + 1;
+    journal->writing = true;
+    journal->ring_later = 0;
+    return 0;
+}
+
+int hf_journal_begin(struct hf_journal *journal)
+{
+    int64_t deadline_ms = hf_boot_ms() + journal->settings->busy_ms;
+    int err;
+
+    err = hf_journal_check_files(journal);
+    if (!err)
+        err = begin_once(journal, deadline_ms);
+    if (err != HF_EAGAIN)
+        return err;
+    err = hf_history_repair(journal, deadline_ms);
+    if (!err)
+        err = begin_once(journal, deadline_ms);
+    return err == HF_EAGAIN ? HF_EBUSY : err;
+}
+
+static void ring(struct hf_journal *journal, uint64_t last)
+{
+    if (!journal->bell)
+        return;
+    if (journal->ring_later)
+        hf_bell_ring(journal->bell, journal->ring_later);
+    if (last >= journal->first)
+        hf_bell_rung(journal->bell, journal->first, last);
+}
+
+static int commit(struct hf_journal *journal, uint64_t *out_last)
+{
+    int err;
+
+    /* SQLite has rolled back by itself? (Disk full, I/O error.) */
+    if (!journal->writing || sqlite3_get_autocommit(journal->db.handle))
+        return HF_ESTORE;
+    err = hf_journal_head(journal, out_last);
+    if (err)
+        return err;
+    return hf_db_do(&journal->db, "COMMIT");
+}
+
+int hf_journal_commit(struct hf_journal *journal)
+{
+    uint64_t last;
+    int err;
+
+    err = commit(journal, &last);
+    if (err) {
+        hf_journal_rollback(journal);
+        return err;
+    }
+    journal->writing = false;
+    journal->head_seen = last;
+    hf_history_save_head(journal);
+    hf_journal_unlock(journal);
+    ring(journal, last);
+    return 0;
+}
+
+void hf_journal_rollback(struct hf_journal *journal)
+{
+    hf_journal_unlock(journal);
+    journal->writing = false;
+}
+
+int hf_journal_part_begin(struct hf_journal *journal)
+{
+    if (!journal->writing || sqlite3_get_autocommit(journal->db.handle))
+        return HF_ESTORE;
+    return hf_db_do(&journal->db, "SAVEPOINT part");
+}
+
+int hf_journal_part_keep(struct hf_journal *journal)
+{
+    return hf_db_do(&journal->db, "RELEASE part");
+}
+
+void hf_journal_part_undo(struct hf_journal *journal)
+{
+    /* Fail only when SQLite has rolled back everything; commit sees that. */
+    (void)hf_db_do(&journal->db, "ROLLBACK TO part");
+    (void)hf_db_do(&journal->db, "RELEASE part");
+}
+
+/* --- appending ----------------------------------------------------------- */
+
+static void bind_payload(sqlite3_stmt *stmt, int at,
+                         const struct hf_publish *publish)
+{
+    struct hf_str payload = publish->payload;
+
+    if (publish->kind == HF_KIND_BINARY)
+        (void)sqlite3_bind_blob64(stmt, at, payload.at ? payload.at : "",
+                                  payload.len, SQLITE_STATIC);
+    else
+        hf_db_bind_text(stmt, at, payload);
+}
+
+/* Was the key used before? Then *out_id is the row's id, else 0. */
+static int find_key(struct hf_journal *journal,
+                    const struct hf_publish *publish, uint64_t *out_id)
+{
+    sqlite3_stmt *stmt;
+    bool row, same;
+    int err;
+
+    *out_id = 0;
+    err = hf_db_get(&journal->db,
+                    "SELECT id, topic = ?3 AND event = ?4 AND payload = ?5"
+                    " AND kind = ?6 FROM messages"
+                    " WHERE publisher = ?1 AND key = ?2",
+                    &stmt);
+    if (err)
+        return err;
+    hf_db_bind_text(stmt, 1, publish->publisher);
+    hf_db_bind_text(stmt, 2, publish->key);
+    hf_db_bind_text(stmt, 3, publish->topic);
+    hf_db_bind_text(stmt, 4, publish->event);
+    bind_payload(stmt, 5, publish);
+    hf_db_bind_u64(stmt, 6, publish->kind);
+    err = hf_db_step(&journal->db, stmt, &row);
+    if (err || !row)
+        return err;
+    *out_id = hf_db_u64(stmt, 0);
+    same = sqlite3_column_int(stmt, 1) == 1;
+    hf_db_done(stmt);
+    return same ? 0 : HF_ECONFLICT;
+}
+
+static int insert(struct hf_journal *journal, const struct hf_publish *publish,
+                  uint64_t *out_id)
+{
+    sqlite3_stmt *stmt;
+    int err;
+
+    err = hf_db_get(&journal->db,
+                    "INSERT INTO messages"
+                    " (topic, event, payload, kind, publisher, key, skip)"
+                    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                    &stmt);
+    if (err)
+        return err;
+    hf_db_bind_text(stmt, 1, publish->topic);
+    hf_db_bind_text(stmt, 2, publish->event);
+    bind_payload(stmt, 3, publish);
+    hf_db_bind_u64(stmt, 4, publish->kind);
+    hf_db_bind_text_or_null(stmt, 5, publish->publisher);
+    hf_db_bind_text_or_null(stmt, 6, publish->key);
+    hf_db_bind_text_or_null(stmt, 7, publish->skip);
+    err = hf_db_finish(&journal->db, stmt);
+    if (!err)
+        *out_id = (uint64_t)sqlite3_last_insert_rowid(journal->db.handle);
+    return err;
+}
+
+int hf_journal_append(struct hf_journal *journal,
+                      const struct hf_publish *publish, uint64_t *out_id,
+                      bool *out_repeated)
+{
+    uint64_t id = 0;
+    bool repeated;
+    int err = 0;
+
+    if (publish->payload.len > journal->settings->max_payload)
+        return HF_ELIMIT;
+    if (publish->key.len > 0)
+        err = find_key(journal, publish, &id);
+    if (err)
+        return err;
+    repeated = id > 0;
+    if (!repeated) {
+        err = insert(journal, publish, &id);
+        if (err)
+            return err;
+        hf_journal_ring_later(journal, hf_bell_bucket(publish->topic));
+    }
+    *out_id = id;
+    *out_repeated = repeated;
+    return 0;
+}
+
+const char *hf_journal_refusal(const struct hf_journal *journal)
+{
+    return journal->db.refusal;
+}
+
+int hf_journal_draw(struct hf_journal *journal, uint64_t *out)
+{
+    int64_t id;
+    int err;
+
+    err = hf_db_number(&journal->db,
+                       "UPDATE sqlite_sequence SET seq = seq + 1"
+                       " WHERE name = 'messages' RETURNING seq",
+                       &id);
+    if (err)
+        return err == HF_ENOTFOUND ? HF_ESTORE : err;
+    *out = (uint64_t)id;
+    return 0;
+}
+
+void hf_journal_ring_later(struct hf_journal *journal, uint64_t buckets)
+{
+    journal->ring_later |= buckets;
+}
+
+void hf_journal_save_head(struct hf_journal *journal)
+{
+    if (!hf_history_head_due(journal))
+        return;
+    /* In the queue, and looking once more: a head of an epoch that has just
+     * ended would end the new one at the next start. */
+    if (queue_up(journal, hf_boot_ms()))
+        return; /* who writes now saves it */
+    if (hf_history_look(journal, NULL) == 0)
+        hf_history_save_head(journal);
+    hf_journal_unlock(journal);
+}

@@ -1,0 +1,158 @@
+/*
+ * journal.h - one connection to the journal: append, read, cursor, epoch
+ *
+ * The journal is one SQLite file (D2). A row's id is its place in the one
+ * order of everything; ids rise, are never given twice in an epoch, and are
+ * also drawn for what long-poll sessions do (sessions.h), so that one order
+ * covers all of it (D6).
+ *
+ * A connection belongs to one thread. Reading never blocks a writer. Writing
+ * happens between hf_journal_begin and hf_journal_commit:
+ *
+ *     begin   queue on the OFD lock `writers`, then BEGIN IMMEDIATE; bounded
+ *     ...     append, draw, sessions; savepoints isolate one caller's part
+ *     commit  with durability full the rows are on disk when it returns 0
+ *
+ * Nobody may learn an id before commit has returned 0.
+ */
+#ifndef HF_SCHEMA_JOURNAL_H
+#define HF_SCHEMA_JOURNAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/str.h"
+#include "schema/dir.h"
+#include "schema/settings.h"
+
+struct hf_journal;
+
+enum hf_journal_use { HF_JOURNAL_READ, HF_JOURNAL_WRITE };
+
+/*
+ * Open an existing journal and look it over: application_id, user_version,
+ * epoch, no foreign schema objects, WAL mode, sequence not behind the file
+ * `head` (else a new epoch is set first; with a new boot the sequence is
+ * raised by 2^20). `settings` is borrowed for the connection's life. Errors
+ * fill *why. Never open it in a process that will fork.
+ */
+int hf_journal_open(const struct hf_dir *dir,
+                    const struct hf_settings *settings, enum hf_journal_use use,
+                    struct hf_journal **out, struct hf_why *why);
+void hf_journal_close(struct hf_journal *journal); /* NULL: nothing */
+
+/* 64 random bits that name this history; read again when it changed. */
+uint64_t hf_journal_epoch(const struct hf_journal *journal);
+
+/* --- reading ----------------------------------------------------------- */
+
+/* Has anybody else committed since the last call on this connection? (PRAGMA
+ * data_version.) The first call says yes. 0 or HF_ESTORE, HF_EBUSY. */
+int hf_journal_changed(struct hf_journal *journal, bool *out);
+
+/* One read transaction around several reads; they then see one state. */
+int hf_journal_snapshot(struct hf_journal *journal);
+void hf_journal_snapshot_end(struct hf_journal *journal);
+
+/* The sequence at this moment: the highest id ever given (D7). */
+int hf_journal_head(struct hf_journal *journal, uint64_t *out);
+
+enum hf_kind { HF_KIND_JSON = 0, HF_KIND_BINARY = 1 };
+
+struct hf_row {
+    uint64_t id;
+    struct hf_str topic;
+    struct hf_str event;
+    struct hf_str payload; /* verbatim JSON text, or bytes */
+    enum hf_kind kind;
+    int64_t at_ms;      /* wall clock of the publish */
+    struct hf_str skip; /* session or client id not to deliver to; or empty */
+};
+
+/* The row is borrowed until the callback returns. Other than 0 stops the
+ * reading and is what it returns; that row is not counted as read. */
+typedef int (*hf_row_fn)(void *ctx, const struct hf_row *row);
+
+/*
+ * Rows with id > after, of every topic, oldest first, at most `max` and about
+ * `max_bytes` of payload (at least one row). *out_last: the last id looked
+ * at, also when rows were passed over because a foreign writer put in what
+ * nobody can read (bad UTF-8: counted and logged); `after` when none.
+ * *out_more: there may be further rows.
+ */
+int hf_journal_read(struct hf_journal *journal, uint64_t after, size_t max,
+                    size_t max_bytes, hf_row_fn each, void *ctx,
+                    uint64_t *out_last, bool *out_more);
+
+/* The same for one topic and ids in (after, through]. */
+int hf_journal_read_topic(struct hf_journal *journal, struct hf_str topic,
+                          uint64_t after, uint64_t through, size_t max,
+                          size_t max_bytes, hf_row_fn each, void *ctx,
+                          uint64_t *out_last, bool *out_more);
+
+/* Only id and topic of rows after `after` (for waking), as above; payload,
+ * event and skip are empty. */
+int hf_journal_read_topics(struct hf_journal *journal, uint64_t after,
+                           size_t max, hf_row_fn each, void *ctx,
+                           uint64_t *out_last, bool *out_more);
+
+/* Highest id of this topic that was deleted, the global watermark included;
+ * 0 = nothing was. A reader below it has a gap (D7). */
+int hf_journal_trimmed(struct hf_journal *journal, struct hf_str topic,
+                       uint64_t *out_through);
+
+/* The same for whatever topic: nothing above it was deleted anywhere. */
+int hf_journal_trimmed_highest(struct hf_journal *journal,
+                               uint64_t *out_through);
+
+/* --- writing ----------------------------------------------------------- */
+
+/* 0; HF_EBUSY after settings.busy_ms (safe to retry); HF_ESTORE. */
+int hf_journal_begin(struct hf_journal *journal);
+int hf_journal_commit(struct hf_journal *journal);
+void hf_journal_rollback(struct hf_journal *journal);
+
+/* Pid of the process of ours that is writing at this moment, for status; 0 =
+ * none. A foreign writer cannot be named. */
+pid_t hf_journal_holder(const struct hf_dir *dir);
+
+/* Inside a transaction: one caller's part, undone alone. Do not nest. */
+int hf_journal_part_begin(struct hf_journal *journal);
+int hf_journal_part_keep(struct hf_journal *journal);
+void hf_journal_part_undo(struct hf_journal *journal);
+
+struct hf_publish {
+    struct hf_str topic;   /* 1 .. 200 bytes, no control characters */
+    struct hf_str event;   /* 1 .. 200 bytes, not phx_*, chan_reply_* */
+    struct hf_str payload; /* JSON text, at most settings.max_payload */
+    enum hf_kind kind;
+    struct hf_str publisher; /* with key: who it is unique for; else empty */
+    struct hf_str key;       /* empty = none; else 1 .. 128 bytes */
+    struct hf_str skip;      /* not delivered to; or empty */
+};
+
+/*
+ * Append one message; inside a transaction. With a key that was used before by
+ * this publisher nothing is added, *out_id is the first one's id and
+ * *out_repeated true. 0; HF_EINVAL: the journal refuses it, hf_journal_refusal
+ * says why; HF_ECONFLICT: key used with other contents; HF_ELIMIT: payload too
+ * large; HF_ESTORE.
+ */
+int hf_journal_append(struct hf_journal *journal,
+                      const struct hf_publish *publish, uint64_t *out_id,
+                      bool *out_repeated);
+/* Words of the last HF_EINVAL, from the CHECK or trigger; borrowed. */
+const char *hf_journal_refusal(const struct hf_journal *journal);
+
+/* Draw the next id from the sequence without a message; in a transaction. */
+int hf_journal_draw(struct hf_journal *journal, uint64_t *out);
+
+/* Buckets (bell.h) to ring once the open transaction is committed; append does
+ * so for its topic, sessions.h for its session. The connection's next commit
+ * rings them itself and forgets them. */
+void hf_journal_ring_later(struct hf_journal *journal, uint64_t buckets);
+
+/* Write the file `head`, if a second has passed since the last time. */
+void hf_journal_save_head(struct hf_journal *journal);
+
+#endif

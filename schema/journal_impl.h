@@ -1,0 +1,86 @@
+/*
+ * journal_impl.h - inside of a journal connection, for the files of schema/
+ *
+ * One idea needs care: what the connection believes of the history, `epoch`
+ * and `head_seen`, comes from committed states only. A sequence read inside a
+ * transaction of our own may still be undone, and believing it would make the
+ * sequence seem lowered afterwards (history.c).
+ */
+#ifndef HF_SCHEMA_JOURNAL_IMPL_H
+#define HF_SCHEMA_JOURNAL_IMPL_H
+
+#include <sys/stat.h>
+
+#include "schema/bell.h"
+#include "schema/db.h"
+#include "schema/journal.h"
+
+#define HF_HISTORY_LEAP (UINT64_C(1) << 20) /* added where ids may be lost */
+
+struct hf_journal {
+    struct hf_db db;
+    struct hf_dir dir; /* our own copy and descriptor */
+    const struct hf_settings *settings;
+    enum hf_journal_use use;
+
+    uint64_t epoch;
+    uint64_t head_seen;    /* greatest sequence seen in this epoch */
+    int64_t head_saved_ms; /* hf_boot_ms of the last look at file `head` */
+
+    int64_t data_version; /* of the last hf_journal_changed */
+    bool version_known;
+
+    int writers_fd;       /* OFD lock `writers`; -1 until needed */
+    bool queued;          /* we hold that lock */
+    bool writing;         /* between begin and commit or rollback */
+    uint64_t first;       /* sequence when the transaction began, plus 1 */
+    struct hf_bell *bell; /* to ring; NULL: nobody is woken */
+    uint64_t ring_later;  /* buckets of this transaction */
+
+    ino_t wal; /* 0 = not seen yet */
+    bool lost; /* the files were replaced below us */
+};
+
+/* The connection, for sessions.c and policies.c. */
+static inline struct hf_db *hf_journal_db(struct hf_journal *journal)
+{
+    return &journal->db;
+}
+
+/* Byte ranges of the file `writers`. */
+#define HF_WRITERS_QUEUE 0 /* our writers' queue before BEGIN IMMEDIATE */
+#define HF_WRITERS_LIVE  1 /* making live.db */
+
+/* The writers' queue, then BEGIN IMMEDIATE; bounded by deadline_ms. 0,
+ * HF_EBUSY, HF_ESTORE. On error nothing is held. */
+int hf_journal_lock(struct hf_journal *journal, int64_t deadline_ms);
+/* Rolls back what is open, then leaves the queue. */
+void hf_journal_unlock(struct hf_journal *journal);
+
+/*
+ * Was the journal or its WAL replaced or removed below us? SQLite would go on
+ * happily in the unlinked files, and what we publish there nobody would see.
+ * HF_ESTORE from then on: close the connection and open another.
+ */
+int hf_journal_check_files(struct hf_journal *journal);
+
+/* --- history.c ----------------------------------------------------------- */
+
+/* At open: file `head`, boot, sequence, epoch; repairs what it finds. */
+int hf_history_open(struct hf_journal *journal, struct hf_why *why);
+
+/*
+ * Read epoch and sequence of what is committed. 0; HF_EAGAIN: the sequence is
+ * missing or was lowered, see hf_history_repair. Outside a transaction of our
+ * own, or right after its BEGIN. *out may be NULL.
+ */
+int hf_history_look(struct hf_journal *journal, uint64_t *out_head);
+
+/* Put the history right in a transaction of its own; bounded. */
+int hf_history_repair(struct hf_journal *journal, int64_t deadline_ms);
+
+/* Write `head` unless that was done within a second; holding the queue. */
+bool hf_history_head_due(const struct hf_journal *journal);
+void hf_history_save_head(struct hf_journal *journal);
+
+#endif

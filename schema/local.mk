@@ -1,0 +1,29 @@
+# schema/ - the journal; all SQL lives here
+noinst_LIBRARIES += libschema.a
+libschema_a_SOURCES = \
+	schema/bell.c schema/bell.h \
+	schema/db.c schema/db.h \
+	schema/dir.c schema/dir.h \
+	schema/history.c \
+	schema/journal.c schema/journal.h schema/journal_impl.h \
+	schema/live.c schema/live.h \
+	schema/policies.c schema/policies.h \
+	schema/reading.c \
+	schema/sessions.c schema/sessions.h \
+	schema/settings.c schema/settings.h \
+	schema/sql.h \
+	schema/wake.c schema/wake.h \
+	schema/writer.c schema/writer.h
+
+# Each becomes `const char hf_sql_<name>[]` of the built schema/sql.c;
+# schema/sql.h declares them, so a name that is only in one of the two does not
+# compile.
+schema_sql = schema/001_journal.sql schema/live.sql
+EXTRA_DIST += $(schema_sql)
+nodist_libschema_a_SOURCES = schema/sql.c
+CLEANFILES += schema/sql.c
+
+schema/sql.c: build-aux/embed-sql $(schema_sql)
+	$(AM_V_GEN)$(MKDIR_P) schema && cd $(srcdir) && \
+	  $(AWK) -f build-aux/embed-sql $(schema_sql) >$(abs_builddir)/$@.tmp && \
+	  mv $(abs_builddir)/$@.tmp $(abs_builddir)/$@

@@ -1,0 +1,323 @@
+/*
+ * reading.c - what a connection to the journal sees
+ */
+#include "schema/journal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/utf8.h"
+#include "schema/journal_impl.h"
+
+#define READER_REPAIR_MS 100 /* a loop does not wait longer for a lock */
+
+/* --- are these still the files? ------------------------------------------ */
+
+static bool wal_is_ours(struct hf_journal *journal)
+{
+    struct stat st;
+
+    if (fstatat(journal->dir.fd, HF_FILE_JOURNAL "-wal", &st,
+                AT_SYMLINK_NOFOLLOW) < 0)
+        return journal->wal == 0 || errno != ENOENT;
+    if (journal->wal == 0)
+        journal->wal = st.st_ino;
+    return journal->wal == st.st_ino;
+}
+
+int hf_journal_check_files(struct hf_journal *journal)
+{
+    int moved = 0;
+
+    if (journal->lost)
+        return HF_ESTORE;
+    (void)sqlite3_file_control(journal->db.handle, "main",
+                               SQLITE_FCNTL_HAS_MOVED, &moved);
+    if (!moved && wal_is_ours(journal))
+        return 0;
+    journal->lost = true;
+    HF_LOG(HF_LOG_ERROR, "journal_replaced",
+           hf_field("file", moved ? HF_FILE_JOURNAL : HF_FILE_JOURNAL "-wal"),
+           hf_field("hint", "somebody moved or removed a file of the journal "
+                            "while it was open; restart Holdfast"));
+    return HF_ESTORE;
+}
+
+/* --- reading ------------------------------------------------------------- */
+
+/* The history as it is, repaired if need be. Outside of transactions. */
+static int look(struct hf_journal *journal, uint64_t *out_head)
+{
+    int err = hf_history_look(journal, out_head);
+
+    if (err != HF_EAGAIN)
+        return err;
+    err = hf_history_repair(journal, hf_boot_ms() + READER_REPAIR_MS);
+    if (!err && out_head)
+        *out_head = journal->head_seen;
+    return err;
+}
+
+int hf_journal_changed(struct hf_journal *journal, bool *out)
+{
+    int64_t version;
+    int err;
+
+    err = hf_journal_check_files(journal);
+    if (!err)
+        err = hf_db_number(&journal->db, "PRAGMA data_version", &version);
+    if (err)
+        return err;
+    *out = !journal->version_known || version != journal->data_version;
+    if (!*out)
+        return 0;
+    err = look(journal, NULL);
+    if (err)
+        return err; /* still changed: the next call says so again */
+    journal->data_version = version;
+    journal->version_known = true;
+    return 0;
+}
+
+int hf_journal_snapshot(struct hf_journal *journal)
+{
+    int tries, err;
+
+    if (journal->lost)
+        return HF_ESTORE;
+    for (tries = 0; tries < 2; tries++) {
+        err = hf_db_do(&journal->db, "BEGIN");
+        if (err)
+            return err;
+        /* The first read is what makes it a snapshot. */
+        err = hf_history_look(journal, NULL);
+        if (!err)
+            return 0;
+        hf_journal_snapshot_end(journal);
+        if (err == HF_EAGAIN)
+            err = look(journal, NULL);
+        if (err)
+            return err;
+    }
+    return HF_EBUSY; /* somebody keeps lowering the sequence */
+}
+
+void hf_journal_snapshot_end(struct hf_journal *journal)
+{
+    if (!sqlite3_get_autocommit(journal->db.handle))
+        (void)hf_db_do(&journal->db, "ROLLBACK"); /* nothing was written */
+}
+
+int hf_journal_head(struct hf_journal *journal, uint64_t *out)
+{
+    static const char sequence[] =
+        "SELECT seq FROM sqlite_sequence WHERE name = 'messages'";
+    int64_t head;
+    int err;
+
+    if (sqlite3_get_autocommit(journal->db.handle))
+        return look(journal, out);
+    /* In a transaction: the begin has looked, and a draw of ours counts. */
+    err = hf_db_number(&journal->db, sequence, &head);
+    if (err)
+        return err;
+    *out = (uint64_t)head;
+    return 0;
+}
+
+/* Reading rows: what is asked for, and how far we came. */
+struct reading {
+    size_t max_bytes;
+    size_t bytes;
+    hf_row_fn each;
+    void *ctx;
+    uint64_t last;
+    size_t count;
+};
+
+static void get_row(sqlite3_stmt *stmt, struct hf_row *row)
+{
+    row->id = hf_db_u64(stmt, 0);
+    row->topic = hf_db_text(stmt, 1);
+    row->event = hf_db_text(stmt, 2);
+    row->payload = hf_db_text(stmt, 3);
+    row->kind = sqlite3_column_int(stmt, 4) == HF_KIND_BINARY ? HF_KIND_BINARY
+                                                              : HF_KIND_JSON;
+    row->at_ms = sqlite3_column_int64(stmt, 5);
+    row->skip = hf_db_text(stmt, 6);
+}
+
+/* No trigger can see bad UTF-8 that another program stored as text. */
+static bool is_readable(const struct hf_row *row)
+{
+    return hf_utf8_valid(row->topic) && hf_utf8_valid(row->event) &&
+           hf_utf8_valid(row->skip) &&
+           (row->kind == HF_KIND_BINARY || hf_utf8_valid(row->payload));
+}
+
+static void report_unreadable(const struct hf_row *row)
+{
+    HF_LOG(HF_LOG_WARN, "message_unreadable",
+           hf_field_i("id", (long long)row->id),
+           hf_field("hint", "its text is not UTF-8; it is passed over"));
+}
+
+static int take_row(struct reading *reading, sqlite3_stmt *stmt)
+{
+    struct hf_row row;
+    int err = 0;
+
+    get_row(stmt, &row);
+    if (is_readable(&row))
+        err = reading->each(reading->ctx, &row);
+    else
+        report_unreadable(&row);
+    if (err)
+        return err;
+    reading->bytes += row.payload.len;
+    reading->last = row.id;
+    reading->count++;
+    return 0;
+}
+
+/* Step through the rows of a bound statement; ends with it done. *out_more:
+ * it was ended by the bytes. */
+static int read_rows(struct hf_journal *journal, sqlite3_stmt *stmt,
+                     struct reading *reading, bool *out_more)
+{
+    bool row;
+    int err;
+
+    *out_more = false;
+    for (;;) {
+        err = hf_db_step(&journal->db, stmt, &row);
+        if (err || !row)
+            return err;
+        err = take_row(reading, stmt);
+        *out_more = reading->bytes >= reading->max_bytes;
+        if (err || *out_more) {
+            hf_db_done(stmt);
+            return err;
+        }
+    }
+}
+
+static int read_bound(struct hf_journal *journal, sqlite3_stmt *stmt,
+                      struct reading *reading, size_t max, uint64_t *out_last,
+                      bool *out_more)
+{
+    bool more;
+    int err;
+
+    err = read_rows(journal, stmt, reading, &more);
+    *out_last = reading->last;
+    *out_more = more || err || reading->count >= max;
+    return err;
+}
+
+int hf_journal_read(struct hf_journal *journal, uint64_t after, size_t max,
+                    size_t max_bytes, hf_row_fn each, void *ctx,
+                    uint64_t *out_last, bool *out_more)
+{
+    struct reading reading = {
+        .max_bytes = max_bytes, .each = each, .ctx = ctx, .last = after};
+    sqlite3_stmt *stmt;
+    int err;
+
+    err = hf_db_get(&journal->db,
+                    "SELECT id, topic, event, payload, kind, at, skip"
+                    " FROM messages WHERE id > ?1 ORDER BY id LIMIT ?2",
+                    &stmt);
+    if (err)
+        return err;
+    hf_db_bind_u64(stmt, 1, after);
+    hf_db_bind_u64(stmt, 2, max);
+    return read_bound(journal, stmt, &reading, max, out_last, out_more);
+}
+
+int hf_journal_read_topic(struct hf_journal *journal, struct hf_str topic,
+                          uint64_t after, uint64_t through, size_t max,
+                          size_t max_bytes, hf_row_fn each, void *ctx,
+                          uint64_t *out_last, bool *out_more)
+{
+    struct reading reading = {
+        .max_bytes = max_bytes, .each = each, .ctx = ctx, .last = after};
+    sqlite3_stmt *stmt;
+    int err;
+
+    err = hf_db_get(&journal->db,
+                    "SELECT id, topic, event, payload, kind, at, skip"
+                    " FROM messages WHERE topic = ?1 AND id > ?2 AND id <= ?3"
+                    " ORDER BY id LIMIT ?4",
+                    &stmt);
+    if (err)
+        return err;
+    hf_db_bind_text(stmt, 1, topic);
+    hf_db_bind_u64(stmt, 2, after);
+    hf_db_bind_u64(stmt, 3, through);
+    hf_db_bind_u64(stmt, 4, max);
+    return read_bound(journal, stmt, &reading, max, out_last, out_more);
+}
+
+int hf_journal_read_topics(struct hf_journal *journal, uint64_t after,
+                           size_t max, hf_row_fn each, void *ctx,
+                           uint64_t *out_last, bool *out_more)
+{
+    struct reading reading = {
+        .max_bytes = SIZE_MAX, .each = each, .ctx = ctx, .last = after};
+    sqlite3_stmt *stmt;
+    int err;
+
+    err = hf_db_get(&journal->db,
+                    "SELECT id, topic, '', '', 0, 0, ''"
+                    " FROM messages WHERE id > ?1 ORDER BY id LIMIT ?2",
+                    &stmt);
+    if (err)
+        return err;
+    hf_db_bind_u64(stmt, 1, after);
+    hf_db_bind_u64(stmt, 2, max);
+    return read_bound(journal, stmt, &reading, max, out_last, out_more);
+}
+
+int hf_journal_trimmed(struct hf_journal *journal, struct hf_str topic,
+                       uint64_t *out_through)
+{
+    sqlite3_stmt *stmt;
+    bool row;
+    int err;
+
+    err = hf_db_get(&journal->db,
+                    "SELECT max(through) FROM trimmed WHERE topic IN ('', ?1)",
+                    &stmt);
+    if (err)
+        return err;
+    hf_db_bind_text(stmt, 1, topic);
+    err = hf_db_step(&journal->db, stmt, &row);
+    if (err)
+        return err;
+    *out_through = row ? hf_db_u64(stmt, 0) : 0; /* NULL is 0 */
+    if (row)
+        hf_db_done(stmt);
+    return 0;
+}
+
+int hf_journal_trimmed_highest(struct hf_journal *journal,
+                               uint64_t *out_through)
+{
+    sqlite3_stmt *stmt;
+    bool row;
+    int err;
+
+    err = hf_db_get(&journal->db, "SELECT max(through) FROM trimmed", &stmt);
+    if (!err)
+        err = hf_db_step(&journal->db, stmt, &row);
+    if (err)
+        return err;
+    *out_through = row ? hf_db_u64(stmt, 0) : 0; /* NULL is 0 */
+    if (row)
+        hf_db_done(stmt);
+    return 0;
+}

@@ -1,0 +1,10 @@
+/*
+ * sql.h - the .sql files of this folder, embedded at build time
+ */
+#ifndef HF_SCHEMA_SQL_H
+#define HF_SCHEMA_SQL_H
+
+extern const char hf_sql_001_journal[];
+extern const char hf_sql_live[];
+
+#endif

@@ -1,0 +1,59 @@
+# Unit tests of schema/: a line in unit_tests and the two below for each.
+unit_tests += \
+	tests/unit/test_bell \
+	tests/unit/test_dir \
+	tests/unit/test_journal \
+	tests/unit/test_live \
+	tests/unit/test_policies \
+	tests/unit/test_sessions \
+	tests/unit/test_settings \
+	tests/unit/test_wake \
+	tests/unit/test_writer
+
+tests_unit_test_bell_SOURCES = \
+	tests/unit/test_bell.c tests/unit/schema_fixture.h
+tests_unit_test_bell_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_bell_LDADD = $(SCHEMA_TEST_LINK)
+
+tests_unit_test_dir_SOURCES = \
+	tests/unit/test_dir.c tests/unit/schema_fixture.h
+tests_unit_test_dir_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_dir_LDADD = $(SCHEMA_TEST_LINK)
+tests_unit_test_dir_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=fstatfs
+
+tests_unit_test_journal_SOURCES = \
+	tests/unit/test_journal.c tests/unit/schema_fixture.h
+tests_unit_test_journal_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_journal_LDADD = $(SCHEMA_TEST_LINK)
+
+tests_unit_test_live_SOURCES = \
+	tests/unit/test_live.c tests/unit/schema_fixture.h
+tests_unit_test_live_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_live_LDADD = $(SCHEMA_TEST_LINK)
+
+tests_unit_test_policies_SOURCES = \
+	tests/unit/test_policies.c tests/unit/schema_fixture.h
+tests_unit_test_policies_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_policies_LDADD = $(SCHEMA_TEST_LINK)
+
+tests_unit_test_sessions_SOURCES = \
+	tests/unit/test_sessions.c tests/unit/schema_fixture.h
+tests_unit_test_sessions_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_sessions_LDADD = $(SCHEMA_TEST_LINK)
+
+tests_unit_test_settings_SOURCES = \
+	tests/unit/test_settings.c tests/unit/schema_fixture.h
+tests_unit_test_settings_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_settings_LDADD = $(SCHEMA_TEST_LINK)
+
+tests_unit_test_wake_SOURCES = \
+	tests/unit/test_wake.c tests/unit/schema_fixture.h
+tests_unit_test_wake_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_wake_LDADD = $(SCHEMA_TEST_LINK)
+tests_unit_test_wake_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=inotify_init1 \
+	-Wl,--wrap=inotify_add_watch
+
+tests_unit_test_writer_SOURCES = \
+	tests/unit/test_writer.c tests/unit/schema_fixture.h
+tests_unit_test_writer_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_writer_LDADD = $(SCHEMA_TEST_LINK)
