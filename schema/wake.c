@@ -24,7 +24,7 @@
 #define LADDER_FIRST_US 50
 #define LADDER_LAST_US  (HF_WAKE_BACKSTOP_MS * 1000)
 
-/* What the watcher reads at most to learn whom to ring; beyond it, everybody. */
+/* What the watcher reads at most to learn whom to ring; beyond it, all. */
 #define RING_PAGE  512u
 #define RING_PAGES 8u
 
@@ -41,17 +41,18 @@ struct hf_wake {
     void *ctx;
 
     struct hf_bell *bell;
-    uint64_t buckets;       /* 0 = nobody waits here: all below is idle */
+    uint64_t buckets; /* 0 = nobody waits here: all below is idle */
     bool has_slot;
-    struct hf_watch rung;   /* the slot's socket */
+    struct hf_watch rung; /* the slot's socket */
     struct hf_timer backstop;
 
-    int watcher_fd;         /* flock `watcher`; -1 = not the watcher */
-    struct hf_watch eyes;   /* inotify; fd -1 = not the watcher */
+    int watcher_fd;       /* flock `watcher`; -1 = not the watcher */
+    bool nobody_watches;  /* there is no inotify to be had */
+    struct hf_watch eyes; /* inotify; fd -1 = not the watcher */
     struct hf_timer ladder;
-    int64_t step_us;        /* of the ladder; what it waits now */
+    int64_t step_us; /* of the ladder; what it waits now */
 
-    int64_t logged_ms;      /* last complaint about the journal */
+    int64_t logged_ms; /* last complaint about the journal */
     struct hf_wake_counts counts;
 };
 
@@ -82,8 +83,8 @@ static int collect_topics(struct hf_wake *wake, uint64_t after,
     int err = 0;
 
     for (page = 0; !err && more && page < RING_PAGES; page++)
-        err = hf_journal_read_topics(wake->journal, after, RING_PAGE,
-                                     add_topic, buckets, &after, &more);
+        err = hf_journal_read_topics(wake->journal, after, RING_PAGE, add_topic,
+                                     buckets, &after, &more);
     if (more)
         *buckets = UINT64_MAX;
     return err;
@@ -313,12 +314,14 @@ static void stand_for_election(struct hf_wake *wake)
         return;
     }
     if (flock(wake->watcher_fd, LOCK_EX | LOCK_NB) < 0) {
+        wake->nobody_watches = false;
         hf_close(&wake->watcher_fd);
         return;
     }
     wake->eyes.fd = open_eyes(&wake->dir);
-    if (wake->eyes.fd < 0 ||
-        hf_loop_watch(wake->loop, &wake->eyes, EPOLLIN) < 0) {
+    wake->nobody_watches = wake->eyes.fd < 0 ||
+                           hf_loop_watch(wake->loop, &wake->eyes, EPOLLIN) < 0;
+    if (wake->nobody_watches) {
         hf_close(&wake->eyes.fd);
         hf_close(&wake->watcher_fd);
         return;
@@ -343,25 +346,29 @@ static void resign(struct hf_wake *wake)
 static void on_bell(struct hf_watch *watch, uint32_t events)
 {
     struct hf_wake *wake = HF_ITEM(watch, struct hf_wake, rung);
+    bool found;
 
     (void)events; /* readable: that is all it can be */
     hf_bell_drain(wake->bell);
-    if (look(wake, BY_BELL) || !wake->buckets)
+    found = look(wake, BY_BELL);
+    if (!wake->buckets)
         return;
-    stand_for_election(wake);
+    if (!found)
+        stand_for_election(wake);
+    /* Found or not: rings merge, and this one may be both. */
     if (wake->on_ring)
         wake->on_ring(wake->ctx);
 }
 
 static void arm_backstop(struct hf_wake *wake)
 {
-    int64_t ms = wake->has_slot ? HF_WAKE_BACKSTOP_MS
-                                : HF_WAKE_BACKSTOP_BARE_MS;
+    bool bare = !wake->has_slot || wake->nobody_watches;
+    int64_t ms = bare ? HF_WAKE_BACKSTOP_BARE_MS : HF_WAKE_BACKSTOP_MS;
 
     (void)hf_loop_arm(wake->loop, &wake->backstop, ms * 1000);
 }
 
-/* Without a slot, or not the watcher where there is none: try again. */
+/* Nothing new is also the time to see whether there is still a watcher. */
 static void on_backstop(struct hf_timer *timer)
 {
     struct hf_wake *wake = HF_ITEM(timer, struct hf_wake, backstop);
@@ -401,8 +408,8 @@ static void start(struct hf_wake *wake, uint64_t buckets)
     hf_bell_listen(wake->bell, buckets);
     /* From this state on we tell; an error here comes back at the next look. */
     (void)hf_journal_changed(wake->journal, &changed);
-    arm_backstop(wake);
     stand_for_election(wake);
+    arm_backstop(wake);
 }
 
 static void stop(struct hf_wake *wake)
@@ -441,8 +448,8 @@ struct hf_wake_counts hf_wake_counts(const struct hf_wake *wake)
 }
 
 int hf_wake_new(struct hf_loop *loop, const struct hf_dir *dir,
-                struct hf_journal *journal, void (*grown)(void *ctx),
-                void *ctx, struct hf_wake **out)
+                struct hf_journal *journal, void (*grown)(void *ctx), void *ctx,
+                struct hf_wake **out)
 {
     struct hf_wake *wake = calloc(1, sizeof(*wake));
     int err;

@@ -5,9 +5,9 @@
  * ring it), the watcher's own eyes when this process is the elected one (flock
  * on `watcher`, inotify on the directory, then looking again at 0, 50, 100,
  * 200 us ... because the event precedes the commit), and the backstop: PRAGMA
- * data_version every 0.5 s (250 ms without a slot). `grown` is called on the
- * loop's thread, only when the data version moved, and must read everything
- * after its own cursor.
+ * data_version every 0.5 s (250 ms without a slot or without inotify). `grown`
+ * is called on the loop's thread, only when the data version moved, and must
+ * read everything after its own cursor.
  *
  * While the mask is 0 nobody waits here: no slot, no polling, no watching.
  */
@@ -25,14 +25,15 @@ struct hf_wake;
 
 /* `journal` is the loop's read connection, borrowed. 0, HF_ENOMEM, HF_EIO. */
 int hf_wake_new(struct hf_loop *loop, const struct hf_dir *dir,
-                struct hf_journal *journal, void (*grown)(void *ctx),
-                void *ctx, struct hf_wake **out);
+                struct hf_journal *journal, void (*grown)(void *ctx), void *ctx,
+                struct hf_wake **out);
 void hf_wake_free(struct hf_wake *wake);
 
 /*
  * Ring whoever else listens to these buckets though the journal has not grown:
  * a newer poll of a session ends the older one, in whatever process (D20).
- * `rung` of the others is called; without one such a bell is ignored.
+ * `rung` of the others is called, and also when rows were committed, for bells
+ * merge; without one such a bell is ignored.
  */
 void hf_wake_ring(struct hf_wake *wake, uint64_t buckets);
 void hf_wake_on_ring(struct hf_wake *wake, void (*rung)(void *ctx));
@@ -46,10 +47,10 @@ bool hf_wake_watching(const struct hf_wake *wake);
 
 /* Counters since the start. */
 struct hf_wake_counts {
-    uint64_t rung;      /* woken by a bell */
-    uint64_t noticed;   /* by the watcher's eyes */
-    uint64_t backstop;  /* found by the backstop: something was missed */
-    uint64_t needless;  /* woken, and the data version had not moved */
+    uint64_t rung;     /* woken by a bell */
+    uint64_t noticed;  /* by the watcher's eyes */
+    uint64_t backstop; /* found by the backstop: something was missed */
+    uint64_t needless; /* woken, and the data version had not moved */
 };
 struct hf_wake_counts hf_wake_counts(const struct hf_wake *wake);
 

@@ -1,0 +1,494 @@
+#include "schema/wake.h"
+
+#include "schema_fixture.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/inotify.h>
+#include <sys/syscall.h>
+
+#include "schema/sessions.h"
+
+/* inotify as a test wants it: none to be had, or with no events. */
+static bool no_inotify, blind;
+int __real_inotify_init1(int flags);
+int __wrap_inotify_init1(int flags);
+int __real_inotify_add_watch(int fd, const char *path, uint32_t mask);
+int __wrap_inotify_add_watch(int fd, const char *path, uint32_t mask);
+
+int __wrap_inotify_init1(int flags)
+{
+    if (!no_inotify)
+        return __real_inotify_init1(flags);
+    errno = EMFILE;
+    return -1;
+}
+
+int __wrap_inotify_add_watch(int fd, const char *path, uint32_t mask)
+{
+    return __real_inotify_add_watch(fd, path, blind ? IN_DELETE_SELF : mask);
+}
+
+/* A disk that takes its time: what SQLite does between writing a commit, which
+ * raises the event, and showing it. */
+#define SLOW_SYNC_US 5000
+static _Atomic int slow_syncs;
+int fdatasync(int fd);
+
+int fdatasync(int fd)
+{
+    if (slow_syncs)
+        (void)usleep(SLOW_SYNC_US);
+    return (int)syscall(SYS_fdatasync, fd);
+}
+
+/* A process that waits, in small. */
+struct waiter {
+    struct hf_journal *journal;
+    struct hf_wake *wake;
+    uint64_t head; /* seen by the last call */
+    unsigned calls;
+};
+
+static struct hf_loop *loop;
+
+static void grown(void *ctx)
+{
+    struct waiter *waiter = ctx;
+
+    waiter->head = head_of(waiter->journal);
+    waiter->calls++;
+}
+
+static void waiter_open(struct waiter *waiter, const char *topic)
+{
+    *waiter = (struct waiter){.journal = open_journal(HF_JOURNAL_READ)};
+    assert_int_equal(hf_wake_new(loop, &f.dir, waiter->journal, grown, waiter,
+                                 &waiter->wake),
+                     0);
+    if (topic)
+        hf_wake_listen(waiter->wake, hf_bell_bucket(hf_str_of(topic)));
+}
+
+static void waiter_close(struct waiter *waiter)
+{
+    hf_wake_free(waiter->wake);
+    hf_journal_close(waiter->journal);
+}
+
+static void run_for(int64_t ms)
+{
+    int64_t end_ms = hf_boot_ms() + ms;
+
+    while (hf_boot_ms() < end_ms)
+        assert_int_equal(hf_loop_turn(loop, 5), 0);
+}
+
+/* Milliseconds until the waiter saw this head; fails after 2 s. */
+static int64_t time_until(const struct waiter *waiter, uint64_t head)
+{
+    int64_t start_ms = hf_boot_ms();
+
+    while (waiter->head < head) {
+        if (hf_boot_ms() - start_ms > 2000)
+            fail_msg("not woken for %llu", (unsigned long long)head);
+        assert_int_equal(hf_loop_turn(loop, 5), 0);
+    }
+    return hf_boot_ms() - start_ms;
+}
+
+static void insert(const char *topic)
+{
+    char sql[256];
+
+    (void)snprintf(sql, sizeof(sql),
+                   "INSERT INTO messages (topic, event, payload)"
+                   " VALUES ('%s', 'b', '1')",
+                   topic);
+    foreign_ok(sql);
+}
+
+static void a_foreign_insert_reaches_watcher_and_waiter(void **state)
+{
+    struct waiter first, second;
+    int64_t i, slow = 0;
+
+    (void)state;
+    waiter_open(&first, "a");
+    waiter_open(&second, "a");
+    assert_true(hf_wake_watching(first.wake));
+    assert_false(hf_wake_watching(second.wake));
+    run_for(20);
+    for (i = 1; i <= 20; i++) {
+        insert("a");
+        slow += time_until(&first, (uint64_t)i) > 200;
+        slow += time_until(&second, (uint64_t)i) > 200;
+    }
+    assert_in_range(slow, 0, 2); /* a busy machine may be late, once */
+    assert_true(hf_wake_counts(first.wake).noticed >= 15);
+    assert_true(hf_wake_counts(second.wake).rung >= 15);
+    waiter_close(&second);
+    waiter_close(&first);
+}
+
+static void others_are_rung_for_their_topics_only(void **state)
+{
+    struct waiter watcher, other;
+    struct hf_bell *bell;
+
+    (void)state;
+    waiter_open(&watcher, "a");
+    waiter_open(&other, "b");
+    run_for(20);
+    insert("a");
+    (void)time_until(&watcher, 1);
+    run_for(50);
+    assert_int_equal(hf_wake_counts(other.wake).rung, 0);
+    insert("b");
+    (void)time_until(&other, 2);
+    assert_int_equal(hf_wake_counts(other.wake).rung, 1);
+    assert_int_equal(hf_bell_open(&f.dir, &bell), 0);
+    assert_int_equal(hf_bell_rung_through(bell), 2);
+    hf_bell_close(bell);
+    waiter_close(&other);
+    waiter_close(&watcher);
+}
+
+static void our_commits_ring_by_themselves(void **state)
+{
+    struct hf_journal *w = open_journal(HF_JOURNAL_WRITE);
+    struct waiter watcher, other;
+
+    (void)state;
+    waiter_open(&watcher, "x");
+    waiter_open(&other, "a");
+    run_for(20);
+    publish(w, "a", "1");
+    (void)time_until(&other, 1);
+    assert_int_equal(hf_wake_counts(other.wake).rung, 1);
+    (void)time_until(&watcher, 1);
+    run_for(50);
+    /* The watcher saw that it was rung and did not do it again. */
+    assert_int_equal(hf_wake_counts(other.wake).needless, 0);
+    waiter_close(&other);
+    waiter_close(&watcher);
+    hf_journal_close(w);
+}
+
+static void a_frame_rings_its_session(void **state)
+{
+    struct hf_journal *w = open_journal(HF_JOURNAL_WRITE);
+    struct waiter watcher, other;
+    uint64_t id;
+
+    (void)state;
+    waiter_open(&watcher, "x");
+    waiter_open(&other, "session");
+    run_for(20);
+    assert_int_equal(hf_journal_begin(w), 0);
+    assert_int_equal(hf_journal_draw(w, &id), 0);
+    assert_int_equal(hf_frame_add(w, HF_STR("session"), id, HF_STR("t")), 0);
+    assert_int_equal(hf_journal_commit(w), 0);
+    (void)time_until(&other, id);
+    assert_int_equal(hf_wake_counts(other.wake).rung, 1);
+
+    /* Killed before it rang: the same by hand, past our commit. */
+    foreign_ok("BEGIN IMMEDIATE;"
+               "UPDATE sqlite_sequence SET seq = seq + 1;"
+               "INSERT INTO frames (id, session, text)"
+               " SELECT seq, 'session', 't' FROM sqlite_sequence; COMMIT");
+    (void)time_until(&other, id + 1);
+    assert_int_equal(hf_wake_counts(other.wake).rung, 2);
+    waiter_close(&other);
+    waiter_close(&watcher);
+    hf_journal_close(w);
+}
+
+static void without_events_the_backstop_finds_it(void **state)
+{
+    struct waiter waiter;
+    int64_t took_ms;
+
+    (void)state;
+    blind = true;
+    waiter_open(&waiter, "a");
+    run_for(1000); /* the ladder of the election ends */
+    insert("a");
+    took_ms = time_until(&waiter, 1);
+    blind = false;
+    assert_in_range(took_ms, 0, HF_WAKE_BACKSTOP_MS + 200);
+    assert_int_equal(hf_wake_counts(waiter.wake).backstop, 1);
+    waiter_close(&waiter);
+}
+
+static void without_inotify_the_journal_is_polled(void **state)
+{
+    struct waiter waiter;
+
+    (void)state;
+    no_inotify = true;
+    waiter_open(&waiter, "a");
+    assert_false(hf_wake_watching(waiter.wake));
+    run_for(20);
+    insert("a");
+    (void)time_until(&waiter, 1);
+    /* Nobody watches, so it looks as often as one without a slot. */
+    insert("a"); /* right after a look: the longest wait */
+    assert_in_range(time_until(&waiter, 2), HF_WAKE_BACKSTOP_BARE_MS - 50,
+                    HF_WAKE_BACKSTOP_BARE_MS + 150);
+    no_inotify = false;
+    run_for(600);
+    assert_true(hf_wake_watching(waiter.wake)); /* as soon as it can be had */
+    waiter_close(&waiter);
+}
+
+static void the_next_takes_over_when_the_watcher_goes(void **state)
+{
+    struct waiter first, second;
+
+    (void)state;
+    waiter_open(&first, "a");
+    waiter_open(&second, "a");
+    run_for(20);
+    waiter_close(&first);
+    run_for(50); /* a goodbye is rung: no need to wait for the backstop */
+    assert_true(hf_wake_watching(second.wake));
+    insert("a");
+    assert_in_range(time_until(&second, 1), 0, 300);
+    waiter_close(&second);
+}
+
+/* Another process that is the watcher; killed without a word. */
+static pid_t fork_watcher(void)
+{
+    int ready[2];
+    char byte = 0;
+    pid_t pid;
+
+    assert_int_equal(pipe(ready), 0);
+    pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        struct waiter waiter;
+
+        if (hf_loop_new(&loop))
+            _exit(1);
+        waiter_open(&waiter, "a");
+        byte = hf_wake_watching(waiter.wake);
+        (void)!write(ready[1], &byte, 1);
+        (void)hf_loop_run(loop);
+        _exit(0);
+    }
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    assert_int_equal(byte, 1);
+    assert_int_equal(close(ready[0]) | close(ready[1]), 0);
+    return pid;
+}
+
+static void the_next_takes_over_when_the_watcher_is_killed(void **state)
+{
+    pid_t pid = fork_watcher();
+    struct waiter waiter;
+
+    (void)state;
+    waiter_open(&waiter, "a");
+    assert_false(hf_wake_watching(waiter.wake));
+    insert("a");
+    (void)time_until(&waiter, 1);
+    assert_int_equal(hf_wake_counts(waiter.wake).rung, 1);
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    insert("a");
+    assert_in_range(time_until(&waiter, 2), 0, HF_WAKE_BACKSTOP_MS + 200);
+    run_for(HF_WAKE_BACKSTOP_MS + 100);
+    assert_true(hf_wake_watching(waiter.wake));
+    insert("a");
+    assert_in_range(time_until(&waiter, 3), 0, 300);
+    waiter_close(&waiter);
+}
+
+static void who_does_not_wait_does_nothing(void **state)
+{
+    struct waiter waiter;
+    struct hf_bell *bell;
+    struct hf_bell_owner owner;
+
+    (void)state;
+    waiter_open(&waiter, NULL);
+    assert_int_equal(hf_bell_open(&f.dir, &bell), 0);
+    assert_int_equal(hf_bell_owners(bell, &owner, 1), 0);
+    insert("a");
+    run_for(600);
+    assert_int_equal(waiter.calls, 0);
+    hf_wake_listen(waiter.wake, 1);
+    assert_int_equal(hf_bell_owners(bell, &owner, 1), 1);
+    assert_true(hf_wake_watching(waiter.wake));
+    hf_wake_listen(waiter.wake, 0);
+    assert_int_equal(hf_bell_owners(bell, &owner, 1), 0);
+    assert_false(hf_wake_watching(waiter.wake));
+    insert("a");
+    run_for(600);
+    assert_int_equal(waiter.calls, 0);
+    hf_bell_close(bell);
+    waiter_close(&waiter);
+}
+
+static void what_comes_after_listen_is_told(void **state)
+{
+    struct waiter waiter;
+
+    (void)state;
+    waiter_open(&waiter, NULL);
+    insert("a");
+    hf_wake_listen(waiter.wake, hf_bell_bucket(HF_STR("a")));
+    waiter.head = head_of(waiter.journal); /* as its header says */
+    assert_int_equal(waiter.head, 1);
+    insert("a"); /* before the loop has turned once */
+    (void)time_until(&waiter, 2);
+    waiter_close(&waiter);
+}
+
+/* `grown` may leave, and that is the end of it. */
+static void leave(void *ctx)
+{
+    struct waiter *waiter = ctx;
+
+    waiter->calls++;
+    hf_wake_listen(waiter->wake, 0);
+}
+
+static void the_callback_may_stop_listening(void **state)
+{
+    struct waiter waiter = {.journal = open_journal(HF_JOURNAL_READ)};
+
+    (void)state;
+    assert_int_equal(
+        hf_wake_new(loop, &f.dir, waiter.journal, leave, &waiter, &waiter.wake),
+        0);
+    hf_wake_listen(waiter.wake, 1);
+    run_for(20);
+    insert("a");
+    run_for(50);
+    insert("a");
+    run_for(600);
+    assert_int_equal(waiter.calls, 1);
+    waiter_close(&waiter);
+}
+
+static void rows_of_one_commit_do_not_hide_those_of_the_next(void **state)
+{
+    struct waiter waiter;
+    unsigned i;
+    uint64_t slow = 0;
+
+    (void)state;
+    waiter_open(&waiter, "a");
+    run_for(20);
+    for (i = 1; i <= 100; i++) { /* two close to each other */
+        insert("a");
+        insert("a");
+        slow += time_until(&waiter, 2 * i) > 200;
+    }
+    assert_in_range(slow, 0, 5);
+    assert_in_range(hf_wake_counts(waiter.wake).backstop, 0, 5);
+    waiter_close(&waiter);
+}
+
+static void count_ring(void *ctx)
+{
+    struct waiter *waiter = ctx;
+
+    waiter->head++;
+}
+
+static void a_bell_without_rows_is_told_to_who_asked(void **state)
+{
+    struct waiter ringer, asked, other;
+
+    (void)state;
+    waiter_open(&ringer, "a");
+    waiter_open(&asked, "a");
+    waiter_open(&other, "a");
+    hf_wake_on_ring(asked.wake, count_ring);
+    run_for(20);
+    hf_wake_ring(ringer.wake, hf_bell_bucket(HF_STR("a")));
+    run_for(50);
+    assert_int_equal(asked.head, 1);
+    assert_int_equal(asked.calls, 0); /* nothing has grown */
+    assert_int_equal(other.calls, 0);
+    hf_wake_ring(ringer.wake, hf_bell_bucket(HF_STR("b")));
+    run_for(50);
+    assert_int_equal(asked.head, 1);
+    insert("a"); /* a bell that comes with rows may have been meant for both */
+    (void)time_until(&other, 1);
+    run_for(20);
+    assert_int_equal(asked.calls, 1);
+    assert_int_equal(asked.head, 2); /* `grown` set 1, and this came after */
+    waiter_close(&other);
+    waiter_close(&asked);
+    waiter_close(&ringer);
+}
+
+static void *insert_one(void *arg)
+{
+    insert("a");
+    return arg;
+}
+
+static void a_slow_sync_does_not_hide_a_commit(void **state)
+{
+    struct waiter waiter;
+    pthread_t thread;
+    unsigned i, late = 0;
+
+    (void)state;
+    waiter_open(&waiter, "a");
+    (void)foreign(); /* opened here, used there */
+    run_for(20);
+    slow_syncs = 1;
+    for (i = 1; i <= 5; i++) {
+        assert_int_equal(pthread_create(&thread, NULL, insert_one, NULL), 0);
+        late += time_until(&waiter, i) > 150;
+        assert_int_equal(pthread_join(thread, NULL), 0);
+    }
+    slow_syncs = 0;
+    assert_in_range(late, 0, 1); /* the backstop would be late each time */
+    waiter_close(&waiter);
+}
+
+static int set_up(void **state)
+{
+    no_inotify = blind = false;
+    return fixture_set_up(state) || hf_loop_new(&loop);
+}
+
+static int tear_down(void **state)
+{
+    hf_loop_free(loop);
+    return fixture_tear_down(state);
+}
+
+#define WAKE_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WAKE_TEST(a_foreign_insert_reaches_watcher_and_waiter),
+        WAKE_TEST(others_are_rung_for_their_topics_only),
+        WAKE_TEST(our_commits_ring_by_themselves),
+        WAKE_TEST(a_frame_rings_its_session),
+        WAKE_TEST(without_events_the_backstop_finds_it),
+        WAKE_TEST(without_inotify_the_journal_is_polled),
+        WAKE_TEST(the_next_takes_over_when_the_watcher_goes),
+        WAKE_TEST(the_next_takes_over_when_the_watcher_is_killed),
+        WAKE_TEST(who_does_not_wait_does_nothing),
+        WAKE_TEST(what_comes_after_listen_is_told),
+        WAKE_TEST(the_callback_may_stop_listening),
+        WAKE_TEST(rows_of_one_commit_do_not_hide_those_of_the_next),
+        WAKE_TEST(a_bell_without_rows_is_told_to_who_asked),
+        WAKE_TEST(a_slow_sync_does_not_hide_a_commit),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
