@@ -1,0 +1,52 @@
+/*
+ * writer.h - the writer thread: group commit off the loop (D5)
+ *
+ * The loop hands over jobs; the writer takes all that wait, runs them one after
+ * the other inside one transaction, each as a part of its own, commits with a
+ * full sync, rings the bells, and gives them back to the loop, where `done`
+ * runs. So nothing is acknowledged before it is on disk, and a thousand
+ * publishers share one sync.
+ *
+ *     loop    hf_writer_submit ---queue--->  writer: begin, run.., commit, ring
+ *     loop    done(job, err)  <--eventfd--
+ *
+ * If a part fails only that job fails. If begin or commit fails all jobs of
+ * the batch fail with that error and none has had an effect.
+ */
+#ifndef HF_SCHEMA_WRITER_H
+#define HF_SCHEMA_WRITER_H
+
+#include "base/loop.h"
+#include "base/queue.h"
+#include "schema/journal.h"
+
+struct hf_writer;
+
+struct hf_job {
+    struct hf_queue_item item; /* private; set item.cost to its bytes */
+    /* Writer thread, inside the transaction. Other than 0 undoes this part.
+     * Touches only the job and the journal. May run again after an undone
+     * batch, so it must start afresh each time. */
+    int (*run)(struct hf_job *job, struct hf_journal *journal);
+    /* Loop thread, later, exactly once; the job is the caller's again. */
+    void (*done)(struct hf_job *job, int err);
+    int err; /* private */
+};
+
+/*
+ * Open the write connection and start the thread. `loop` NULL: no thread, jobs
+ * are run by submit itself, in a transaction each, and `done` is called before
+ * it returns (plain CGI and the command line).
+ */
+int hf_writer_open(struct hf_loop *loop, const struct hf_dir *dir,
+                   const struct hf_settings *settings, struct hf_writer **out,
+                   struct hf_why *why);
+
+/* Finish what is queued (bounded by busy_ms), run every `done`, stop. */
+void hf_writer_close(struct hf_writer *writer);
+
+/* 0: done will be called. HF_ELIMIT: the queue is full (say "busy");
+ * HF_ECLOSED. On error done is not called. */
+int hf_writer_submit(struct hf_writer *writer, struct hf_job *job);
+
+#endif
