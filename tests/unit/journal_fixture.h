@@ -38,7 +38,7 @@ static inline void allow(const char *dir, const char *pattern,
 {
     struct hf_policy policy = {hf_str_of(pattern), rights, echo};
     struct hf_settings settings;
-    struct hf_journal *journal;
+    struct hf_journal *journal = NULL;
     struct hf_why why = {""};
     struct hf_dir d;
 

@@ -1,0 +1,76 @@
+/*
+ * dir.h - the journal directory and the files in it
+ *
+ *     journal.db (+ -wal, -shm)  the journal: messages, policies, sessions
+ *     live.db (+ -wal, -shm)     what is not history: leases, waiting replies;
+ *                                live-1.db and so on after damage (live.h)
+ *     holdfast.conf              settings of our processes
+ *     secret                     key that signs poll tokens, 0600
+ *     bells                      waiter slots, one mapped file (bell.h)
+ *     bell.N                     datagram sockets of resident processes
+ *     watcher                    flock: who watches for foreign commits
+ *     writers                    OFD lock: our writers queue here; the pid of
+ *                                the last one is in it
+ *     head                       highest id ever seen, renamed into place
+ *
+ * The directory is 0700 and every file 0600; with a group 2770 and 0660, the
+ * secret 0640. SQLite gives -wal and -shm the mode of their database; the group
+ * comes from the directory, hence its set-group-id bit.
+ */
+#ifndef HF_SCHEMA_DIR_H
+#define HF_SCHEMA_DIR_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+
+#define HF_FILE_JOURNAL  "journal.db"
+#define HF_FILE_LIVE     "live.db"
+#define HF_FILE_SETTINGS "holdfast.conf"
+#define HF_FILE_SECRET   "secret"
+#define HF_FILE_BELLS    "bells"
+#define HF_FILE_WATCHER  "watcher"
+#define HF_FILE_WRITERS  "writers"
+#define HF_FILE_HEAD     "head"
+
+struct hf_dir {
+    int fd;              /* -1 = not open */
+    mode_t file_mode;    /* 0600, or 0660 with a group */
+    char path[PATH_MAX]; /* absolute */
+};
+
+/*
+ * Open an existing journal directory. Refuses network file systems (NFS, SMB,
+ * FUSE, 9p ...), where SQLite's locks do not hold across hosts, unless the
+ * environment says HOLDFAST_ALLOW_NETWORK_FS=all-processes-on-this-host.
+ * 0; HF_ENOTFOUND, HF_EDENIED, HF_EINVAL, HF_EIO with *why filled.
+ */
+int hf_dir_open(struct hf_dir *dir, const char *path, struct hf_why *why);
+void hf_dir_close(struct hf_dir *dir); /* accepts the closed one */
+/* Another descriptor for it, so that each may be closed alone. 0 or HF_EIO. */
+int hf_dir_copy(const struct hf_dir *dir, struct hf_dir *out);
+
+/* Absolute path of one of its files. 0 or HF_ELIMIT. */
+int hf_dir_file(const struct hf_dir *dir, const char *name, char *out,
+                size_t cap);
+
+/* Open (create with the directory's file mode) a lock or map file. The
+ * descriptor, or HF_EIO. */
+int hf_dir_open_file(const struct hf_dir *dir, const char *name);
+
+/*
+ * `holdfast init`: create the directory (its parent must exist), the journal,
+ * live.db, the secret and a commented holdfast.conf, with their modes. Running
+ * it again on a whole directory changes nothing and succeeds with
+ * *out_existed = true; what is missing beside a good journal is put back.
+ * `group` NULL for one user only, else a group name (D21); on success *why is
+ * empty or a warning. A directory that holds other files is refused
+ * (HF_EEXIST): it would be made private and is none of ours. Else as open.
+ */
+int hf_dir_init(const char *path, const char *group, bool *out_existed,
+                struct hf_why *why);
+
+#endif

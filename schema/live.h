@@ -1,0 +1,58 @@
+/*
+ * live.h - what is not history: leases of polls, replies before a first join
+ *
+ * live.db (D20): SQLite, synchronous=OFF. Emptied in place when its boot id is
+ * not the current one; when damaged it is put aside and made anew. Losing it
+ * costs a lease, never a message. Times are hf_boot_ms. One connection per
+ * thread; waits at most a second for another process, then HF_EBUSY.
+ */
+#ifndef HF_SCHEMA_LIVE_H
+#define HF_SCHEMA_LIVE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/str.h"
+#include "schema/dir.h"
+
+struct hf_live;
+
+int hf_live_open(const struct hf_dir *dir, struct hf_live **out,
+                 struct hf_why *why);
+void hf_live_close(struct hf_live *live);
+
+/* A poll of this session is parked now: renews its lease and returns the new
+ * highest poll number, which ends every older poll. */
+int hf_live_park(struct hf_live *live, struct hf_str session,
+                 uint64_t *out_poll_no);
+/* The highest poll number of the session; 0 when unknown. */
+int hf_live_poll_no(struct hf_live *live, struct hf_str session, uint64_t *out);
+/* Renew the lease if a third of `lease_ms` is used. */
+int hf_live_seen(struct hf_live *live, struct hf_str session, int64_t lease_ms);
+/* When was it seen last? HF_ENOTFOUND when unknown. */
+int hf_live_last_seen(struct hf_live *live, struct hf_str session,
+                      int64_t *out_boot_ms);
+/* Has anybody else changed live.db since the last call? */
+int hf_live_changed(struct hf_live *live, bool *out);
+
+/*
+ * Replies to a client that has joined nothing yet wait here, numbered from 1
+ * per session; at most HF_LIVE_REPLIES of them (HF_ELIMIT).
+ */
+#define HF_LIVE_REPLIES 128u
+typedef int (*hf_live_reply_fn)(void *ctx, uint32_t n, struct hf_str text);
+int hf_live_reply_add(struct hf_live *live, struct hf_str session,
+                      struct hf_str text);
+int hf_live_replies_each(struct hf_live *live, struct hf_str session,
+                         uint32_t after, hf_live_reply_fn each, void *ctx);
+/* The client has shown that it has those up to n. */
+int hf_live_replies_drop(struct hf_live *live, struct hf_str session,
+                         uint32_t through);
+
+/* Forget sessions not seen for so long, at most max at a time. */
+int hf_live_expire(struct hf_live *live, int64_t older_than_ms, size_t max);
+
+/* Sessions seen within the last lease_ms, for status. */
+int hf_live_count(struct hf_live *live, int64_t lease_ms, uint64_t *out);
+
+#endif

@@ -1,0 +1,29 @@
+-- live.sql - live.db: what is not history (live.h); private, made anew at will
+--
+-- Times are milliseconds since boot (CLOCK_BOOTTIME), so what another boot left
+-- behind means nothing; `boot` tells.
+
+CREATE TABLE boot (
+    id TEXT NOT NULL
+);
+
+CREATE TABLE leases (
+    session TEXT NOT NULL PRIMARY KEY,
+    seen_ms INTEGER NOT NULL,
+    poll_no INTEGER NOT NULL DEFAULT 0, -- of the newest poll that was parked
+    reply_n INTEGER NOT NULL DEFAULT 0  -- last number given in replies
+) WITHOUT ROWID;
+CREATE INDEX leases_seen ON leases (seen_ms);
+
+-- Replies to a client that has joined nothing yet. Their session has a lease.
+CREATE TABLE replies (
+    session TEXT NOT NULL,
+    n       INTEGER NOT NULL,           -- from 1, per session
+    text    TEXT NOT NULL,
+    PRIMARY KEY (session, n)
+) WITHOUT ROWID;
+
+INSERT INTO boot (id) VALUES ('');
+
+PRAGMA application_id = 0x48464c31;
+PRAGMA user_version = 1;

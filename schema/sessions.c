@@ -1,0 +1,296 @@
+#include "schema/sessions.h"
+
+#include "schema/bell.h"
+#include "schema/journal_impl.h"
+
+/* --- reading ------------------------------------------------------------- */
+
+int hf_session_exists(struct hf_journal *journal, struct hf_str session,
+                      bool *out)
+{
+    struct hf_db *db = hf_journal_db(journal);
+    sqlite3_stmt *stmt;
+    int err;
+
+    err = hf_db_get(db, "SELECT 1 FROM sessions WHERE id = ?1", &stmt);
+    if (err)
+        return err;
+    hf_db_bind_text(stmt, 1, session);
+    err = hf_db_step(db, stmt, out);
+    if (!err && *out)
+        hf_db_done(stmt);
+    return err;
+}
+
+static void get_membership(sqlite3_stmt *stmt, struct hf_membership *m)
+{
+    m->topic = hf_db_text(stmt, 0);
+    m->join_ref = hf_db_text(stmt, 1);
+    m->has_since = sqlite3_column_type(stmt, 2) != SQLITE_NULL;
+    m->since = hf_db_u64(stmt, 2);
+    m->joined = hf_db_u64(stmt, 3);
+    m->ended = hf_db_u64(stmt, 4);
+}
+
+int hf_memberships_each(struct hf_journal *journal, struct hf_str session,
+                        hf_membership_fn each, void *ctx)
+{
+    struct hf_db *db = hf_journal_db(journal);
+    struct hf_membership m;
+    sqlite3_stmt *stmt;
+    bool row;
+    int err;
+
+    err = hf_db_get(db,
+                    "SELECT topic, join_ref, since, joined, ended"
+                    " FROM memberships WHERE session = ?1 ORDER BY joined",
+                    &stmt);
+    if (err)
+        return err;
+    hf_db_bind_text(stmt, 1, session);
+    for (;;) {
+        err = hf_db_step(db, stmt, &row);
+        if (err || !row)
+            return err;
+        get_membership(stmt, &m);
+        err = each(ctx, &m);
+        if (err) {
+            hf_db_done(stmt);
+            return err;
+        }
+    }
+}
+
+int hf_frames_each(struct hf_journal *journal, struct hf_str session,
+                   uint64_t after, size_t max, hf_frame_fn each, void *ctx)
+{
+    struct hf_db *db = hf_journal_db(journal);
+    sqlite3_stmt *stmt;
+    bool row;
+    int err;
+
+    err = hf_db_get(db,
+                    "SELECT id, text FROM frames"
+                    " WHERE session = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
+                    &stmt);
+    if (err)
+        return err;
+    hf_db_bind_text(stmt, 1, session);
+    hf_db_bind_u64(stmt, 2, after);
+    hf_db_bind_u64(stmt, 3, max);
+    for (;;) {
+        err = hf_db_step(db, stmt, &row);
+        if (err || !row)
+            return err;
+        err = each(ctx, hf_db_u64(stmt, 0), hf_db_text(stmt, 1));
+        if (err) {
+            hf_db_done(stmt);
+            return err;
+        }
+    }
+}
+
+/* Step through rows (id, session) of a bound statement. */
+static int each_owner(struct hf_db *db, sqlite3_stmt *stmt,
+                      hf_frame_owner_fn each, void *ctx, uint64_t *out_last,
+                      size_t *out_count)
+{
+    bool row;
+    int err;
+
+    for (;;) {
+        err = hf_db_step(db, stmt, &row);
+        if (err || !row)
+            return err;
+        err = each(ctx, hf_db_u64(stmt, 0), hf_db_text(stmt, 1));
+        if (err) {
+            hf_db_done(stmt);
+            return err;
+        }
+        *out_last = hf_db_u64(stmt, 0);
+        (*out_count)++;
+    }
+}
+
+int hf_frames_owners(struct hf_journal *journal, uint64_t after, size_t max,
+                     hf_frame_owner_fn each, void *ctx, uint64_t *out_last,
+                     bool *out_more)
+{
+    struct hf_db *db = hf_journal_db(journal);
+    sqlite3_stmt *stmt;
+    uint64_t last = after;
+    size_t count = 0;
+    int err;
+
+    err = hf_db_get(db,
+                    "SELECT id, session FROM frames"
+                    " WHERE id > ?1 ORDER BY id LIMIT ?2",
+                    &stmt);
+    if (err)
+        return err;
+    hf_db_bind_u64(stmt, 1, after);
+    hf_db_bind_u64(stmt, 2, max);
+    err = each_owner(db, stmt, each, ctx, &last, &count);
+    *out_last = last;
+    *out_more = err || count >= max;
+    return err;
+}
+
+int hf_sessions_each(struct hf_journal *journal, struct hf_str after,
+                     size_t max, hf_frame_owner_fn each, void *ctx)
+{
+    struct hf_db *db = hf_journal_db(journal);
+    sqlite3_stmt *stmt;
+    uint64_t last;
+    size_t count = 0;
+    int err;
+
+    err = hf_db_get(db,
+                    "SELECT 0, id FROM sessions"
+                    " WHERE id > ?1 ORDER BY id LIMIT ?2",
+                    &stmt);
+    if (err)
+        return err;
+    hf_db_bind_text(stmt, 1, after);
+    hf_db_bind_u64(stmt, 2, max);
+    return each_owner(db, stmt, each, ctx, &last, &count);
+}
+
+/* --- writing ------------------------------------------------------------- */
+
+static void ring(struct hf_journal *journal, struct hf_str session)
+{
+    hf_journal_ring_later(journal, hf_bell_bucket(session));
+}
+
+int hf_session_add(struct hf_journal *journal, struct hf_str session)
+{
+    struct hf_db *db = hf_journal_db(journal);
+    sqlite3_stmt *stmt;
+    int err;
+
+    err = hf_db_get(db,
+                    "INSERT INTO sessions (id, at) VALUES (?1, CAST("
+                    "(julianday('now') - 2440587.5) * 86400000 AS INTEGER))"
+                    " ON CONFLICT (id) DO NOTHING",
+                    &stmt);
+    if (err)
+        return err;
+    hf_db_bind_text(stmt, 1, session);
+    return hf_db_finish(db, stmt);
+}
+
+int hf_membership_add(struct hf_journal *journal, struct hf_str session,
+                      const struct hf_membership *m)
+{
+    struct hf_db *db = hf_journal_db(journal);
+    sqlite3_stmt *stmt;
+    int err;
+
+    err = hf_db_get(db,
+                    "INSERT INTO memberships"
+                    " (session, joined, topic, join_ref, since, ended)"
+                    " VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                    &stmt);
+    if (err)
+        return err;
+    hf_db_bind_text(stmt, 1, session);
+    hf_db_bind_u64(stmt, 2, m->joined);
+    hf_db_bind_text(stmt, 3, m->topic);
+    hf_db_bind_text(stmt, 4, m->join_ref);
+    if (m->has_since) /* else NULL, as nothing is bound */
+        hf_db_bind_u64(stmt, 5, m->since);
+    hf_db_bind_u64(stmt, 6, m->ended);
+    ring(journal, session);
+    return hf_db_finish(db, stmt);
+}
+
+int hf_membership_end(struct hf_journal *journal, struct hf_str session,
+                      uint64_t joined, uint64_t ended)
+{
+    struct hf_db *db = hf_journal_db(journal);
+    sqlite3_stmt *stmt;
+    int err;
+
+    err = hf_db_get(db,
+                    "UPDATE memberships SET ended = ?3"
+                    " WHERE session = ?1 AND joined = ?2 AND ended = 0",
+                    &stmt);
+    if (err)
+        return err;
+    hf_db_bind_text(stmt, 1, session);
+    hf_db_bind_u64(stmt, 2, joined);
+    hf_db_bind_u64(stmt, 3, ended);
+    ring(journal, session);
+    return hf_db_finish(db, stmt);
+}
+
+int hf_frame_add(struct hf_journal *journal, struct hf_str session, uint64_t id,
+                 struct hf_str text)
+{
+    struct hf_db *db = hf_journal_db(journal);
+    sqlite3_stmt *stmt;
+    int err;
+
+    err = hf_db_get(db,
+                    "INSERT INTO frames (id, session, text)"
+                    " VALUES (?1, ?2, ?3)",
+                    &stmt);
+    if (err)
+        return err;
+    hf_db_bind_u64(stmt, 1, id);
+    hf_db_bind_text(stmt, 2, session);
+    hf_db_bind_text(stmt, 3, text);
+    ring(journal, session);
+    return hf_db_finish(db, stmt);
+}
+
+/* A statement whose parameters are a session and, perhaps, an id. */
+static int with_session(struct hf_journal *journal, const char *sql,
+                        struct hf_str session, const uint64_t *id)
+{
+    struct hf_db *db = hf_journal_db(journal);
+    sqlite3_stmt *stmt;
+    int err;
+
+    err = hf_db_get(db, sql, &stmt);
+    if (err)
+        return err;
+    hf_db_bind_text(stmt, 1, session);
+    if (id)
+        hf_db_bind_u64(stmt, 2, *id);
+    return hf_db_finish(db, stmt);
+}
+
+int hf_session_acknowledged(struct hf_journal *journal, struct hf_str session,
+                            uint64_t cursor)
+{
+    int err;
+
+    err = with_session(journal,
+                       "DELETE FROM frames WHERE session = ?1 AND id <= ?2",
+                       session, &cursor);
+    if (err)
+        return err;
+    return with_session(journal,
+                        "DELETE FROM memberships WHERE session = ?1"
+                        " AND ended > 0 AND ended <= ?2",
+                        session, &cursor);
+}
+
+int hf_session_remove(struct hf_journal *journal, struct hf_str session)
+{
+    int err;
+
+    err = with_session(journal, "DELETE FROM frames WHERE session = ?1",
+                       session, NULL);
+    if (!err)
+        err =
+            with_session(journal, "DELETE FROM memberships WHERE session = ?1",
+                         session, NULL);
+    if (!err)
+        err = with_session(journal, "DELETE FROM sessions WHERE id = ?1",
+                           session, NULL);
+    ring(journal, session);
+    return err;
+}

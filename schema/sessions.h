@@ -1,0 +1,63 @@
+/*
+ * sessions.h - long-poll sessions as rows of the journal (D6)
+ *
+ * sessions(id ...), memberships(session, topic, join_ref, since, joined,
+ * ended), frames(session, id, text). Written only inside a transaction of
+ * journal.h; `joined`, `ended` and frame ids are drawn there. Everything that
+ * changes a session's stream also rings the session's bucket.
+ */
+#ifndef HF_SCHEMA_SESSIONS_H
+#define HF_SCHEMA_SESSIONS_H
+
+#include "schema/journal.h"
+
+#define HF_SESSION_ID_LEN 22u /* 128 random bits in base64url */
+
+struct hf_membership {
+    struct hf_str topic;
+    struct hf_str join_ref; /* the JSON value as the client wrote it */
+    bool has_since;         /* joined with a cursor: rows carry join_ref */
+    uint64_t since;         /* where its stream begins, when has_since */
+    uint64_t joined;        /* id of its join reply */
+    uint64_t ended;         /* 0 = live; else the last id that is its own */
+};
+
+/* Reading: borrowed until the callback returns; other than 0 stops. */
+typedef int (*hf_membership_fn)(void *ctx, const struct hf_membership *m);
+typedef int (*hf_frame_fn)(void *ctx, uint64_t id, struct hf_str text);
+typedef int (*hf_frame_owner_fn)(void *ctx, uint64_t id, struct hf_str session);
+
+int hf_session_exists(struct hf_journal *journal, struct hf_str session,
+                      bool *out);
+/* Live and ended ones, by `joined`. */
+int hf_memberships_each(struct hf_journal *journal, struct hf_str session,
+                        hf_membership_fn each, void *ctx);
+/* Frames with id > after, oldest first, at most max. */
+int hf_frames_each(struct hf_journal *journal, struct hf_str session,
+                   uint64_t after, size_t max, hf_frame_fn each, void *ctx);
+/* Which sessions got frames after `after` (for waking). */
+int hf_frames_owners(struct hf_journal *journal, uint64_t after, size_t max,
+                     hf_frame_owner_fn each, void *ctx, uint64_t *out_last,
+                     bool *out_more);
+
+/* Writing; inside a transaction. */
+/* Adding one that is there does nothing. */
+int hf_session_add(struct hf_journal *journal, struct hf_str session);
+int hf_membership_add(struct hf_journal *journal, struct hf_str session,
+                      const struct hf_membership *m);
+int hf_membership_end(struct hf_journal *journal, struct hf_str session,
+                      uint64_t joined, uint64_t ended);
+int hf_frame_add(struct hf_journal *journal, struct hf_str session, uint64_t id,
+                 struct hf_str text);
+/* A client has shown a cursor: ended intervals and frames at or below it have
+ * served their purpose. */
+int hf_session_acknowledged(struct hf_journal *journal, struct hf_str session,
+                            uint64_t cursor);
+int hf_session_remove(struct hf_journal *journal, struct hf_str session);
+
+/* Sessions known to the journal, at most max, after `after` in id order: for
+ * the pass that removes dead ones. */
+int hf_sessions_each(struct hf_journal *journal, struct hf_str after,
+                     size_t max, hf_frame_owner_fn each, void *ctx);
+
+#endif

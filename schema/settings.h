@@ -1,0 +1,77 @@
+/*
+ * settings.h - holdfast.conf: settings of our processes
+ *
+ * What clients may do stands in the table `policies`, never here. A setting
+ * that is absent has the default written below and in holdfast.conf itself.
+ * Lists are separated by commas or blanks and may be continued by naming the
+ * setting again; anything else may be named once.
+ */
+#ifndef HF_SCHEMA_SETTINGS_H
+#define HF_SCHEMA_SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "schema/dir.h"
+
+#define HF_SETTINGS_LIST 16u  /* hosts, origins: at most so many */
+#define HF_SETTINGS_TEXT 256u /* bytes of one value, terminator included */
+
+enum hf_durability { HF_DURABILITY_FULL, HF_DURABILITY_NORMAL };
+
+struct hf_settings {
+    /* [journal] */
+    enum hf_durability durability; /* full */
+    size_t max_payload;            /* bytes of one payload, scripts' too; 64k */
+    size_t queue_count;            /* publishes waiting for the writer; 10000 */
+    size_t queue_bytes;            /* their bytes; 8M */
+    int64_t busy_ms;               /* longest wait for the write lock; 5s */
+    int64_t retain_ms;             /* messages are kept so long; 24h */
+    int64_t retain_bytes;          /* and at most so many bytes; 1G */
+
+    /* [http] what both transports share */
+    /* URL prefix of the socket; "/socket" */
+    char mount[HF_SETTINGS_TEXT];
+    /* Own host names. None: loopback listeners take loopback names, others
+     * take the Host header as it is. */
+    char hosts[HF_SETTINGS_LIST][HF_SETTINGS_TEXT];
+    size_t hosts_count;
+    /* Allowed beside the same host: [scheme://]host[:port], where host may be
+     * *.example.com; a single "*" allows any. */
+    char origins[HF_SETTINGS_LIST][HF_SETTINGS_TEXT];
+    size_t origins_count;
+    size_t max_frame;    /* bytes of one client frame, WebSocket; 256k */
+    size_t max_body;     /* bytes of one POST; 8000000 */
+    size_t max_channels; /* joined topics per client; 100 */
+
+    /* [gateway] */
+    int64_t hold_ms;     /* longest hold of a poll; 10s, 0 = never hold */
+    int64_t cgi_hold_ms; /* the same as plain CGI; 5s */
+    size_t max_held;     /* polls held at once; 5000 */
+    int64_t revive_ms;   /* a session may come back so long after; 1h */
+
+    /* [sidecar] */
+    /* "unix:sidecar.sock" (in the directory), "127.0.0.1:4000", "[::1]:4000" */
+    char listen[HF_SETTINGS_TEXT];
+    int64_t idle_ms;      /* close a socket that sent nothing so long; 60s */
+    int64_t handshake_ms; /* from accept to upgrade; 5s */
+    size_t max_sockets;   /* 0 = as many as descriptors allow */
+
+    /* [log] */
+    int log_level;   /* enum hf_log_level; info */
+    bool log_syslog; /* to syslog instead of standard error; no */
+};
+
+/* The defaults. */
+void hf_settings_default(struct hf_settings *settings);
+
+/* Defaults, then the file of the directory (none: defaults); an unknown name
+ * or a bad value is an error that names the line. 0, HF_EINVAL, HF_EIO. */
+int hf_settings_read(const struct hf_dir *dir, struct hf_settings *settings,
+                     struct hf_why *why);
+
+/* The commented file that `init` writes: every setting with its default. */
+extern const char hf_settings_template[];
+
+#endif

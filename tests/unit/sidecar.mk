@@ -1,0 +1,33 @@
+# Unit tests of sidecar/: a line in unit_tests and the two below for each.
+unit_tests += \
+	tests/unit/test_handshake \
+	tests/unit/test_sidecar_listen \
+	tests/unit/test_parent \
+	tests/unit/test_upgrade \
+	tests/unit/test_ws_conn \
+	tests/unit/test_ws_frame \
+	tests/unit/test_ws_out
+
+SIDECAR_TEST_LINK = $(SIDECAR_LINK) $(CMOCKA_LIBS)
+
+tests_unit_test_handshake_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_handshake_LDADD = $(SIDECAR_TEST_LINK)
+tests_unit_test_sidecar_listen_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_sidecar_listen_LDADD = $(SIDECAR_TEST_LINK)
+tests_unit_test_parent_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_parent_LDADD = $(SIDECAR_TEST_LINK)
+tests_unit_test_upgrade_CFLAGS = $(UNIT_CFLAGS) $(MHD_CFLAGS)
+tests_unit_test_upgrade_LDADD = $(SIDECAR_TEST_LINK)
+tests_unit_test_ws_conn_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_ws_conn_LDADD = $(SIDECAR_TEST_LINK)
+tests_unit_test_ws_frame_SOURCES = tests/unit/test_ws_frame.c \
+	tests/unit/ws_trace.h
+tests_unit_test_ws_frame_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_ws_frame_LDADD = $(SIDECAR_TEST_LINK)
+# wslay is its oracle
+if HAVE_WSLAY
+tests_unit_test_ws_frame_CFLAGS += -DHF_HAVE_WSLAY
+tests_unit_test_ws_frame_LDADD += $(WSLAY_LIBS)
+endif
+tests_unit_test_ws_out_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_ws_out_LDADD = $(SIDECAR_TEST_LINK)

@@ -1,0 +1,275 @@
+#include "schema/live.h"
+
+#include "schema_fixture.h"
+
+#include <sys/stat.h>
+
+static struct hf_live *live;
+static char seen[1024];
+
+static struct hf_live *open_live(void)
+{
+    struct hf_live *out = NULL;
+    struct hf_why why = {""};
+
+    ok_or_why(hf_live_open(&f.dir, &out, &why), &why);
+    return out;
+}
+
+static uint64_t park(const char *session)
+{
+    uint64_t poll_no = 0;
+
+    assert_int_equal(hf_live_park(live, hf_str_of(session), &poll_no), 0);
+    return poll_no;
+}
+
+static uint64_t poll_no_of(struct hf_live *of, const char *session)
+{
+    uint64_t poll_no = 99;
+
+    assert_int_equal(hf_live_poll_no(of, hf_str_of(session), &poll_no), 0);
+    return poll_no;
+}
+
+static int64_t last_seen(const char *session)
+{
+    int64_t seen_ms = -1;
+    int err = hf_live_last_seen(live, hf_str_of(session), &seen_ms);
+
+    assert_true(err == 0 || err == HF_ENOTFOUND);
+    return seen_ms;
+}
+
+static void a_newer_poll_has_a_higher_number(void **state)
+{
+    struct hf_live *other = open_live();
+
+    (void)state;
+    assert_int_equal(poll_no_of(live, "s"), 0);
+    assert_int_equal(park("s"), 1);
+    assert_int_equal(park("s"), 2);
+    assert_int_equal(park("t"), 1);
+    assert_int_equal(poll_no_of(other, "s"), 2);
+    hf_live_close(other);
+}
+
+static void a_lease_is_renewed_when_a_third_is_used(void **state)
+{
+    int64_t first;
+
+    (void)state;
+    assert_int_equal(last_seen("s"), -1);
+    assert_int_equal(hf_live_seen(live, HF_STR("s"), 3000), 0);
+    first = last_seen("s");
+    assert_true(llabs(first - hf_boot_ms()) < 1000);
+    hf_clock_shift(900, 0);
+    assert_int_equal(hf_live_seen(live, HF_STR("s"), 3000), 0);
+    assert_int_equal(last_seen("s"), first);
+    hf_clock_shift(1100, 0);
+    assert_int_equal(hf_live_seen(live, HF_STR("s"), 3000), 0);
+    assert_true(last_seen("s") >= first + 1000);
+    assert_int_equal(poll_no_of(live, "s"), 0); /* no poll was parked */
+    hf_clock_shift(0, 0);
+}
+
+static int note(void *ctx, uint32_t n, struct hf_str text)
+{
+    size_t len = strlen(seen);
+
+    (void)ctx;
+    (void)snprintf(seen + len, sizeof(seen) - len, "%u %.*s;", n,
+                   HF_STR_ARG(text));
+    return 0;
+}
+
+static const char *replies(const char *session, uint32_t after)
+{
+    seen[0] = '\0';
+    assert_int_equal(
+        hf_live_replies_each(live, hf_str_of(session), after, note, NULL), 0);
+    return seen;
+}
+
+static void sessions_not_seen_are_counted_out_and_expire(void **state)
+{
+    uint64_t count = 0;
+
+    (void)state;
+    park("a");
+    park("b");
+    hf_clock_shift(10000, 0);
+    park("c");
+    assert_int_equal(hf_live_reply_add(live, HF_STR("a"), HF_STR("x")), 0);
+    assert_int_equal(hf_live_count(live, 5000, &count), 0);
+    assert_int_equal(count, 2); /* a reply is a sign of life, too */
+    assert_int_equal(hf_live_count(live, 60000, &count), 0);
+    assert_int_equal(count, 3);
+    hf_clock_shift(20000, 0);
+    assert_int_equal(hf_live_expire(live, 15000, 10), 0);
+    assert_int_equal(last_seen("b"), -1);
+    assert_true(last_seen("a") > 0);
+    hf_clock_shift(60000, 0);
+    assert_int_equal(hf_live_expire(live, 1000, 1), 0); /* one at a time */
+    assert_int_equal(hf_live_count(live, 600000, &count), 0);
+    assert_int_equal(count, 1);
+    assert_int_equal(hf_live_expire(live, 1000, 10), 0);
+    assert_int_equal(hf_live_count(live, 600000, &count), 0);
+    assert_int_equal(count, 0);
+    assert_string_equal(replies("a", 0), "");
+    hf_clock_shift(0, 0);
+}
+
+static void replies_wait_until_they_were_shown(void **state)
+{
+    (void)state;
+    assert_int_equal(hf_live_reply_add(live, HF_STR("s"), HF_STR("one")), 0);
+    assert_int_equal(hf_live_reply_add(live, HF_STR("t"), HF_STR("else")), 0);
+    assert_int_equal(hf_live_reply_add(live, HF_STR("s"), HF_STR("two")), 0);
+    assert_string_equal(replies("s", 0), "1 one;2 two;");
+    assert_string_equal(replies("s", 1), "2 two;");
+    assert_int_equal(hf_live_replies_drop(live, HF_STR("s"), 2), 0);
+    assert_string_equal(replies("s", 0), "");
+    /* Numbers go on, or the client would think that it has seen this. */
+    assert_int_equal(hf_live_reply_add(live, HF_STR("s"), HF_STR("three")), 0);
+    assert_string_equal(replies("s", 2), "3 three;");
+    assert_string_equal(replies("t", 0), "1 else;");
+}
+
+static void replies_are_bounded(void **state)
+{
+    unsigned i;
+
+    (void)state;
+    for (i = 0; i < HF_LIVE_REPLIES; i++)
+        assert_int_equal(hf_live_reply_add(live, HF_STR("s"), HF_STR("x")), 0);
+    assert_int_equal(hf_live_reply_add(live, HF_STR("s"), HF_STR("x")),
+                     HF_ELIMIT);
+    assert_int_equal(hf_live_reply_add(live, HF_STR("t"), HF_STR("x")), 0);
+    assert_int_equal(hf_live_replies_drop(live, HF_STR("s"), 1), 0);
+    assert_int_equal(hf_live_reply_add(live, HF_STR("s"), HF_STR("x")), 0);
+}
+
+static void a_change_by_others_is_told_once(void **state)
+{
+    struct hf_live *other = open_live();
+    bool changed = false;
+
+    (void)state;
+    assert_int_equal(hf_live_changed(other, &changed), 0);
+    assert_true(changed);
+    assert_int_equal(hf_live_changed(other, &changed), 0);
+    assert_false(changed);
+    park("s");
+    assert_int_equal(hf_live_changed(other, &changed), 0);
+    assert_true(changed);
+    assert_int_equal(hf_live_changed(other, &changed), 0);
+    assert_false(changed);
+    hf_live_close(other);
+}
+
+/* Plain SQLite on the file. */
+static void run_on(const char *name, const char *sql)
+{
+    sqlite3 *db = NULL;
+
+    assert_int_equal(sqlite3_open(path_of(name), &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+static void what_another_boot_left_is_forgotten(void **state)
+{
+    (void)state;
+    park("s");
+    assert_int_equal(hf_live_reply_add(live, HF_STR("s"), HF_STR("x")), 0);
+    hf_live_close(live);
+    live = open_live();
+    assert_int_equal(poll_no_of(live, "s"), 1); /* the same boot: kept */
+    hf_live_close(live);
+    run_on(HF_FILE_LIVE, "UPDATE boot SET id = 'another'");
+    live = open_live();
+    assert_int_equal(poll_no_of(live, "s"), 0);
+    assert_string_equal(replies("s", 0), "");
+    assert_int_equal(access(path_of("live-1.db"), F_OK), -1); /* in place */
+}
+
+static void overwrite(const char *name)
+{
+    FILE *file = fopen(path_of(name), "w");
+    int i;
+
+    assert_non_null(file);
+    for (i = 0; i < 1000; i++)
+        assert_true(fputs("not a database ", file) >= 0);
+    assert_int_equal(fclose(file), 0);
+    (void)snprintf(seen, sizeof(seen), "%s-wal", name);
+    (void)unlink(path_of(seen));
+}
+
+static void a_damaged_file_is_left_and_the_next_name_taken(void **state)
+{
+    struct hf_live *other;
+    struct stat st;
+
+    (void)state;
+    park("s");
+    hf_live_close(live);
+    overwrite(HF_FILE_LIVE);
+    live = open_live();
+    assert_int_equal(park("s"), 1);
+    assert_int_equal(stat(path_of("live-1.db"), &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0600);
+    other = open_live(); /* everybody finds the same */
+    assert_int_equal(poll_no_of(other, "s"), 1);
+    hf_live_close(other);
+    hf_live_close(live);
+    overwrite("live-1.db");
+    live = open_live();
+    assert_int_equal(park("s"), 1);
+    assert_int_equal(access(path_of("live-2.db"), F_OK), 0);
+}
+
+static void a_deleted_file_is_made_again(void **state)
+{
+    (void)state;
+    hf_live_close(live);
+    assert_int_equal(unlink(path_of(HF_FILE_LIVE)), 0);
+    (void)unlink(path_of(HF_FILE_LIVE "-wal"));
+    (void)unlink(path_of(HF_FILE_LIVE "-shm"));
+    live = open_live();
+    assert_int_equal(park("s"), 1);
+}
+
+static int set_up(void **state)
+{
+    if (fixture_set_up(state))
+        return -1;
+    live = open_live();
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    hf_live_close(live);
+    return fixture_tear_down(state);
+}
+
+#define LIVE_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        LIVE_TEST(a_newer_poll_has_a_higher_number),
+        LIVE_TEST(a_lease_is_renewed_when_a_third_is_used),
+        LIVE_TEST(sessions_not_seen_are_counted_out_and_expire),
+        LIVE_TEST(replies_wait_until_they_were_shown),
+        LIVE_TEST(replies_are_bounded),
+        LIVE_TEST(a_change_by_others_is_told_once),
+        LIVE_TEST(what_another_boot_left_is_forgotten),
+        LIVE_TEST(a_damaged_file_is_left_and_the_next_name_taken),
+        LIVE_TEST(a_deleted_file_is_made_again),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

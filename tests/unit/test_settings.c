@@ -1,0 +1,144 @@
+#include "schema/settings.h"
+
+#include "schema_fixture.h"
+
+/* The text as the whole holdfast.conf, read. */
+static int read_text(const char *text, struct hf_settings *out,
+                     struct hf_why *why)
+{
+    FILE *file = fopen(path_of(HF_FILE_SETTINGS), "w");
+
+    assert_non_null(file);
+    assert_int_equal(fputs(text, file) >= 0, 1);
+    assert_int_equal(fclose(file), 0);
+    *why = (struct hf_why){""};
+    return hf_settings_read(&f.dir, out, why);
+}
+
+static void refused(const char *text, const char *words)
+{
+    struct hf_settings settings;
+    struct hf_why why;
+
+    if (read_text(text, &settings, &why) != HF_EINVAL)
+        fail_msg("taken: %s", text);
+    if (!strstr(why.text, words))
+        fail_msg("\"%s\" does not say \"%s\"", why.text, words);
+}
+
+static void the_file_of_init_says_the_defaults(void **state)
+{
+    struct hf_settings settings, defaults;
+    struct hf_why why = {""};
+    char text[8192];
+    const char *from;
+    char *to = text;
+
+    (void)state;
+    hf_settings_default(&defaults);
+    ok_or_why(hf_settings_read(&f.dir, &settings, &why), &why);
+    assert_memory_equal(&settings, &defaults, sizeof(settings));
+
+    /* And so it does with each ";name = value" made a setting. */
+    assert_true(strlen(hf_settings_template) < sizeof(text));
+    for (from = hf_settings_template; *from; from++) {
+        if (*from == ';' && from[1] != ' ' && from[1] != '\n')
+            continue;
+        *to++ = *from;
+    }
+    *to = '\0';
+    ok_or_why(read_text(text, &settings, &why), &why);
+    assert_memory_equal(&settings, &defaults, sizeof(settings));
+}
+
+static void without_a_file_the_defaults_hold(void **state)
+{
+    struct hf_settings settings, defaults;
+    struct hf_why why = {""};
+
+    (void)state;
+    hf_settings_default(&defaults);
+    assert_int_equal(unlink(path_of(HF_FILE_SETTINGS)), 0);
+    ok_or_why(hf_settings_read(&f.dir, &settings, &why), &why);
+    assert_memory_equal(&settings, &defaults, sizeof(settings));
+    assert_string_equal(why.text, "");
+}
+
+static void every_setting_is_read(void **state)
+{
+    static const char text[] =
+        "[journal]\ndurability = normal\nmax_payload = 1k\nqueue_count = 5\n"
+        "queue_bytes = 2M\nbusy = 250ms\nretain = 2d\nretain_bytes = 3G\n"
+        "[http]\nmount = /live\nhosts = a.example, b.example\nhosts = c\n"
+        "origins = https://a.example *.b\nmax_frame = 2k\nmax_body = 3000\n"
+        "max_channels = 7\n"
+        "[gateway]\nhold = 0\ncgi_hold = 1s\nmax_held = 8\nrevive = 5m\n"
+        "[sidecar]\nlisten = 127.0.0.1:4000\nidle = 2s\nhandshake = 3s\n"
+        "max_sockets = 9\n[log]\nlevel = warn\nsyslog = yes\n";
+    struct hf_settings s;
+    struct hf_why why;
+
+    (void)state;
+    ok_or_why(read_text(text, &s, &why), &why);
+    assert_int_equal(s.durability, HF_DURABILITY_NORMAL);
+    assert_int_equal(s.max_payload, 1024);
+    assert_int_equal(s.queue_count, 5);
+    assert_int_equal(s.queue_bytes, 2 << 20);
+    assert_int_equal(s.busy_ms, 250);
+    assert_int_equal(s.retain_ms, 2 * 86400000);
+    assert_int_equal(s.retain_bytes, 3LL << 30);
+    assert_string_equal(s.mount, "/live");
+    assert_int_equal(s.hosts_count, 3);
+    assert_string_equal(s.hosts[1], "b.example");
+    assert_string_equal(s.hosts[2], "c");
+    assert_int_equal(s.origins_count, 2);
+    assert_string_equal(s.origins[1], "*.b");
+    assert_int_equal(s.max_frame, 2048);
+    assert_int_equal(s.max_body, 3000);
+    assert_int_equal(s.max_channels, 7);
+    assert_int_equal(s.hold_ms, 0);
+    assert_int_equal(s.cgi_hold_ms, 1000);
+    assert_int_equal(s.max_held, 8);
+    assert_int_equal(s.revive_ms, 300000);
+    assert_string_equal(s.listen, "127.0.0.1:4000");
+    assert_int_equal(s.idle_ms, 2000);
+    assert_int_equal(s.handshake_ms, 3000);
+    assert_int_equal(s.max_sockets, 9);
+    assert_int_equal(s.log_level, HF_LOG_WARN);
+    assert_true(s.log_syslog);
+}
+
+static void a_mistake_is_named_with_its_line(void **state)
+{
+    (void)state;
+    refused("[journal]\n\ndurabillity = full\n",
+            "holdfast.conf:3: no setting \"durabillity\" in [journal]");
+    refused("durability = full\n", "no setting \"durability\" in []");
+    refused("[log]\nlevel = loud\n", "level = loud");
+    refused("[log]\nsyslog = perhaps\n", "yes or no");
+    refused("[journal]\ndurability = off\n", "durability = off");
+    refused("[journal]\nbusy = 5\n", "not a time");
+    refused("[journal]\nbusy = 5m\n", "from 10 to 60000 ms is allowed");
+    refused("[journal]\nmax_payload = 64 kB\n", "not a number");
+    refused("[journal]\nmax_payload = 1G\n", "is allowed");
+    refused("[http]\nmax_channels = 0\n", "from 1 to");
+    refused("[http]\nmax_channels = -1\n", "not a number");
+    refused("[http]\nmount = socket\n", "begins with a slash");
+    refused("[http]\nmount = /socket/\n", "does not end with one");
+    refused("[sidecar]\nlisten =\n", "a value is needed");
+    refused("[gateway]\nhold = 1s\nhold = 2s\n", "set twice");
+    refused("[http]\nhosts = 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17\n",
+            "more than 16");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        FIXTURE_TEST(the_file_of_init_says_the_defaults),
+        FIXTURE_TEST(without_a_file_the_defaults_hold),
+        FIXTURE_TEST(every_setting_is_read),
+        FIXTURE_TEST(a_mistake_is_named_with_its_line),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

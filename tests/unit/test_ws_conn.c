@@ -1,0 +1,587 @@
+/*
+ * Sockets of the side-car over a real hub and journal; what depends on time is
+ * tried by shifting the clock.
+ */
+#include "sidecar/ws_conn.h"
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/sys.h"
+#include "channel/process.h"
+#include "schema/policies.h"
+
+#define HEARTBEAT "[null,\"1\",\"phoenix\",\"heartbeat\",{}]"
+#define REPLY                                                                  \
+    "[null,\"1\",\"phoenix\",\"phx_reply\",{\"status\":\"ok\","                \
+    "\"response\":{}}]"
+
+static struct hf_loop *loop;
+static struct hf_process process;
+static struct hf_hub *hub;
+static struct hf_conns conns;
+static char path[64];
+
+/* --- set-up --------------------------------------------------------------- */
+
+static int allow(const char *pattern)
+{
+    struct hf_journal *journal;
+    struct hf_policy policy = {.pattern = hf_str_of(pattern),
+                               .rights = HF_RIGHT_JOIN | HF_RIGHT_PUBLISH,
+                               .echo = true};
+    struct hf_why why;
+    int err = hf_journal_open(&process.dir, &process.settings, HF_JOURNAL_WRITE,
+                              &journal, &why);
+
+    if (err)
+        return err;
+    err = hf_journal_begin(journal);
+    if (!err)
+        err = hf_policy_set(journal, &policy);
+    if (!err)
+        err = hf_journal_commit(journal);
+    hf_journal_close(journal);
+    return err;
+}
+
+static int set_up(void **state)
+{
+    struct hf_why why = {.text = ""};
+    bool existed;
+
+    (void)state;
+    (void)snprintf(path, sizeof(path), "/tmp/hf-conn-XXXXXX");
+    if (!mkdtemp(path) || hf_dir_init(path, NULL, &existed, &why) ||
+        hf_loop_new(&loop) ||
+        hf_process_open(&process, loop, path, true, &why)) {
+        print_error("%s\n", why.text);
+        return -1;
+    }
+    hf_log_open("test", HF_LOG_ERROR, false);
+    if (allow("room:*") || hf_hub_open(&process, &hub) ||
+        hf_conns_init(&conns, loop, hub, &process.settings))
+        return -1;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    char command[sizeof(path) + 16];
+
+    (void)state;
+    hf_conns_release(&conns);
+    hf_hub_close(hub);
+    hf_process_close(&process);
+    hf_loop_free(loop);
+    (void)snprintf(command, sizeof(command), "rm -rf %s", path);
+    return system(command);
+}
+
+/* --- a client ------------------------------------------------------------- */
+
+struct client {
+    int fd;
+    bool ended; /* the server's end of the stream has come */
+    struct hf_buf got;
+};
+
+static void turns(int count)
+{
+    while (count-- > 0)
+        assert_int_equal(hf_loop_turn(loop, 0), 0);
+}
+
+static void connect_with(struct client *client, struct hf_str early)
+{
+    int pair[2];
+
+    assert_int_equal(socketpair(AF_UNIX,
+                                SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
+                                pair),
+                     0);
+    *client = (struct client){.fd = pair[0]};
+    hf_buf_init(&client->got, (size_t)1 << 24);
+    hf_conns_add(&conns, pair[1], early);
+}
+
+static void connect_client(struct client *client)
+{
+    connect_with(client, HF_STR(""));
+}
+
+static void hang_up(struct client *client)
+{
+    close(client->fd);
+    hf_buf_release(&client->got);
+}
+
+/* All of it: the server takes its share each turn. */
+static void send_bytes(const struct client *client, const void *bytes,
+                       size_t len)
+{
+    const char *at = bytes;
+
+    while (len > 0) {
+        ssize_t sent = send(client->fd, at, len, MSG_NOSIGNAL);
+
+        if (sent < 0 && errno == EAGAIN) {
+            turns(1);
+            continue;
+        }
+        assert_true(sent > 0);
+        at += sent;
+        len -= (size_t)sent;
+    }
+}
+
+/* A masked frame's header, its mask changing nothing. */
+static void send_head(const struct client *client, unsigned first, size_t len)
+{
+    char room[HF_WS_HEAD_MAX + 4] = {0};
+    size_t head = hf_ws_head(room + HF_WS_HEAD_MAX, HF_WS_TEXT, len);
+    char *start = room + HF_WS_HEAD_MAX - head;
+
+    start[0] = (char)first;
+    start[1] = (char)(start[1] | '\x80');
+    send_bytes(client, start, head + 4);
+}
+
+static void send_frame(const struct client *client, unsigned first,
+                       struct hf_str payload)
+{
+    send_head(client, first, payload.len);
+    send_bytes(client, payload.at, payload.len);
+}
+
+static void send_text(const struct client *client, const char *text)
+{
+    send_frame(client, 0x81, hf_str_of(text));
+}
+
+static void collect(struct client *client)
+{
+    char part[65536];
+    ssize_t len;
+
+    while ((len = recv(client->fd, part, sizeof(part), 0)) > 0)
+        assert_int_equal(hf_buf_add(&client->got, part, (size_t)len), 0);
+    if (len == 0 || errno == ECONNRESET || errno == EPIPE)
+        client->ended = true;
+}
+
+static bool ends_with(const struct client *client, struct hf_str tail)
+{
+    return client->got.len >= tail.len &&
+           memcmp(client->got.at + client->got.len - tail.len, tail.at,
+                  tail.len) == 0;
+}
+
+static void expect_tail(struct client *client, struct hf_str tail)
+{
+    int tries = 200; /* the journal's writer is a thread */
+
+    while (tries-- > 0 && !ends_with(client, tail)) {
+        assert_int_equal(hf_loop_turn(loop, 10), 0);
+        collect(client);
+    }
+    if (!ends_with(client, tail))
+        fail_msg("%zu bytes that do not end as expected: %.*s", client->got.len,
+                 (int)client->got.len, client->got.at);
+    hf_buf_reset(&client->got);
+}
+
+static void expect_text(struct client *client, const char *text)
+{
+    char frame[256];
+    size_t len = strlen(text);
+
+    assert_true(len < 126);
+    frame[0] = '\x81';
+    frame[1] = (char)len;
+    memcpy(frame + 2, text, len);
+    expect_tail(client, hf_str(frame, len + 2));
+}
+
+static void expect_alive(struct client *client)
+{
+    send_text(client, HEARTBEAT);
+    expect_text(client, REPLY);
+}
+
+static void expect_goodbye(struct client *client, int code)
+{
+    char frame[4] = {'\x88', 2, (char)(code >> 8), (char)code};
+
+    expect_tail(client, hf_str(frame, sizeof(frame)));
+}
+
+static void join(struct client *client)
+{
+    send_text(client, "[\"1\",\"1\",\"room:a\",\"phx_join\",{}]");
+    expect_tail(client, HF_STR("{\"status\":\"ok\",\"response\":{}}]"));
+}
+
+static void pass_ms(int64_t ms)
+{
+    static int64_t shifted_ms;
+
+    shifted_ms += ms;
+    hf_clock_shift(shifted_ms, shifted_ms);
+    hf_conns_tick(&conns);
+    turns(2);
+}
+
+/* --- tests ---------------------------------------------------------------- */
+
+static void early_bytes_are_the_first_that_are_read(void **state)
+{
+    struct client client;
+
+    (void)state;
+    connect_with(&client, HF_STR("\x89\x82\0\0\0\0hi\x81\xa3\0\0\0\0[null,"));
+    turns(1);
+    collect(&client);
+    assert_true(ends_with(&client, HF_STR("\x8a\x02hi")));
+    send_bytes(&client, "\"1\",\"phoenix\",\"heartbeat\",{}]", 29);
+    turns(1);
+    collect(&client);
+    assert_false(client.ended);
+    assert_true(ends_with(&client, HF_STR("\"response\":{}}]")));
+    hang_up(&client);
+    turns(2);
+    assert_int_equal(conns.count, 0);
+}
+
+static void an_idle_socket_holds_no_memory_of_its_own(void **state)
+{
+    struct client client;
+
+    (void)state;
+    connect_client(&client);
+    send_frame(&client, 0x01, HF_STR("[null,\"1\","));
+    turns(1);
+    assert_true(conns.partial_bytes > 0);
+    send_frame(&client, 0x80, HF_STR("\"phoenix\",\"heartbeat\",{}]"));
+    expect_text(&client, REPLY);
+    assert_int_equal(conns.partial_bytes, 0);
+    assert_true(hf_list_empty(&conns.partials));
+
+    send_head(&client, 0x89, 5);
+    send_bytes(&client, "abc", 3);
+    turns(1);
+    assert_true(conns.partial_bytes > 0);
+    send_bytes(&client, "de", 2);
+    expect_tail(&client, HF_STR("\x8a\x05"
+                                "abcde"));
+    assert_int_equal(conns.partial_bytes, 0);
+    hang_up(&client);
+}
+
+static void pings_in_pieces_may_come_inside_a_message_in_pieces(void **state)
+{
+    struct client client;
+    int i;
+
+    (void)state;
+    connect_client(&client);
+    send_frame(&client, 0x01, HF_STR("[null,\"1\","));
+    turns(1);
+    for (i = 0; i < 2; i++) {
+        send_head(&client, 0x89, 4);
+        send_bytes(&client, "ab", 2);
+        turns(1);
+        send_bytes(&client, "cd", 2);
+        expect_tail(&client, HF_STR("\x8a\x04"
+                                    "abcd"));
+    }
+    send_frame(&client, 0x80, HF_STR("\"phoenix\",\"heartbeat\",{}]"));
+    expect_text(&client, REPLY);
+    hang_up(&client);
+}
+
+static void who_asks_and_never_reads_is_closed_with_1008(void **state)
+{
+    struct client client;
+    int i;
+
+    (void)state;
+    connect_client(&client);
+    for (i = 0; i < 6000; i++)
+        send_text(&client, HEARTBEAT);
+    turns(10);
+    while (!client.ended) {
+        collect(&client);
+        turns(1);
+    }
+    assert_true(ends_with(&client, HF_STR("\x88\x02\x03\xf0")));
+    hang_up(&client);
+}
+
+static int option_of(int fd, int level, int name)
+{
+    int value = -1;
+    socklen_t len = sizeof(value);
+
+    assert_int_equal(getsockopt(fd, level, name, &value, &len), 0);
+    return value;
+}
+
+static void a_socket_sends_at_once_and_buffers_little(void **state)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(address);
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int served, copy;
+
+    (void)state;
+    assert_int_equal(bind(listener, (struct sockaddr *)&address, len), 0);
+    assert_int_equal(listen(listener, 1), 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &len),
+                     0);
+    assert_int_equal(connect(client, (struct sockaddr *)&address, len), 0);
+    served = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    copy = dup(served);
+    hf_conns_add(&conns, served, HF_STR(""));
+    assert_int_equal(option_of(copy, IPPROTO_TCP, TCP_NODELAY), 1);
+    /* the kernel doubles what it is asked for */
+    assert_int_equal(option_of(copy, SOL_SOCKET, SO_SNDBUF),
+                     2 * HF_SEND_BUFFER);
+    close(copy);
+    close(client);
+    close(listener);
+}
+
+static void who_is_silent_too_long_is_sent_away(void **state)
+{
+    struct client silent, speaks, pings, dribbles;
+
+    (void)state;
+    connect_client(&silent);
+    connect_client(&speaks);
+    connect_client(&pings);
+    connect_client(&dribbles);
+    pass_ms(40000);
+    expect_alive(&speaks);
+    send_frame(&pings, 0x89, HF_STR(""));
+    send_bytes(&dribbles, "\x81", 1);
+    turns(2);
+    pass_ms(19000);
+    collect(&silent);
+    assert_int_equal(silent.got.len, 0);
+    pass_ms(2000);
+    expect_goodbye(&silent, HF_WS_AWAY);
+    expect_goodbye(&dribbles, HF_WS_AWAY);
+    expect_alive(&speaks);
+    expect_alive(&pings);
+    hang_up(&silent);
+    hang_up(&speaks);
+    hang_up(&pings);
+    hang_up(&dribbles);
+}
+
+/* Replies until the kernel takes no more. */
+static void fill(const struct client *client)
+{
+    char text[320];
+    int i;
+
+    (void)snprintf(text, sizeof(text),
+                   "[null,\"%0250d\",\"phoenix\",\"heartbeat\",{}]", 0);
+    for (i = 0; i < 900; i++)
+        send_text(client, text);
+    turns(20);
+    assert_false(hf_list_empty(&conns.stuck));
+}
+
+static void who_reads_nothing_for_30_seconds_is_given_up(void **state)
+{
+    struct client deaf, other;
+
+    (void)state;
+    connect_client(&deaf);
+    connect_client(&other);
+    fill(&deaf);
+    pass_ms(HF_STUCK_MS - 1000);
+    assert_int_equal(conns.count, 2);
+    pass_ms(2000);
+    expect_alive(&other);
+    assert_int_equal(conns.count, 2);
+    pass_ms(HF_CLOSING_MS + 1);
+    assert_int_equal(conns.count, 1);
+    expect_alive(&other);
+    hang_up(&deaf);
+    hang_up(&other);
+}
+
+static void who_reads_a_little_is_not(void **state)
+{
+    struct client slow;
+    char part[60000];
+    int i;
+
+    (void)state;
+    connect_client(&slow);
+    fill(&slow);
+    for (i = 0; i < 4 && !hf_list_empty(&conns.stuck); i++) {
+        pass_ms(HF_STUCK_MS - 10000);
+        assert_true(recv(slow.fd, part, sizeof(part), 0) > 0);
+        turns(3);
+        send_frame(&slow, 0x8a, HF_STR("")); /* it is not silent */
+        turns(2);
+    }
+    assert_true(i > 1);
+    expect_alive(&slow);
+    hang_up(&slow);
+}
+
+static void who_wakes_up_after_1013_reads_whole_frames_up_to_it(void **state)
+{
+    struct client deaf;
+    size_t at = 0;
+
+    (void)state;
+    connect_client(&deaf);
+    fill(&deaf);
+    pass_ms(HF_STUCK_MS + 1);
+    while (!deaf.ended) {
+        collect(&deaf);
+        turns(1);
+    }
+    while (at + 4 < deaf.got.len) {
+        assert_int_equal((unsigned char)deaf.got.at[at], 0x81);
+        assert_int_equal(deaf.got.at[at + 1], 126);
+        at += 4 + ((size_t)(unsigned char)deaf.got.at[at + 2] << 8) +
+              (unsigned char)deaf.got.at[at + 3];
+    }
+    assert_int_equal(at, deaf.got.len - 4);
+    assert_memory_equal(deaf.got.at + at, "\x88\x02\x03\xf5", 4);
+    hang_up(&deaf);
+}
+
+static void a_goodbye_that_is_not_answered_ends_after_a_while(void **state)
+{
+    struct client client;
+
+    (void)state;
+    connect_client(&client);
+    turns(1);
+    hf_conns_goodbye(&conns, HF_WS_RESTART);
+    expect_goodbye(&client, HF_WS_RESTART);
+    assert_true(client.ended); /* our side is shut with it */
+    send_text(&client, HEARTBEAT);
+    turns(2);
+    pass_ms(HF_CLOSING_MS - 1000);
+    assert_int_equal(conns.count, 1);
+    pass_ms(1001);
+    assert_int_equal(conns.count, 0);
+    hang_up(&client);
+}
+
+static void when_partial_messages_are_too_many_the_oldest_goes(void **state)
+{
+#define CLIENTS 258u
+    static struct client clients[CLIENTS];
+    static char bytes[255 * 1024];
+    size_t i;
+
+    (void)state;
+    memset(bytes, 'x', sizeof(bytes));
+    for (i = 0; i < CLIENTS; i++) {
+        connect_client(&clients[i]);
+        send_head(&clients[i], 0x82, sizeof(bytes) + 10);
+        send_bytes(&clients[i], bytes, sizeof(bytes));
+        turns(5);
+    }
+    assert_true(conns.partial_bytes <= HF_PARTIAL_BYTES);
+    assert_true(conns.partial_bytes > HF_PARTIAL_BYTES / 10 * 9);
+    for (i = 0; i < CLIENTS; i++) {
+        collect(&clients[i]);
+        if (i < 3)
+            expect_goodbye(&clients[i], HF_WS_LATER);
+        else
+            assert_false(clients[i].ended);
+        hang_up(&clients[i]);
+    }
+    turns(10);
+    assert_int_equal(conns.partial_bytes, 0);
+}
+
+/* A turn writes to so many; the others are not forgotten. */
+static void a_broadcast_to_many_takes_more_than_one_turn(void **state)
+{
+#define MANY (HF_WRITE_SOCKETS + 100u)
+    static struct client clients[MANY];
+    struct client sender;
+    size_t i, first = 0, reached = 0;
+
+    (void)state;
+    if (hf_raise_fd_limit() < 2 * MANY + 100)
+        skip();
+    for (i = 0; i < MANY; i++) {
+        connect_client(&clients[i]);
+        join(&clients[i]);
+    }
+    connect_client(&sender);
+    send_text(&sender, "[\"1\",\"1\",\"room:a\",\"phx_join\",{}]");
+    send_text(&sender, "[\"1\",\"2\",\"room:a\",\"say\",{}]");
+    for (i = 0; i < 500 && reached < MANY; i++) {
+        size_t now = 0, c;
+
+        assert_int_equal(hf_loop_turn(loop, 10), 0);
+        for (c = 0; c < MANY; c++) {
+            collect(&clients[c]);
+            now += clients[c].got.len > 0;
+        }
+        if (now > 0 && first == 0)
+            first = now;
+        assert_true(now - reached <= HF_WRITE_SOCKETS);
+        reached = now;
+    }
+    assert_int_equal(reached, MANY);
+    assert_true(first <= HF_WRITE_SOCKETS && first > HF_WRITE_SOCKETS / 2);
+    for (i = 0; i < MANY; i++) {
+        assert_true(ends_with(&clients[i], HF_STR("\"room:a\",\"say\",{}]")));
+        hang_up(&clients[i]);
+    }
+    hang_up(&sender);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(early_bytes_are_the_first_that_are_read),
+        TEST(an_idle_socket_holds_no_memory_of_its_own),
+        TEST(pings_in_pieces_may_come_inside_a_message_in_pieces),
+        TEST(who_asks_and_never_reads_is_closed_with_1008),
+        TEST(a_socket_sends_at_once_and_buffers_little),
+        TEST(who_is_silent_too_long_is_sent_away),
+        TEST(who_reads_nothing_for_30_seconds_is_given_up),
+        TEST(who_reads_a_little_is_not),
+        TEST(who_wakes_up_after_1013_reads_whole_frames_up_to_it),
+        TEST(a_goodbye_that_is_not_answered_ends_after_a_while),
+        TEST(when_partial_messages_are_too_many_the_oldest_goes),
+        TEST(a_broadcast_to_many_takes_more_than_one_turn),
+    };
+
+    return cmocka_run_group_tests_name("ws_conn", tests, NULL, NULL);
+}
