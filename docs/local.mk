@@ -1,0 +1,8 @@
+# docs/ - the wire in numbered rules, web server recipes, the manual pages
+dist_doc_DATA += docs/PROTOCOL.md docs/SQL.md
+EXTRA_DIST += docs/hosts
+dist_man_MANS += \
+	docs/man/holdfast.1 \
+	docs/man/holdfast-gateway.1 \
+	docs/man/holdfast-sidecar.1 \
+	docs/man/holdfast.conf.5
