@@ -52,8 +52,11 @@ int hf_hub_enter(struct hf_hub *hub, struct hf_str name, struct hf_topic **out)
         return HF_ENOMEM;
     }
     hub->counts.topics++;
-    if (hub->listeners[bucket_number(name)]++ == 0)
+    if (hub->listeners[bucket_number(name)]++ == 0) {
         listen_to_topics(hub);
+        /* what was committed since we caught up rang no bell of ours */
+        hf_hub_soon(hub);
+    }
     *out = topic;
     return 0;
 }
