@@ -64,7 +64,7 @@ const char hf_settings_template[] =
     "[::1]:4000.\n"
     ";listen = unix:sidecar.sock\n"
     "; A WebSocket that sends nothing for so long is closed.\n"
-    ";idle = 60s\n"
+    ";idle = 90s\n"
     "; From the connection to the end of the handshake.\n"
     ";handshake = 5s\n"
     "; WebSockets at once; 0 is as many as the limit of open files allows.\n"
@@ -303,7 +303,7 @@ void hf_settings_default(struct hf_settings *settings)
         .max_held = 5000,
         .revive_ms = 1 * HOURS,
         .listen = "unix:sidecar.sock",
-        .idle_ms = 60 * SECONDS,
+        .idle_ms = 90 * SECONDS,
         .handshake_ms = 5 * SECONDS,
         .log_level = HF_LOG_INFO,
     };

@@ -54,7 +54,8 @@ struct hf_settings {
     /* [sidecar] */
     /* "unix:sidecar.sock" (in the directory), "127.0.0.1:4000", "[::1]:4000" */
     char listen[HF_SETTINGS_TEXT];
-    int64_t idle_ms;      /* close a socket that sent nothing so long; 60s */
+    int64_t idle_ms;      /* close a socket that sent nothing so long; 90s: a
+                             hidden tab's heartbeats come once a minute */
     int64_t handshake_ms; /* from accept to upgrade; 5s */
     size_t max_sockets;   /* 0 = as many as descriptors allow */
 
