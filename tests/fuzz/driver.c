@@ -9,6 +9,7 @@
  */
 #include "tests/fuzz/fuzz.h"
 
+#include <assert.h>
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -161,6 +162,7 @@ static size_t below(size_t n)
 /* Make a gap of len bytes at `at`, as far as there is room; its length. */
 static size_t open_gap(struct input *input, size_t at, size_t len)
 {
+    assert(at <= input->len && input->len <= MAX_BYTES);
     if (len > MAX_BYTES - input->len)
         len = MAX_BYTES - input->len;
     memmove(input->bytes + at + len, input->bytes + at, input->len - at);

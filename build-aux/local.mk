@@ -1,0 +1,30 @@
+# build-aux/ - machinery: the layer rule, generators, and what people who work
+# on Holdfast run by hand
+
+EXTRA_DIST += build-aux/embed-sql build-aux/layers build-aux/layers-test.sh
+TESTS += build-aux/layers-test.sh
+
+layers:
+	$(AM_V_at)$(srcdir)/build-aux/layers $(srcdir)
+
+# All of ours, wherever it is; what is built or fetched lies elsewhere.
+find_c = cd $(srcdir) && find base schema channel gateway sidecar cli bench \
+	tests/unit tests/fuzz -name '*.[ch]'
+
+format:
+	$(find_c) | xargs $(CLANG_FORMAT) -i
+
+# Findings are arguments to weigh, so they are printed and not fatal.
+lint: all
+	-$(find_c) -name '*.c' | xargs -I '{}' $(CLANG_TIDY) --quiet '{}' -- \
+	  -std=gnu11 -I. -I$(abs_builddir) -include config.h
+	-$(find_c) -name '*.c' | xargs $(CPPCHECK) --quiet --std=c11 \
+	  --enable=warning,performance,portability --inline-suppr \
+	  --suppress=missingIncludeSystem -D_GNU_SOURCE -I.
+	-cd $(srcdir) && $(SHELLCHECK) -x -e SC1091,SC2016,SC2317 \
+	  autogen.sh check demo build-aux/layers \
+	  $$(find build-aux tests -name '*.sh' -not -path '*/node_modules/*' \
+	  -not -name tap-driver.sh)
+	-cd $(srcdir) && $(MANDOC) -T lint -W warning docs/man/*.[157]
+
+.PHONY: layers format lint

@@ -1,0 +1,52 @@
+# tests/fuzz/ - one program per decoder: fuzz_x.c holds LLVMFuzzerTestOneInput,
+# driver.c a main() that feeds it corpus/x and mutations of it, so that any
+# compiler will do. run.sh gives each a hundred thousand, long.sh millions.
+#
+# A target is a line in fuzz_programs and its two below.
+fuzz_programs = \
+	tests/fuzz/fuzz_cursor \
+	tests/fuzz/fuzz_fcgi_record \
+	tests/fuzz/fuzz_frame \
+	tests/fuzz/fuzz_line \
+	tests/fuzz/fuzz_origin \
+	tests/fuzz/fuzz_query \
+	tests/fuzz/fuzz_token \
+	tests/fuzz/fuzz_utf8 \
+	tests/fuzz/fuzz_ws_frame
+
+fuzz_driver = tests/fuzz/driver.c tests/fuzz/fuzz.h
+
+tests_fuzz_fuzz_cursor_SOURCES = tests/fuzz/fuzz_cursor.c $(fuzz_driver)
+tests_fuzz_fuzz_cursor_LDADD = $(CHANNEL_LINK)
+tests_fuzz_fuzz_fcgi_record_SOURCES = tests/fuzz/fuzz_fcgi_record.c \
+	$(fuzz_driver)
+tests_fuzz_fuzz_fcgi_record_LDADD = $(GATEWAY_LINK)
+tests_fuzz_fuzz_frame_SOURCES = tests/fuzz/fuzz_frame.c $(fuzz_driver)
+tests_fuzz_fuzz_frame_LDADD = $(CHANNEL_LINK)
+tests_fuzz_fuzz_line_SOURCES = tests/fuzz/fuzz_line.c $(fuzz_driver)
+tests_fuzz_fuzz_line_LDADD = $(CLI_LINK)
+tests_fuzz_fuzz_origin_SOURCES = tests/fuzz/fuzz_origin.c $(fuzz_driver)
+tests_fuzz_fuzz_origin_LDADD = $(CHANNEL_LINK)
+tests_fuzz_fuzz_query_SOURCES = tests/fuzz/fuzz_query.c $(fuzz_driver)
+tests_fuzz_fuzz_query_LDADD = $(BASE_LINK)
+tests_fuzz_fuzz_token_SOURCES = tests/fuzz/fuzz_token.c $(fuzz_driver)
+tests_fuzz_fuzz_token_LDADD = $(CHANNEL_LINK)
+tests_fuzz_fuzz_utf8_SOURCES = tests/fuzz/fuzz_utf8.c $(fuzz_driver)
+tests_fuzz_fuzz_utf8_LDADD = $(BASE_LINK)
+tests_fuzz_fuzz_ws_frame_SOURCES = tests/fuzz/fuzz_ws_frame.c \
+	tests/unit/ws_trace.h $(fuzz_driver)
+tests_fuzz_fuzz_ws_frame_LDADD = $(SIDECAR_LINK)
+
+# jansson is its oracle
+if HAVE_JANSSON
+fuzz_programs += tests/fuzz/fuzz_json
+endif
+EXTRA_PROGRAMS += tests/fuzz/fuzz_json
+tests_fuzz_fuzz_json_SOURCES = tests/fuzz/fuzz_json.c $(fuzz_driver)
+tests_fuzz_fuzz_json_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+tests_fuzz_fuzz_json_LDADD = $(BASE_LINK) $(JANSSON_LIBS)
+
+check_PROGRAMS += $(fuzz_programs)
+TESTS += tests/fuzz/run.sh
+LONG_TESTS += tests/fuzz/long.sh
+EXTRA_DIST += tests/fuzz/run.sh tests/fuzz/long.sh tests/fuzz/corpus
