@@ -1,0 +1,17 @@
+# cli/ - the command `holdfast`
+bin_PROGRAMS += holdfast
+holdfast_SOURCES = cli/main.c
+holdfast_LDADD = $(CLI_LINK)
+
+# A library so that tests can be linked with it.
+noinst_LIBRARIES += libcli.a
+libcli_a_SOURCES = \
+	cli/cli.c cli/cli.h \
+	cli/lines.c cli/lines.h \
+	cli/allow.c \
+	cli/init.c \
+	cli/publish.c \
+	cli/status.c \
+	cli/tail.c
+
+CLI_LINK = libcli.a $(CHANNEL_LINK)

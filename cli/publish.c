@@ -1,0 +1,153 @@
+/*
+ * holdfast publish - append messages to the journal
+ */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/lines.h"
+
+static const char help[] =
+    "Usage: holdfast publish [OPTIONS] TOPIC EVENT PAYLOAD\n"
+    "       holdfast publish [--publisher NAME] [-]\n"
+    "\n"
+    "Publish a message and print its cursor, once it is safely in the "
+    "journal.\n"
+    "PAYLOAD is JSON: '{\"text\":\"hello\"}', or '\"hello\"' with its quotes.\n"
+    "\n"
+    "The second form reads messages from standard input, one JSON object a\n"
+    "line, with the members topic, event, payload and, if wanted, key and\n"
+    "publisher. It prints one cursor per line. At the first line that cannot "
+    "be\n"
+    "published it stops and names it; lines before it stay published.\n"
+    "\n"
+    "  --key KEY          publishing again with the same key and publisher "
+    "adds\n"
+    "                     nothing and prints the first one's cursor\n"
+    "  --publisher NAME   who the key is unique for\n"
+    "\n"
+    "An operand that begins with '-' goes after '--'.\n";
+
+static int check_payload(struct hf_cli *cli, const char *text,
+                         struct hf_str *out)
+{
+    struct hf_json json;
+    int err = hf_json_read(hf_str_of(text), HF_JSON_DEPTH, &json);
+
+    if (err == HF_ELIMIT)
+        return hf_cli_usage(cli,
+                            "PAYLOAD has more than %u arrays and objects "
+                            "inside each other",
+                            HF_JSON_DEPTH);
+    if (err)
+        return hf_cli_usage(cli, "PAYLOAD is not JSON in UTF-8; a string needs "
+                                 "its quotes: '\"hello\"'");
+    *out = json.raw;
+    return HF_EXIT_OK;
+}
+
+static int publish_one(struct hf_cli *cli, const struct hf_publish *publish)
+{
+    struct hf_why why = {""};
+    uint64_t id = 0;
+    int err;
+
+    err = hf_journal_begin(cli->journal);
+    if (err)
+        goto fail;
+    err = hf_cli_append(cli, publish, &id, &why);
+    if (err)
+        goto rollback;
+    err = hf_journal_commit(cli->journal);
+    if (err)
+        goto fail;
+    hf_cli_print_cursor(cli, id);
+    return hf_cli_flush(cli);
+
+rollback:
+    hf_journal_rollback(cli->journal);
+fail:
+    if (!why.text[0])
+        hf_cli_explain(cli, err, &why);
+    return hf_cli_fail(cli, "nothing was published: %s", why.text);
+}
+
+static int run_one(struct hf_cli *cli, struct hf_publish *publish,
+                   char **operands)
+{
+    int exit_code = check_payload(cli, operands[2], &publish->payload);
+
+    if (exit_code)
+        return exit_code;
+    if (publish->key.len && !publish->publisher.len)
+        return hf_cli_usage(cli, "--key needs --publisher, for a key is unique "
+                                 "for its publisher");
+    publish->topic = hf_str_of(operands[0]);
+    publish->event = hf_str_of(operands[1]);
+
+    exit_code = hf_cli_open(cli, HF_JOURNAL_WRITE);
+    if (!exit_code)
+        exit_code = publish_one(cli, publish);
+    hf_cli_close(cli);
+    return exit_code;
+}
+
+static int run_lines(struct hf_cli *cli, const struct hf_publish *publish)
+{
+    int exit_code;
+
+    if (publish->key.len)
+        return hf_cli_usage(cli, "--key is for one message; in lines it is a "
+                                 "member of each");
+    exit_code = hf_cli_open(cli, HF_JOURNAL_WRITE);
+    if (!exit_code) {
+        if (isatty(STDIN_FILENO))
+            fputs("Reading messages, one JSON object a line; end with "
+                  "Ctrl-D.\n",
+                  stderr);
+        exit_code = hf_lines_publish(cli, publish->publisher);
+    }
+    hf_cli_close(cli);
+    return exit_code;
+}
+
+static int run(struct hf_cli *cli, int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"key", required_argument, NULL, 'k'},
+        {"publisher", required_argument, NULL, 'p'},
+        HF_CLI_OPTIONS,
+    };
+    struct hf_publish publish = {.kind = HF_KIND_JSON};
+    int exit_code = HF_EXIT_OK;
+    int operands;
+    int option;
+
+    while ((option = hf_cli_option(cli, argc, argv, ":h", options,
+                                   &exit_code)) > 0) {
+        if (!*optarg)
+            return hf_cli_usage(cli, "--key and --publisher are not to be "
+                                     "empty");
+        if (option == 'k')
+            publish.key = hf_str_of(optarg);
+        else
+            publish.publisher = hf_str_of(optarg);
+    }
+    if (option < 0)
+        return exit_code;
+
+    operands = argc - optind;
+    if (operands == 0 || (operands == 1 && strcmp(argv[optind], "-") == 0))
+        return run_lines(cli, &publish);
+    if (operands != 3)
+        return hf_cli_usage(cli, "say TOPIC, EVENT and PAYLOAD, or nothing to "
+                                 "read lines from standard input");
+    return run_one(cli, &publish, argv + optind);
+}
+
+const struct hf_command hf_command_publish = {
+    "publish",
+    "append messages to a topic",
+    help,
+    run,
+};

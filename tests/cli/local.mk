@@ -1,0 +1,12 @@
+# tests/cli/ - the command `holdfast`: arguments, messages, exit codes, piping
+cli_tests = \
+	tests/cli/arguments.sh \
+	tests/cli/init.sh \
+	tests/cli/allow.sh \
+	tests/cli/publish.sh \
+	tests/cli/lines.sh \
+	tests/cli/tail.sh \
+	tests/cli/status.sh \
+	tests/cli/man.sh
+TESTS += $(cli_tests)
+EXTRA_DIST += $(cli_tests) tests/lib.sh

@@ -1,0 +1,51 @@
+#!/bin/sh
+# The manual pages are well-formed and name every option
+. "${top_srcdir:?}/tests/lib.sh"
+
+man=$top_srcdir/docs/man
+
+clean()
+{
+    mandoc -T lint -W warning "$1" >lint.out
+    test ! -s lint.out || { cat lint.out; false; }
+}
+
+# options PROGRAM [COMMAND]: those of its --help, each named in its page
+options()
+{
+    "$@" --help | grep -oE -e '--[a-z][a-z-]+' | sort -u >options.out
+    test -s options.out || return 1
+    while read -r option; do
+        mandoc -T ascii "$man/$1.1" | col -b | grep -qF -e "$option" ||
+            { echo "$option is missing"; return 1; }
+    done <options.out
+}
+
+if ! command -v mandoc >/dev/null; then
+    echo "1..0 # SKIP no mandoc"
+    exit 0
+fi
+for page in "$man"/*.[157]; do
+    t "${page##*/} is well-formed" clean "$page"
+done
+for program in holdfast holdfast-gateway holdfast-sidecar; do
+    t "$program(1) names every option" options "$program"
+done
+for command in init allow publish tail; do
+    t "holdfast(1) names every option of $command" options holdfast "$command"
+done
+
+# every setting of the template stands in holdfast.conf(5)
+holdfast init box >/dev/null
+settings()
+{
+    sed -n 's/^;* *\([a-z_]*\) *=.*/\1/p' box/holdfast.conf >settings.out
+    test -s settings.out || return 1
+    while read -r name; do
+        grep -q "^\.It Ic $name\b" "$man/holdfast.conf.5" ||
+            { echo "$name is missing"; return 1; }
+    done <settings.out
+}
+t "holdfast.conf(5) names every setting" settings
+
+finish
