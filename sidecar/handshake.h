@@ -1,0 +1,56 @@
+/*
+ * handshake.h - is this request a WebSocket handshake? (RFC 6455 section 4.2)
+ *
+ * Fed with headers as they come, then asked. The HTTP library lets through
+ * much that must not be answered with a 101 (doubled headers, HTTP/1.0,
+ * `Connection: close`, bodies), so everything is judged here.
+ */
+#ifndef HF_SIDECAR_HANDSHAKE_H
+#define HF_SIDECAR_HANDSHAKE_H
+
+#include "base/str.h"
+
+#define HF_ACCEPT_LEN 28u /* base64 of a SHA-1 */
+
+/* Zeroed before the first header. The texts are borrowed. */
+struct hf_handshake {
+    struct hf_str host;
+    struct hf_str origin;
+    struct hf_str sec_fetch_site;
+    struct hf_str key;
+    unsigned hosts; /* how often each came; once is right */
+    unsigned origins;
+    unsigned sec_fetch_sites;
+    unsigned keys;
+    unsigned versions;
+    bool version_13;
+    bool upgrade_websocket;  /* in the list of Upgrade */
+    bool connection_upgrade; /* in the list of Connection */
+    bool phoenix;            /* the client offers the subprotocol */
+    bool body;
+};
+
+/* Take one header; names are compared without case. */
+void hf_handshake_header(struct hf_handshake *handshake, struct hf_str name,
+                         struct hf_str value);
+
+struct hf_refusal {
+    int status;       /* of HTTP; 0 = nothing to refuse */
+    const char *text; /* the body: one line naming what is wrong, or empty */
+};
+
+/* What comes before asking who connects (specification section 5.1): the
+ * method, and headers of which only one can be meant. */
+struct hf_refusal hf_handshake_request(const struct hf_handshake *handshake,
+                                       struct hf_str method);
+
+/* What comes after it: may this be upgraded? `version` is "HTTP/1.1". With 426
+ * the answer must name the version we speak. */
+struct hf_refusal hf_handshake_upgrade(const struct hf_handshake *handshake,
+                                       struct hf_str version);
+
+/* Sec-WebSocket-Accept for a key that passed, terminated. 0 or HF_ENOMEM. */
+int hf_handshake_accept(const struct hf_handshake *handshake,
+                        char out[HF_ACCEPT_LEN + 1]);
+
+#endif

@@ -1,0 +1,79 @@
+/*
+ * limits.h - every number of the side-car, with its unit and its reason
+ *
+ * What an operator may want to change is a setting (schema/settings.h).
+ */
+#ifndef HF_SIDECAR_LIMITS_H
+#define HF_SIDECAR_LIMITS_H
+
+/* --- one socket ---------------------------------------------------------- */
+
+/* Bytes read from one socket in one turn; one buffer serves all of them. */
+#define HF_READ_BYTES (64u * 1024u)
+
+/* Messages and their bytes written to one socket in one turn. Four frames in a
+ * writev go out 3 times as fast as one by one; more gain little. */
+#define HF_WRITE_BATCH 32u
+#define HF_WRITE_BYTES (64u * 1024u)
+
+/* Pongs that wait beside them. When more are due only the latest counts (RFC
+ * 6455 section 5.5.3). */
+#define HF_WRITE_PONGS 8u
+
+/* The kernel's send buffer, bytes. Left to itself it takes megabytes for a
+ * client that does not read, where no process sees them. */
+#define HF_SEND_BUFFER (64 * 1024)
+
+/* A socket that takes nothing for so long, ms, has no reader. */
+#define HF_STUCK_MS 30000
+
+/* From our goodbye to the end of the connection, ms, whatever the peer does. */
+#define HF_CLOSING_MS 5000
+
+/* --- all sockets of a worker --------------------------------------------- */
+
+/* Bytes of unfinished messages, all sockets together. Beyond it the socket that
+ * has been at it longest is closed with 1013: whoever means well needs
+ * milliseconds for a message. */
+#define HF_PARTIAL_BYTES (64u * 1024u * 1024u)
+
+/* Sockets written to in one turn; the others wait for the next, so that
+ * accepting and heartbeats go on while a broadcast reaches ten thousand. */
+#define HF_WRITE_SOCKETS 1000u
+
+/* How often deadlines are looked at, ms; also the longest time libmicrohttpd
+ * goes without a run. */
+#define HF_TICK_MS 1000
+
+/* --- handshakes ---------------------------------------------------------- */
+
+/* Handshakes under way at once; further clients wait in the backlog. */
+#define HF_HANDSHAKES 1000u
+
+/* Bytes for the header of a request: long tokens and cookies. Freed with the
+ * handshake. */
+#define HF_HANDSHAKE_BYTES (16u * 1024u)
+
+/* Connections accepted in one turn. */
+#define HF_ACCEPT_BATCH 64u
+
+/* Descriptors that are not for clients: databases, the loop, the doorbell; and
+ * handshakes that will be answered 503 once the sockets are used up. */
+#define HF_SPARE_FDS 200u
+
+/* Clients waiting to be accepted; the kernel may cut it (net.core.somaxconn). */
+#define HF_BACKLOG 4096
+
+/* --- the parent ---------------------------------------------------------- */
+
+/* A worker that died is replaced at once, and again after so long, ms, doubled
+ * each time up to the longest, if it keeps dying young. */
+#define HF_RESTART_MS         100
+#define HF_RESTART_LONGEST_MS 5000
+#define HF_WORKER_YOUNG_MS    10000
+
+/* From SIGTERM until a worker that has not ended is killed, ms. More than the
+ * goodbye and the writer's longest wait for the lock together. */
+#define HF_WORKER_STOP_MS 15000
+
+#endif

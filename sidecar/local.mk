@@ -1,0 +1,22 @@
+# sidecar/ - WebSockets over libmicrohttpd; in bindir for the reason given in
+# gateway/local.mk
+bin_PROGRAMS += holdfast-sidecar
+holdfast_sidecar_SOURCES = sidecar/main.c
+holdfast_sidecar_LDADD = $(SIDECAR_LINK)
+
+# A library so that tests can be linked with it.
+noinst_LIBRARIES += libsidecar.a
+libsidecar_a_SOURCES = \
+	sidecar/handshake.c sidecar/handshake.h \
+	sidecar/http.c sidecar/http.h \
+	sidecar/limits.h \
+	sidecar/listen.c sidecar/listen.h \
+	sidecar/parent.c sidecar/parent.h \
+	sidecar/upgrade.c sidecar/upgrade.h \
+	sidecar/worker.c sidecar/worker.h \
+	sidecar/ws_conn.c sidecar/ws_conn.h \
+	sidecar/ws_frame.c sidecar/ws_frame.h \
+	sidecar/ws_out.c sidecar/ws_out.h
+libsidecar_a_CFLAGS = $(AM_CFLAGS) $(MHD_CFLAGS)
+
+SIDECAR_LINK = libsidecar.a $(CHANNEL_LINK) $(MHD_LIBS)

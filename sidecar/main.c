@@ -1,0 +1,134 @@
+/*
+ * holdfast-sidecar - WebSockets for web pages
+ *
+ * This process reads the settings, opens the listening socket and keeps a
+ * worker running, see parent.h; the worker does the rest, see worker.h.
+ */
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/sys.h"
+#include "schema/settings.h"
+#include "sidecar/listen.h"
+#include "sidecar/parent.h"
+#include "sidecar/worker.h"
+
+struct options {
+    const char *dir;    /* NULL = not said */
+    const char *listen; /* NULL = as in holdfast.conf */
+};
+
+static const char usage_text[] =
+    "usage: holdfast-sidecar [--dir DIR] [--listen ADDRESS]\n"
+    "\n"
+    "WebSockets for web pages, from the journal in DIR. Stays in the\n"
+    "foreground; SIGTERM or Ctrl-C ends it after a goodbye to all clients.\n"
+    "\n"
+    "  --dir DIR         the journal directory; else $HOLDFAST_DIR\n"
+    "  --listen ADDRESS  unix:NAME, 127.0.0.1:PORT or [::1]:PORT instead of\n"
+    "                    what holdfast.conf says\n"
+    "  --version         print the version and exit\n"
+    "  --help            print this and exit\n";
+
+/* Who starts us may have closed 0, 1 or 2. The next file opened would take that
+ * number, and a line of the log end up in it. */
+static void fill_standard_descriptors(void)
+{
+    int fd;
+
+    do {
+        fd = open("/dev/null", O_RDWR);
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+    hf_close(&fd);
+}
+
+/* Returns an exit code, or -1 to go on. */
+static int read_options(struct options *out, int argc, char **argv)
+{
+    static const struct option known[] = {
+        {"dir", required_argument, NULL, 'd'},
+        {"listen", required_argument, NULL, 'l'},
+        {"version", no_argument, NULL, 'v'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    int c;
+
+    *out = (struct options){.dir = getenv("HOLDFAST_DIR")};
+    while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
+        switch (c) {
+        case 'd':
+            out->dir = optarg;
+            break;
+        case 'l':
+            out->listen = optarg;
+            break;
+        case 'v':
+            puts("holdfast-sidecar " PACKAGE_VERSION);
+            return 0;
+        case 'h':
+            fputs(usage_text, stdout);
+            return 0;
+        default:
+            fputs(usage_text, stderr);
+            return 2;
+        }
+    }
+    if (optind == argc)
+        return -1;
+    fprintf(stderr, "holdfast-sidecar: unexpected argument: %s\n%s",
+            argv[optind], usage_text);
+    return 2;
+}
+
+static int complain(const char *why)
+{
+    fprintf(stderr, "holdfast-sidecar: %s\n", why);
+    return 1;
+}
+
+static int serve(const struct options *options, const struct hf_dir *dir,
+                 struct hf_why *why)
+{
+    struct hf_settings settings;
+    struct hf_listener listener;
+    struct hf_worker_job job = {.dir = dir->path, .listener = &listener};
+    int code;
+
+    if (hf_settings_read(dir, &settings, why))
+        return 1;
+    hf_log_open("sidecar", (enum hf_log_level)settings.log_level,
+                settings.log_syslog);
+    if (hf_listener_open(&listener, dir,
+                         options->listen ? options->listen : settings.listen,
+                         why))
+        return 1;
+    code = hf_parent_run(hf_worker_run, &job);
+    hf_listener_close(&listener, dir);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    struct hf_why why = {.text = ""};
+    struct options options;
+    struct hf_dir dir;
+    int code;
+
+    fill_standard_descriptors();
+    code = read_options(&options, argc, argv);
+    if (code >= 0)
+        return code;
+    if (!options.dir)
+        return complain("no journal directory: give --dir DIR or set "
+                        "HOLDFAST_DIR (`holdfast init DIR` makes one)");
+    if (hf_dir_open(&dir, options.dir, &why))
+        return complain(why.text);
+    code = serve(&options, &dir, &why);
+    hf_dir_close(&dir);
+    return why.text[0] ? complain(why.text) : code;
+}

@@ -1,0 +1,189 @@
+#include "sidecar/worker.h"
+
+#include <signal.h>
+#include <stdbool.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/sys.h"
+#include "channel/hub.h"
+#include "channel/process.h"
+#include "sidecar/http.h"
+#include "sidecar/parent.h"
+#include "sidecar/upgrade.h"
+#include "sidecar/ws_conn.h"
+
+#define LEAVE_LOOK_MS 20 /* how often to look whether all have gone */
+
+struct worker {
+    struct hf_loop *loop;
+    struct hf_listener *listener;
+    struct hf_process process;
+    struct hf_hub *hub;
+    struct hf_conns conns;
+    struct hf_http *http; /* NULL once we leave */
+    struct hf_watch signals;
+    struct hf_timer tick;
+    struct hf_timer leave;
+    int64_t leave_by_ms;
+};
+
+/* --- while it serves ------------------------------------------------------ */
+
+static void on_tick(struct hf_timer *timer)
+{
+    struct worker *w = HF_ITEM(timer, struct worker, tick);
+
+    if (w->http)
+        hf_http_tick(w->http);
+    hf_conns_tick(&w->conns);
+    /* Room for it was made when it was armed first. */
+    (void)hf_loop_arm(w->loop, &w->tick, HF_TICK_MS * 1000);
+}
+
+static void on_leave(struct hf_timer *timer)
+{
+    struct worker *w = HF_ITEM(timer, struct worker, leave);
+
+    if (w->conns.count == 0 || hf_boot_ms() >= w->leave_by_ms ||
+        hf_loop_arm(w->loop, &w->leave, LEAVE_LOOK_MS * 1000))
+        hf_loop_stop(w->loop);
+}
+
+/* Our copy of the listener goes; whoever connects now waits for the next
+ * worker, or is refused when the parent goes too. */
+static void begin_to_leave(struct worker *w)
+{
+    HF_LOG(HF_LOG_INFO, "leaving",
+           hf_field_i("sockets", (long long)w->conns.count));
+    hf_http_close(w->http);
+    w->http = NULL;
+    hf_close(&w->listener->fd);
+    hf_conns_goodbye(&w->conns, HF_WS_RESTART);
+    w->leave_by_ms = hf_boot_ms() + HF_CLOSING_MS;
+    on_leave(&w->leave);
+}
+
+static void on_signal(struct hf_watch *watch, uint32_t events)
+{
+    struct worker *w = HF_ITEM(watch, struct worker, signals);
+    struct signalfd_siginfo info;
+
+    (void)events;
+    if (read(watch->fd, &info, sizeof(info)) == sizeof(info) && w->http)
+        begin_to_leave(w);
+}
+
+/* --- start and end -------------------------------------------------------- */
+
+static int take_signals(struct worker *w)
+{
+    sigset_t set;
+
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGTERM);
+    (void)sigaddset(&set, SIGINT);
+    (void)signal(SIGPIPE, SIG_IGN);
+    w->signals = (struct hf_watch){
+        .fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC),
+        .ready = on_signal,
+    };
+    if (w->signals.fd < 0)
+        return HF_EIO;
+    return hf_loop_watch(w->loop, &w->signals, EPOLLIN);
+}
+
+static int start_tick(struct worker *w)
+{
+    w->tick.fire = on_tick;
+    w->leave.fire = on_leave;
+    return hf_loop_arm(w->loop, &w->tick, HF_TICK_MS * 1000);
+}
+
+static int open_http(struct worker *w, struct hf_why *why)
+{
+    struct hf_http_options options = {
+        .loop = w->loop,
+        .settings = &w->process.settings,
+        .conns = &w->conns,
+        .listener = w->listener->fd,
+        .loopback = w->listener->loopback,
+        .max_fds = hf_raise_fd_limit(),
+    };
+
+    return hf_http_open(&options, &w->http, why);
+}
+
+/* For steps that do not say why themselves. */
+static int step(int err, const char *what, struct hf_why *why)
+{
+    return err ? hf_explain(why, err, "cannot %s: %s", what, hf_strerror(err))
+               : 0;
+}
+
+static int open_all(struct worker *w, const char *dir, struct hf_why *why)
+{
+    int err;
+
+    err = hf_upgrade_selftest(why);
+    if (err)
+        return err;
+    err = step(hf_loop_new(&w->loop), "make the event loop", why);
+    if (err)
+        return err;
+    err = step(take_signals(w), "read signals", why);
+    if (err)
+        return err;
+    err = hf_process_open(&w->process, w->loop, dir, true, why);
+    if (err)
+        return err;
+    err = step(hf_hub_open(&w->process, &w->hub), "read the journal", why);
+    if (err)
+        return err;
+    err = step(hf_conns_init(&w->conns, w->loop, w->hub, &w->process.settings),
+               "prepare for sockets", why);
+    if (err)
+        return err;
+    err = step(start_tick(w), "arm a timer", why);
+    if (err)
+        return err;
+    return open_http(w, why);
+}
+
+/* Accepts what open_all has left half done. */
+static void close_all(struct worker *w)
+{
+    hf_http_close(w->http);
+    hf_conns_release(&w->conns);
+    hf_hub_close(w->hub);
+    hf_process_close(&w->process);
+    hf_close(&w->signals.fd);
+    hf_loop_free(w->loop);
+}
+
+int hf_worker_run(void *ctx)
+{
+    const struct hf_worker_job *job = ctx;
+    struct worker w = {.listener = job->listener, .signals = {.fd = -1}};
+    struct hf_why why = {.text = ""};
+    int err;
+
+    hf_listener_disown(job->listener);
+    err = open_all(&w, job->dir, &why);
+    if (err) {
+        HF_LOG(HF_LOG_ERROR, "cannot_start", hf_field("reason", why.text));
+        close_all(&w);
+        return HF_WORKER_UNABLE;
+    }
+    HF_LOG(HF_LOG_INFO, "serving", hf_field("address", job->listener->address),
+           hf_field("dir", job->dir));
+    err = hf_loop_run(w.loop);
+    if (err)
+        HF_LOG(HF_LOG_ERROR, "loop_failed",
+               hf_field("reason", hf_strerror(err)));
+    close_all(&w);
+    return err ? 1 : 0;
+}

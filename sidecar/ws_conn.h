@@ -1,0 +1,70 @@
+/*
+ * ws_conn.h - upgraded sockets: read, reassemble, write, say goodbye
+ *
+ * One struct hf_conns holds all sockets of the process. A socket that is idle
+ * is a small struct in the list `open` and nothing else: no buffer, no timer.
+ * What it reads goes through one buffer of all; only a message that is not yet
+ * whole, or output that the kernel does not take, has memory of its own, and
+ * both are bounded.
+ *
+ *                 goodbye of ours, or of the peer
+ *       OPEN -------------------------------------> CLOSING
+ *         |                                            |
+ *         | end of stream, error                       | end of stream, error,
+ *         v                                            v HF_CLOSING_MS passed
+ *      (freed) <-------------------------------------(freed)
+ *
+ *     OPEN     the session lives; in `open`, longest silent first
+ *     CLOSING  no session; the close frame is under way or sent, and after it
+ *              our side of the connection is shut; what comes in is dropped
+ *
+ * Shutting our side and waiting for the peer's end, instead of closing at once,
+ * lets the close frame arrive: closing with unread input would reset the
+ * connection and could take it back.
+ *
+ * Writing happens at the end of a turn, see `ready`, so that all that a turn
+ * brings for a socket leaves in one call.
+ */
+#ifndef HF_SIDECAR_WS_CONN_H
+#define HF_SIDECAR_WS_CONN_H
+
+#include "base/loop.h"
+#include "channel/link.h"
+#include "sidecar/limits.h"
+#include "sidecar/ws_frame.h"
+
+struct hf_conns {
+    struct hf_loop *loop;
+    struct hf_hub *hub;
+    size_t max_message; /* bytes */
+    int64_t idle_ms;
+    size_t count; /* sockets, open and closing */
+    /* private */
+    struct hf_list open;     /* by when something was last heard */
+    struct hf_list closing;  /* by when the goodbye was said */
+    struct hf_list ready;    /* may have something to write */
+    struct hf_list stuck;    /* by when the kernel last took something */
+    struct hf_list partials; /* unfinished messages, oldest first */
+    size_t partial_bytes;
+    struct hf_turn turn;
+    struct unsent *spare; /* so that writing needs no memory as a rule */
+    char *input;          /* HF_READ_BYTES */
+};
+
+/* `loop` and `hub` are borrowed. 0 or HF_ENOMEM. */
+int hf_conns_init(struct hf_conns *conns, struct hf_loop *loop,
+                  struct hf_hub *hub, const struct hf_settings *settings);
+/* Ends every connection without a word. Accepts the zeroed struct. */
+void hf_conns_release(struct hf_conns *conns);
+
+/* Serve a socket that has just been upgraded; takes over `fd`. `early` is what
+ * the client sent behind its request, at most HF_READ_BYTES; borrowed. */
+void hf_conns_add(struct hf_conns *conns, int fd, struct hf_str early);
+
+/* Once a second: ends what is silent, stuck, or takes too long to close. */
+void hf_conns_tick(struct hf_conns *conns);
+
+/* Say goodbye to all (enum hf_ws_status). They are gone when count is 0. */
+void hf_conns_goodbye(struct hf_conns *conns, int code);
+
+#endif

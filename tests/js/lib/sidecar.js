@@ -1,0 +1,149 @@
+// sidecar.js - the side-car alone, on the Unix socket of a journal directory of
+// its own, with nothing in front of it
+import { execFile, spawn } from "node:child_process";
+import { appendFileSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
+import net from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { RawWs } from "./rawws.js";
+import { childrenOf, program } from "./server.js";
+import { until, within } from "./wait.js";
+
+const run = promisify(execFile);
+
+const alive = new Set();
+process.on("exit", () => {
+  for (const pid of alive) {
+    try {
+      process.kill(pid, "SIGKILL");
+    } catch {
+      // gone already
+    }
+  }
+});
+
+export class Sidecar {
+  // conf: { section: { name: value } }; files: its limit of open files; up:
+  // further arguments
+  static async start({ conf = {}, allow = [["room:*", "join,publish"]], files, up = [] } = {}) {
+    const sidecar = new Sidecar();
+    sidecar.dir = mkdtempSync(join(tmpdir(), "holdfast-sidecar."));
+    sidecar.files = files;
+    await run(program("holdfast"), ["init", sidecar.dir]);
+    const lines = Object.entries(conf).flatMap(([section, settings]) => [
+      `[${section}]`,
+      ...Object.entries(settings).map(([name, value]) => `${name} = ${value}`),
+    ]);
+    appendFileSync(join(sidecar.dir, "holdfast.conf"), `\n${lines.join("\n")}\n`);
+    for (const rule of allow) await sidecar.holdfast("allow", ...rule);
+    await sidecar.up(...up);
+    return sidecar;
+  }
+
+  async up(...args) {
+    const command = [program("holdfast-sidecar"), "--dir", this.dir, ...args];
+    if (this.files) command.unshift("prlimit", `--nofile=${this.files}:${this.files}`);
+    this.log = "";
+    this.child = spawn(command[0], command.slice(1), { stdio: ["ignore", "ignore", "pipe"] });
+    this.child.stderr.on("data", (data) => (this.log += data));
+    this.how = null;
+    this.ended = new Promise((done) => this.child.on("close", (code, signal) => done({ code, signal }))).then((how) => {
+      alive.delete(this.pid);
+      return (this.how = how);
+    });
+    alive.add(this.pid);
+    await until(10000, "the side-car serves", () => this.how || this.log.includes("event=serving"));
+    if (this.how) throw new Error(`the side-car ended: ${JSON.stringify(this.how)}\n${this.log}`);
+  }
+
+  get pid() {
+    return this.child.pid;
+  }
+
+  get worker() {
+    return childrenOf(this.pid)[0];
+  }
+
+  // When it listens on TCP.
+  get port() {
+    return Number(/address=127\.0\.0\.1:(\d+)/.exec(this.log)?.[1]) || undefined;
+  }
+
+  get socket() {
+    return join(this.dir, "sidecar.sock");
+  }
+
+  holdfast(...args) {
+    return run(program("holdfast"), ["--dir", this.dir, ...args], { timeout: 10000 });
+  }
+
+  // What RawWs.open takes besides.
+  open(options = {}) {
+    return RawWs.open({ socket: this.socket, ...options });
+  }
+
+  // A client that has joined the topic; its joins use "1" for both refs.
+  async joined(topic = "room:a", payload = {}) {
+    const ws = await this.open();
+    ws.text(JSON.stringify(["1", "1", topic, "phx_join", payload]));
+    const reply = await ws.json(5000, "the reply to a join");
+    if (reply[4].status !== "ok") throw new Error(`not joined: ${JSON.stringify(reply)}`);
+    return ws;
+  }
+
+  // Bytes as they are; resolves with what came back until the end of the
+  // stream, or with { open: true } if there was none within ms.
+  async exchange(bytes, { ms = 5000, end = false } = {}) {
+    const socket = net.connect({ path: this.socket, allowHalfOpen: true });
+    let text = "";
+    const ended = new Promise((done) => {
+      socket.on("data", (data) => (text += data.toString("latin1")));
+      socket.on("error", () => done(false));
+      socket.on("end", () => done(false));
+      setTimeout(() => done(true), ms).unref();
+    });
+    socket.write(bytes);
+    if (end) socket.end();
+    const open = await ended;
+    socket.destroy();
+    return { text, open, ...parse(text) };
+  }
+
+  // Resident memory of the worker in bytes, less what it shares with others.
+  memory() {
+    const smaps = readFileSync(`/proc/${this.worker}/smaps_rollup`, "utf8");
+    return 1024 * Number(/^Pss:\s+(\d+)/m.exec(smaps)[1]);
+  }
+
+  descriptors() {
+    return readdirSync(`/proc/${this.worker}/fd`).length;
+  }
+
+  // It must end by itself, with success and no sanitizer's complaint.
+  async stop({ keep = false } = {}) {
+    try {
+      if (!this.how) this.child.kill("SIGTERM");
+      const how = await within(20000, "the side-car ends after SIGTERM", this.ended);
+      if (how.code !== 0) throw new Error(`the side-car ended with ${JSON.stringify(how)}`);
+      if (/Sanitizer|runtime error:|Assertion .* failed/.test(this.log)) throw new Error("the side-car complained");
+    } catch (error) {
+      error.message += `\n${this.log}`;
+      throw error;
+    } finally {
+      if (!this.how) this.child.kill("SIGKILL");
+      if (!keep) rmSync(this.dir, { recursive: true, force: true });
+    }
+  }
+}
+
+function parse(text) {
+  const head = text.indexOf("\r\n\r\n");
+  const [first, ...lines] = text.slice(0, Math.max(head, 0)).split("\r\n");
+  const headers = {};
+  for (const line of lines) {
+    const colon = line.indexOf(":");
+    headers[line.slice(0, colon).toLowerCase()] = line.slice(colon + 1).trim();
+  }
+  return { status: Number(first.split(" ")[1]) || 0, headers, body: head < 0 ? "" : text.slice(head + 4) };
+}
