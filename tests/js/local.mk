@@ -1,0 +1,20 @@
+# tests/js/ - the stock clients and a browser against the real programs, run by
+# node --test with HOLDFAST_BIN naming the build folder; see ../../check
+EXTRA_DIST += \
+	tests/js/checker.test.js \
+	tests/js/demo.test.js \
+	tests/js/gateway.test.js \
+	tests/js/holdfast.test.js \
+	tests/js/hostile.test.js \
+	tests/js/longpoll.test.js \
+	tests/js/order.test.js \
+	tests/js/phoenix.test.js \
+	tests/js/publish.test.js \
+	tests/js/sidecar.test.js \
+	tests/js/transcripts.test.js \
+	tests/js/lib \
+	tests/js/package.json \
+	tests/js/package-lock.json
+
+# What they read and start.
+EXTRA_DIST += tests/hosts tests/model tests/publishers tests/transcripts
