@@ -15,4 +15,5 @@ libbase_a_SOURCES = \
 	base/queue.c base/queue.h \
 	base/str.h \
 	base/sys.c base/sys.h \
+	base/unix_listener.c base/unix_listener.h \
 	base/utf8.c base/utf8.h

@@ -44,6 +44,16 @@ int hf_set_cloexec(int fd)
     return set_flag(fd, F_GETFD, F_SETFD, FD_CLOEXEC, true);
 }
 
+void hf_fill_standard_fds(void)
+{
+    int fd;
+
+    do {
+        fd = open("/dev/null", O_RDWR);
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+    hf_close(&fd);
+}
+
 void hf_close(int *fd)
 {
     int saved = errno;

@@ -12,6 +12,9 @@
 /* 0 or HF_EIO. */
 int hf_set_nonblocking(int fd, bool on);
 int hf_set_cloexec(int fd);
+/* Whoever starts us may have closed 0, 1 or 2; the next file opened would take
+ * that number, and a line of the log end up in it. Fills the gaps. */
+void hf_fill_standard_fds(void);
 /* Close unless negative, and set to -1; errno is kept. */
 void hf_close(int *fd);
 

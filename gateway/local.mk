@@ -10,7 +10,6 @@ libgateway_a_SOURCES = \
 	gateway/fcgi_conn.c gateway/fcgi_conn.h \
 	gateway/fcgi_parse.c gateway/fcgi_parse.h \
 	gateway/fcgi_record.c gateway/fcgi_record.h \
-	gateway/listen.c gateway/listen.h \
 	gateway/request.c gateway/request.h \
 	gateway/respond.c gateway/respond.h \
 	gateway/route.c gateway/route.h \

@@ -20,9 +20,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/sys.h"
+#include "base/unix_listener.h"
 #include "gateway/cgi.h"
 #include "gateway/fcgi.h"
-#include "gateway/listen.h"
 
 /* From a signal to the exit: for answers that are not out yet. */
 #define LEAVE_MS 5000
@@ -46,19 +46,11 @@ static const char usage_text[] =
     "  --version      print the version and exit\n"
     "  --help         print this and exit\n";
 
+/* Connections that may wait to be accepted. With a short backlog web servers
+ * answer bursts with 500 or 502 at once. */
+#define BACKLOG 1024
+
 /* --- start --------------------------------------------------------------- */
-
-/* A server may start us with 0, 1 or 2 closed. The next file opened would take
- * that number, and a line of the log end up in it. */
-static void fill_standard_descriptors(void)
-{
-    int fd;
-
-    do {
-        fd = open("/dev/null", O_RDWR);
-    } while (fd >= 0 && fd <= STDERR_FILENO);
-    hf_close(&fd);
-}
 
 /* Returns an exit code, or -1 to go on. */
 static int read_options(struct options *out, int argc, char **argv)
@@ -201,13 +193,14 @@ static int run(struct hf_process *process, int *listener, size_t max_conns)
     return err;
 }
 
-static int open_listener(const struct options *options, struct hf_listen *own,
-                         struct hf_why *why)
+static int open_listener(const struct options *options,
+                         struct hf_unix_listener *own, struct hf_why *why)
 {
     if (options->socket)
-        return hf_listen_open(own, options->socket, why);
-    *own = (struct hf_listen){.fd = -1, .lock = -1};
-    if (!hf_listen_is_unix(STDIN_FILENO))
+        return hf_unix_listener_open(own, options->socket, 0660, BACKLOG,
+                                     "gateway", why);
+    *own = (struct hf_unix_listener){.fd = -1, .lock = -1};
+    if (!hf_is_unix_socket(STDIN_FILENO))
         return hf_explain(why, HF_EINVAL,
                           "the web server listens on a TCP port for us, which "
                           "others can reach too: give it a Unix socket");
@@ -226,7 +219,7 @@ static int serve_fastcgi(const struct options *options, struct hf_loop *loop,
                            ? descriptors - OWN_DESCRIPTORS
                            : OWN_DESCRIPTORS;
     struct hf_process process;
-    struct hf_listen own;
+    struct hf_unix_listener own;
     int err;
 
     err = open_listener(options, &own, why);
@@ -238,7 +231,7 @@ static int serve_fastcgi(const struct options *options, struct hf_loop *loop,
         err = run(&process, &own.fd, max_conns);
         hf_process_close(&process);
     }
-    hf_listen_close(&own);
+    hf_unix_listener_close(&own);
     return err;
 }
 
@@ -269,7 +262,7 @@ int main(int argc, char **argv)
     struct options options;
     int code;
 
-    fill_standard_descriptors();
+    hf_fill_standard_fds();
     if (hf_cgi_refused_arguments())
         return 0;
     code = read_options(&options, argc, argv);

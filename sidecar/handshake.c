@@ -25,7 +25,8 @@ static struct hf_str trim(struct hf_str s)
 
 static bool same(struct hf_str a, struct hf_str b)
 {
-    return a.len == b.len && strncasecmp(a.at, b.at, a.len) == 0;
+    return a.len == b.len &&
+           (a.len == 0 || strncasecmp(a.at, b.at, a.len) == 0);
 }
 
 /* Is the word in the comma-separated list? */

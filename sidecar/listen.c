@@ -17,8 +17,6 @@
 #include "sidecar/limits.h"
 
 #define UNIX_PREFIX "unix:"
-#define LOCK_SUFFIX ".lock"
-#define NEW_SUFFIX  ".new"
 
 static int failed(struct hf_why *why, const char *what, const char *address)
 {
@@ -35,100 +33,28 @@ static int open_socket(struct hf_listener *listener, int family)
 
 /* --- Unix ----------------------------------------------------------------- */
 
-static int take_lock(struct hf_listener *listener, const struct hf_dir *dir,
-                     struct hf_why *why)
-{
-    char name[NAME_MAX + sizeof(LOCK_SUFFIX)];
-    int err;
-
-    (void)snprintf(name, sizeof(name), "%s" LOCK_SUFFIX, listener->unix_name);
-    listener->lock = hf_dir_open_file(dir, name);
-    if (listener->lock < 0)
-        return failed(why, "open", name);
-    err = hf_lock_try(listener->lock, 0, 1);
-    if (err == HF_EBUSY)
-        return hf_explain(why, err,
-                          "another side-car listens on %s in %s; stop it "
-                          "first, or give this one another address (--listen)",
-                          listener->unix_name, dir->path);
-    return err ? failed(why, "lock", name) : 0;
-}
-
-/* Only a socket may be replaced. */
-static int check_name(const struct hf_listener *listener,
-                      const struct hf_dir *dir, struct hf_why *why)
-{
-    struct stat st;
-
-    if (fstatat(dir->fd, listener->unix_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-        S_ISSOCK(st.st_mode))
-        return 0;
-    return hf_explain(why, HF_EINVAL,
-                      "%s in %s exists and is not a socket; it is left alone",
-                      listener->unix_name, dir->path);
-}
-
-/* bind() makes the file with the mode that the mask leaves. Only one thread
- * runs yet, so changing the mask disturbs nobody. */
-static int bind_with_mode(int fd, const struct sockaddr_un *address,
-                          mode_t mode)
-{
-    mode_t before = umask(0777 & ~mode);
-    int result = bind(fd, (const struct sockaddr *)address, sizeof(*address));
-
-    (void)umask(before);
-    return result < 0 ? HF_EIO : 0;
-}
-
-static int bind_unix(struct hf_listener *listener, const struct hf_dir *dir,
-                     struct hf_why *why)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    const char *name = listener->unix_name;
-    int len = snprintf(address.sun_path, sizeof(address.sun_path),
-                       "%s/%s" NEW_SUFFIX, dir->path, name);
-
-    if (len < 0 || (size_t)len >= sizeof(address.sun_path))
-        return hf_explain(why, HF_EINVAL,
-                          "%s/%s is too long for a socket's name; use a "
-                          "directory with a shorter path, or a TCP port",
-                          dir->path, name);
-    (void)unlink(address.sun_path); /* bind tells if it is still there */
-    if (open_socket(listener, AF_UNIX) ||
-        bind_with_mode(listener->fd, &address, dir->file_mode))
-        return failed(why, "make the socket", address.sun_path);
-    if (listen(listener->fd, HF_BACKLOG) < 0 ||
-        renameat(AT_FDCWD, address.sun_path, dir->fd, name) < 0) {
-        int err = failed(why, "make the socket", name);
-
-        (void)unlink(address.sun_path);
-        return err;
-    }
-    return 0;
-}
-
 static int open_unix(struct hf_listener *listener, const struct hf_dir *dir,
                      const char *name, struct hf_why *why)
 {
-    size_t len = strlen(name);
+    char path[PATH_MAX];
     int err;
 
-    if (len == 0 || strchr(name, '/') || name[0] == '.' ||
-        len > NAME_MAX - sizeof(LOCK_SUFFIX))
+    if (name[0] == '\0' || name[0] == '.' || strchr(name, '/') ||
+        hf_dir_file(dir, name, path, sizeof(path)))
         return hf_explain(why, HF_EINVAL,
                           "\"" UNIX_PREFIX "%s\" does not name a socket in the "
                           "journal directory, as unix:sidecar.sock does",
                           name);
-    memcpy(listener->unix_name, name, len + 1);
+    err = hf_unix_listener_open(&listener->own, path, dir->file_mode,
+                                HF_BACKLOG, "side-car", why);
+    if (err)
+        return err;
+    listener->fd = listener->own.fd;
+    listener->own.fd = -1;
+    listener->loopback = true;
     (void)snprintf(listener->address, sizeof(listener->address),
                    UNIX_PREFIX "%s", name);
-    listener->loopback = true;
-    err = take_lock(listener, dir, why);
-    if (!err)
-        err = check_name(listener, dir, why);
-    if (!err)
-        err = bind_unix(listener, dir, why);
-    return err;
+    return 0;
 }
 
 /* --- TCP ------------------------------------------------------------------ */
@@ -252,27 +178,23 @@ int hf_listener_open(struct hf_listener *listener, const struct hf_dir *dir,
     const size_t prefix = sizeof(UNIX_PREFIX) - 1;
     int err;
 
-    *listener = (struct hf_listener){.fd = -1, .lock = -1};
+    *listener = (struct hf_listener){.fd = -1, .own = {.fd = -1, .lock = -1}};
     if (strncmp(address, UNIX_PREFIX, prefix) == 0)
         err = open_unix(listener, dir, address + prefix, why);
     else
         err = open_tcp(listener, address, why);
-    if (err) {
+    if (err)
         hf_close(&listener->fd);
-        hf_close(&listener->lock);
-    }
     return err;
 }
 
 void hf_listener_disown(struct hf_listener *listener)
 {
-    hf_close(&listener->lock);
+    hf_close(&listener->own.lock);
 }
 
-void hf_listener_close(struct hf_listener *listener, const struct hf_dir *dir)
+void hf_listener_close(struct hf_listener *listener)
 {
-    if (listener->lock >= 0)
-        (void)unlinkat(dir->fd, listener->unix_name, 0); /* or it stays */
+    hf_unix_listener_close(&listener->own);
     hf_close(&listener->fd);
-    hf_close(&listener->lock);
 }

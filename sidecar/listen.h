@@ -5,23 +5,21 @@
  * server in front; or "127.0.0.1:4000", "[::1]:4000": numbers, no names, port 0
  * for any free one.
  *
- * A Unix socket is bound under another name and renamed into place, so that
- * whoever connects finds the old one or a good new one. Who holds the lock on
- * NAME.lock owns the name; kill -9 frees the lock, and what a killed process
- * left behind is replaced.
+ * The parent owns a Unix socket's name (base/unix_listener.h); its workers
+ * inherit the descriptor.
  */
 #ifndef HF_SIDECAR_LISTEN_H
 #define HF_SIDECAR_LISTEN_H
 
 #include <netinet/in.h>
 
+#include "base/unix_listener.h"
 #include "schema/dir.h"
 
 struct hf_listener {
-    int fd;                       /* listening, non-blocking, close-on-exec */
-    bool loopback;                /* only this host reaches it */
-    int lock;                     /* -1 unless it is a Unix socket */
-    char unix_name[NAME_MAX + 1]; /* in the directory; "" for TCP */
+    int fd;                      /* listening, non-blocking, close-on-exec */
+    bool loopback;               /* only this host reaches it */
+    struct hf_unix_listener own; /* name and lock; lock -1 for TCP */
     char address[sizeof("unix:") + NAME_MAX]; /* for the log, port filled in */
 };
 
@@ -34,6 +32,6 @@ int hf_listener_open(struct hf_listener *listener, const struct hf_dir *dir,
 void hf_listener_disown(struct hf_listener *listener);
 
 /* Removes the name, if it is ours. */
-void hf_listener_close(struct hf_listener *listener, const struct hf_dir *dir);
+void hf_listener_close(struct hf_listener *listener);
 
 #endif

@@ -34,18 +34,6 @@ static const char usage_text[] =
     "  --version         print the version and exit\n"
     "  --help            print this and exit\n";
 
-/* Who starts us may have closed 0, 1 or 2. The next file opened would take that
- * number, and a line of the log end up in it. */
-static void fill_standard_descriptors(void)
-{
-    int fd;
-
-    do {
-        fd = open("/dev/null", O_RDWR);
-    } while (fd >= 0 && fd <= STDERR_FILENO);
-    hf_close(&fd);
-}
-
 /* Returns an exit code, or -1 to go on. */
 static int read_options(struct options *out, int argc, char **argv)
 {
@@ -108,7 +96,7 @@ static int serve(const struct options *options, const struct hf_dir *dir,
                          why))
         return 1;
     code = hf_parent_run(hf_worker_run, &job);
-    hf_listener_close(&listener, dir);
+    hf_listener_close(&listener);
     return code;
 }
 
@@ -119,7 +107,7 @@ int main(int argc, char **argv)
     struct hf_dir dir;
     int code;
 
-    fill_standard_descriptors();
+    hf_fill_standard_fds();
     code = read_options(&options, argc, argv);
     if (code >= 0)
         return code;

@@ -8,7 +8,9 @@
  * own at once; nothing of the connection stays there.
  *
  * The library neither promises nor forbids this. It worked with 0.9.71 to
- * 1.0.1; for any other version the self-test looks before a client comes.
+ * 1.0.1; for any other version the self-test looks before a client comes. Where
+ * it fails the side-car does not start: leaving sockets with the library is not
+ * written yet.
  */
 #ifndef HF_SIDECAR_UPGRADE_H
 #define HF_SIDECAR_UPGRADE_H

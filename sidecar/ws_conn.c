@@ -413,6 +413,7 @@ static void wait_writable(struct conn *conn, bool progress)
     }
     if (conn->state != OPEN)
         return;
+    assert(unsent);
     if (progress || !hf_list_linked(&unsent->node)) {
         unsent->progress_ms = hf_boot_ms();
         hf_list_remove(&unsent->node);

@@ -13,6 +13,7 @@ unit_tests += \
 	tests/unit/test_query \
 	tests/unit/test_queue \
 	tests/unit/test_sys \
+	tests/unit/test_unix_listener \
 	tests/unit/test_utf8
 
 tests_unit_test_buf_CFLAGS = $(UNIT_CFLAGS)
@@ -61,3 +62,5 @@ tests_unit_test_sys_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=timer_settime \
 
 tests_unit_test_utf8_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_utf8_LDADD = $(BASE_TEST_LINK)
+tests_unit_test_unix_listener_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_unix_listener_LDADD = $(BASE_TEST_LINK)

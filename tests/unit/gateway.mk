@@ -3,7 +3,6 @@ unit_tests += \
 	tests/unit/test_fcgi \
 	tests/unit/test_fcgi_parse \
 	tests/unit/test_fcgi_record \
-	tests/unit/test_gateway_listen \
 	tests/unit/test_request \
 	tests/unit/test_respond \
 	tests/unit/test_route \
@@ -23,8 +22,6 @@ tests_unit_test_fcgi_parse_LDADD = $(GATEWAY_TEST_LINK)
 tests_unit_test_fcgi_record_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_fcgi_record_LDADD = $(GATEWAY_TEST_LINK)
 
-tests_unit_test_gateway_listen_CFLAGS = $(UNIT_CFLAGS)
-tests_unit_test_gateway_listen_LDADD = $(GATEWAY_TEST_LINK)
 
 tests_unit_test_request_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_request_LDADD = $(GATEWAY_TEST_LINK)

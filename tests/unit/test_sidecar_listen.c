@@ -93,7 +93,7 @@ static void a_unix_socket_lies_in_the_directory_with_its_mode(void **state)
         assert_int_equal(st.st_mode & 0777, modes[i]);
         assert_int_equal(connect_unix("s.sock"), 0);
         assert_false(exists("s.sock.new"));
-        hf_listener_close(&listener, &dir);
+        hf_listener_close(&listener);
         assert_false(exists("s.sock"));
     }
 }
@@ -109,9 +109,9 @@ static void a_second_one_is_refused_and_harms_nothing(void **state)
                      HF_EBUSY);
     assert_non_null(strstr(why.text, "another side-car"));
     assert_int_equal(second.fd, -1);
-    assert_int_equal(second.lock, -1);
+    assert_int_equal(second.own.lock, -1);
     assert_int_equal(connect_unix("s.sock"), 0);
-    hf_listener_close(&first, &dir);
+    hf_listener_close(&first);
 }
 
 /* As after kill -9: the file is there, and nobody listens. */
@@ -122,12 +122,12 @@ static void what_a_killed_process_left_is_replaced(void **state)
     (void)state;
     open_unix(&listener);
     close(listener.fd);
-    close(listener.lock);
+    close(listener.own.lock);
     assert_true(exists("s.sock"));
     assert_int_equal(connect_unix("s.sock"), -1);
     open_unix(&listener);
     assert_int_equal(connect_unix("s.sock"), 0);
-    hf_listener_close(&listener, &dir);
+    hf_listener_close(&listener);
 }
 
 static void a_child_that_disowns_it_leaves_the_name_alone(void **state)
@@ -138,11 +138,11 @@ static void a_child_that_disowns_it_leaves_the_name_alone(void **state)
     open_unix(&parents);
     childs = parents;
     childs.fd = dup(parents.fd);
-    childs.lock = dup(parents.lock);
+    childs.own.lock = dup(parents.own.lock);
     hf_listener_disown(&childs);
-    hf_listener_close(&childs, &dir);
+    hf_listener_close(&childs);
     assert_int_equal(connect_unix("s.sock"), 0);
-    hf_listener_close(&parents, &dir);
+    hf_listener_close(&parents);
 }
 
 static void a_file_of_that_name_is_left_alone(void **state)
@@ -181,7 +181,7 @@ static void a_free_port_is_found_and_named(void **state)
         assert_true(listener.loopback);
         assert_memory_equal(listener.address, hosts[i], len);
         assert_true(atoi(listener.address + len + 1) > 0);
-        hf_listener_close(&listener, &dir);
+        hf_listener_close(&listener);
     }
 }
 
@@ -193,10 +193,10 @@ static void only_loopback_is_called_so(void **state)
     (void)state;
     assert_int_equal(hf_listener_open(&listener, &dir, "0.0.0.0:0", &why), 0);
     assert_false(listener.loopback);
-    hf_listener_close(&listener, &dir);
+    hf_listener_close(&listener);
     assert_int_equal(hf_listener_open(&listener, &dir, "127.9.9.9:0", &why), 0);
     assert_true(listener.loopback);
-    hf_listener_close(&listener, &dir);
+    hf_listener_close(&listener);
 }
 
 static void a_port_in_use_is_reported_after_a_while(void **state)
@@ -209,7 +209,7 @@ static void a_port_in_use_is_reported_after_a_while(void **state)
     assert_int_equal(hf_listener_open(&second, &dir, first.address, &why),
                      HF_EBUSY);
     assert_non_null(strstr(why.text, "in use"));
-    hf_listener_close(&first, &dir);
+    hf_listener_close(&first);
 }
 
 /* As by a worker whose parent was killed a moment ago. */
@@ -231,7 +231,7 @@ static void a_port_that_is_about_to_be_free_is_waited_for(void **state)
     if (hf_listener_open(&second, &dir, first.address, &why))
         fail_msg("%s", why.text);
     assert_string_equal(second.address, first.address);
-    hf_listener_close(&second, &dir);
+    hf_listener_close(&second);
     assert_int_equal(waitpid(holder, NULL, 0), holder);
 }
 

@@ -75,6 +75,7 @@ static int set_up(void **state)
         return -1;
     }
     hf_log_open("test", HF_LOG_ERROR, false);
+    process.settings.idle_ms = 60000;
     if (allow("room:*") || hf_hub_open(&process, &hub) ||
         hf_conns_init(&conns, loop, hub, &process.settings))
         return -1;

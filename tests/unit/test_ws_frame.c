@@ -174,13 +174,6 @@ static void add_frame(struct hf_buf *out, unsigned first,
             hf_buf_add_byte(out, (char)(payload.at[i] ^ mask[i % 4])), 0);
 }
 
-/* Bytes that depend on nothing but the seed. */
-static unsigned next_random(unsigned *seed)
-{
-    *seed = *seed * 1103515245u + 12345u;
-    return *seed >> 16 & 0x7fffu;
-}
-
 /* --- tests ---------------------------------------------------------------- */
 
 static void good_frames_are_understood_wherever_they_are_cut(void **state)
@@ -374,6 +367,13 @@ static void headers_take_the_shortest_form(void **state)
 
 #ifdef HF_HAVE_WSLAY
 #include <wslay/wslay.h>
+
+/* Bytes that depend on nothing but the seed. */
+static unsigned next_random(unsigned *seed)
+{
+    *seed = *seed * 1103515245u + 12345u;
+    return *seed >> 16 & 0x7fffu;
+}
 
 struct oracle {
     struct hf_str input;

@@ -1,4 +1,4 @@
-#include "gateway/listen.h"
+#include "base/unix_listener.h"
 
 #include <stdarg.h>
 #include <stddef.h>
@@ -68,49 +68,54 @@ static bool exists(const char *suffix)
 
 static void it_listens_for_owner_and_group(void **state)
 {
-    struct hf_listen own;
+    struct hf_unix_listener own;
     struct hf_why why = {{0}};
     struct stat st;
     mode_t before = umask(0);
 
     (void)state;
-    assert_int_equal(hf_listen_open(&own, path, &why), 0);
+    assert_int_equal(
+        hf_unix_listener_open(&own, path, 0660, 16, "gateway", &why), 0);
     assert_int_equal(umask(before), 0); /* put back */
     assert_true(connects());
     assert_int_equal(lstat(path, &st), 0);
     assert_int_equal(st.st_mode & 07777, 0660);
-    assert_true(hf_listen_is_unix(own.fd));
+    assert_true(hf_is_unix_socket(own.fd));
     assert_true(fcntl(own.fd, F_GETFD) & FD_CLOEXEC);
     assert_false(exists(".new"));
-    hf_listen_close(&own);
+    hf_unix_listener_close(&own);
     assert_false(exists(""));
 }
 
 static void two_cannot_have_the_same_path(void **state)
 {
-    struct hf_listen first, second;
+    struct hf_unix_listener first, second;
     struct hf_why why = {{0}};
 
     (void)state;
-    assert_int_equal(hf_listen_open(&first, path, &why), 0);
-    assert_int_equal(hf_listen_open(&second, path, &why), HF_EBUSY);
+    assert_int_equal(
+        hf_unix_listener_open(&first, path, 0660, 16, "gateway", &why), 0);
+    assert_int_equal(
+        hf_unix_listener_open(&second, path, 0660, 16, "gateway", &why),
+        HF_EBUSY);
     assert_non_null(strstr(why.text, "another gateway"));
     assert_true(connects());
-    hf_listen_close(&first);
-    assert_int_equal(hf_listen_open(&first, path, &why), 0);
-    hf_listen_close(&first);
+    hf_unix_listener_close(&first);
+    assert_int_equal(
+        hf_unix_listener_open(&first, path, 0660, 16, "gateway", &why), 0);
+    hf_unix_listener_close(&first);
 }
 
 static void what_a_killed_process_left_is_replaced(void **state)
 {
-    struct hf_listen own;
+    struct hf_unix_listener own;
     struct hf_why why = {{0}};
     pid_t child = fork();
     int status;
 
     (void)state;
     if (child == 0) {
-        if (hf_listen_open(&own, path, &why) == 0)
+        if (hf_unix_listener_open(&own, path, 0660, 16, "gateway", &why) == 0)
             (void)kill(getpid(), SIGKILL);
         _exit(1);
     }
@@ -118,23 +123,25 @@ static void what_a_killed_process_left_is_replaced(void **state)
     assert_true(WIFSIGNALED(status));
     assert_true(exists(""));
     assert_false(connects());
-    assert_int_equal(hf_listen_open(&own, path, &why), 0);
+    assert_int_equal(
+        hf_unix_listener_open(&own, path, 0660, 16, "gateway", &why), 0);
     assert_true(connects());
-    hf_listen_close(&own);
+    hf_unix_listener_close(&own);
 }
 
 static void somebody_elses_socket_is_left_alone(void **state)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     struct hf_why why = {{0}};
-    struct hf_listen own;
+    struct hf_unix_listener own;
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     (void)state;
     (void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
     assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
     assert_int_equal(listen(fd, 5), 0);
-    assert_int_equal(hf_listen_open(&own, path, &why), HF_EBUSY);
+    assert_int_equal(
+        hf_unix_listener_open(&own, path, 0660, 16, "gateway", &why), HF_EBUSY);
     assert_non_null(strstr(why.text, "another program"));
     assert_true(connects());
     hf_close(&fd);
@@ -143,48 +150,57 @@ static void somebody_elses_socket_is_left_alone(void **state)
 static void a_file_is_left_alone(void **state)
 {
     struct hf_why why = {{0}};
-    struct hf_listen own;
+    struct hf_unix_listener own;
     int fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
 
     (void)state;
     assert_true(fd >= 0);
     hf_close(&fd);
-    assert_int_equal(hf_listen_open(&own, path, &why), HF_EINVAL);
+    assert_int_equal(
+        hf_unix_listener_open(&own, path, 0660, 16, "gateway", &why),
+        HF_EINVAL);
     assert_true(exists(""));
 }
 
 /* A newer one that took the path, by whatever means, keeps its socket. */
 static void only_our_own_socket_is_removed(void **state)
 {
-    struct hf_listen own;
+    struct hf_unix_listener own;
     struct hf_why why = {{0}};
     int fd;
 
     (void)state;
-    assert_int_equal(hf_listen_open(&own, path, &why), 0);
+    assert_int_equal(
+        hf_unix_listener_open(&own, path, 0660, 16, "gateway", &why), 0);
     assert_int_equal(unlink(path), 0);
     fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
     hf_close(&fd);
-    hf_listen_close(&own);
+    hf_unix_listener_close(&own);
     assert_true(exists(""));
 }
 
 static void a_path_that_cannot_be_is_explained(void **state)
 {
     struct hf_why why = {{0}};
-    struct hf_listen own;
+    struct hf_unix_listener own;
     char text[200];
 
     (void)state;
     memset(text, 'x', sizeof(text));
     text[sizeof(text) - 1] = '\0';
-    assert_int_equal(hf_listen_open(&own, text, &why), HF_EINVAL);
+    assert_int_equal(
+        hf_unix_listener_open(&own, text, 0660, 16, "gateway", &why),
+        HF_EINVAL);
     assert_non_null(strstr(why.text, "bytes"));
     text[104] = '\0'; /* fits, but not with its lock */
-    assert_int_equal(hf_listen_open(&own, text, &why), HF_EINVAL);
-    assert_int_equal(hf_listen_open(&own, "", &why), HF_EINVAL);
+    assert_int_equal(
+        hf_unix_listener_open(&own, text, 0660, 16, "gateway", &why),
+        HF_EINVAL);
+    assert_int_equal(hf_unix_listener_open(&own, "", 0660, 16, "gateway", &why),
+                     HF_EINVAL);
     (void)snprintf(text, sizeof(text), "%s/none/gateway.sock", folder);
-    assert_int_equal(hf_listen_open(&own, text, &why), HF_EIO);
+    assert_int_equal(
+        hf_unix_listener_open(&own, text, 0660, 16, "gateway", &why), HF_EIO);
     assert_non_null(strstr(why.text, "No such file"));
 }
 
@@ -193,9 +209,9 @@ static void a_tcp_socket_is_told_from_a_unix_one(void **state)
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     (void)state;
-    assert_false(hf_listen_is_unix(fd));
+    assert_false(hf_is_unix_socket(fd));
     hf_close(&fd);
-    assert_false(hf_listen_is_unix(-1));
+    assert_false(hf_is_unix_socket(-1));
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)

@@ -1,4 +1,4 @@
-#include "gateway/listen.h"
+#include "base/unix_listener.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,9 +11,12 @@
 
 #include "base/sys.h"
 
-/* Added to the path of the socket; one place where they are counted. */
+/* Added to the path of the socket; of one length, which is counted once. */
 #define LOCK_SUFFIX ".lock"
 #define NEW_SUFFIX  ".new"
+
+_Static_assert(sizeof(NEW_SUFFIX) <= sizeof(LOCK_SUFFIX),
+               "a path that has room for the lock has room for both");
 
 static int system_error(struct hf_why *why, const char *what, const char *path)
 {
@@ -35,27 +38,34 @@ static bool address_of(struct sockaddr_un *out, const char *path,
     return true;
 }
 
-static int take_lock(struct hf_listen *own, struct hf_why *why)
+static int take_lock(struct hf_unix_listener *own, mode_t mode, const char *who,
+                     struct hf_why *why)
 {
     struct sockaddr_un lock;
     int err;
 
     if (!address_of(&lock, own->path, LOCK_SUFFIX))
         return hf_explain(
-            why, HF_EINVAL, "the socket path %s is too long: at most %zu bytes",
+            why, HF_EINVAL,
+            "the socket path %s is too long: at most %zu bytes; use a "
+            "directory with a shorter path",
             own->path, sizeof(lock.sun_path) - sizeof(LOCK_SUFFIX));
     own->lock =
         open(lock.sun_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (own->lock < 0)
         return system_error(why, "open", lock.sun_path);
+    (void)fchmod(own->lock, mode); /* another user's already has its mode */
     err = hf_lock_try(own->lock, 0, 1);
     if (err == HF_EBUSY)
-        return hf_explain(why, err, "another gateway listens on %s", own->path);
+        return hf_explain(why, err,
+                          "another %s listens on %s; stop it first, or choose "
+                          "another path",
+                          who, own->path);
     return err ? system_error(why, "lock", lock.sun_path) : 0;
 }
 
 /* Nobody of ours owns the path now; but is it somebody else's? */
-static int check_path(const struct hf_listen *own, struct hf_why *why)
+static int check_path(const struct hf_unix_listener *own, struct hf_why *why)
 {
     struct sockaddr_un address;
     struct stat st;
@@ -83,30 +93,31 @@ static int check_path(const struct hf_listen *own, struct hf_why *why)
 
 /* bind() makes the file with the mode that the mask leaves. Only one thread
  * runs yet, so changing the mask disturbs nobody. */
-static int bind_new(struct hf_listen *own, const struct sockaddr_un *address)
+static int bind_new(const struct hf_unix_listener *own,
+                    const struct sockaddr_un *address, mode_t mode)
 {
     mode_t before;
     int result;
 
     if (unlink(address->sun_path) < 0 && errno != ENOENT)
         return HF_EIO;
-    before = umask(0117); /* 0660 */
+    before = umask(0777 & ~mode);
     result = bind(own->fd, (const struct sockaddr *)address, sizeof(*address));
     (void)umask(before);
     return result < 0 ? HF_EIO : 0;
 }
 
-static int start(struct hf_listen *own, struct hf_why *why)
+static int start(struct hf_unix_listener *own, mode_t mode, int backlog,
+                 struct hf_why *why)
 {
     struct sockaddr_un address;
     struct stat st;
 
-    (void)address_of(&address, own->path, NEW_SUFFIX); /* as the lock's */
-    own->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (own->fd < 0 || bind_new(own, &address))
+    (void)address_of(&address, own->path, NEW_SUFFIX);
+    own->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (own->fd < 0 || bind_new(own, &address, mode))
         return system_error(why, "make the socket", address.sun_path);
-    if (lstat(address.sun_path, &st) < 0 ||
-        listen(own->fd, HF_LISTEN_BACKLOG) < 0 ||
+    if (lstat(address.sun_path, &st) < 0 || listen(own->fd, backlog) < 0 ||
         rename(address.sun_path, own->path) < 0) {
         int err = system_error(why, "make the socket", own->path);
 
@@ -118,22 +129,24 @@ static int start(struct hf_listen *own, struct hf_why *why)
     return 0;
 }
 
-int hf_listen_open(struct hf_listen *own, const char *path, struct hf_why *why)
+int hf_unix_listener_open(struct hf_unix_listener *own, const char *path,
+                          mode_t mode, int backlog, const char *who,
+                          struct hf_why *why)
 {
     size_t len = strlen(path);
     int err;
 
-    *own = (struct hf_listen){.fd = -1, .lock = -1};
+    *own = (struct hf_unix_listener){.fd = -1, .lock = -1};
     if (len == 0 || len >= sizeof(own->path))
         return hf_explain(why, HF_EINVAL,
                           "a socket path has 1 to %zu bytes, this one %zu",
                           sizeof(own->path) - sizeof(LOCK_SUFFIX), len);
     memcpy(own->path, path, len + 1);
-    err = take_lock(own, why);
+    err = take_lock(own, mode, who, why);
     if (!err)
         err = check_path(own, why);
     if (!err)
-        err = start(own, why);
+        err = start(own, mode, backlog, why);
     if (err) {
         hf_close(&own->fd);
         hf_close(&own->lock);
@@ -141,7 +154,7 @@ int hf_listen_open(struct hf_listen *own, const char *path, struct hf_why *why)
     return err;
 }
 
-void hf_listen_close(struct hf_listen *own)
+void hf_unix_listener_close(struct hf_unix_listener *own)
 {
     struct stat st;
 
@@ -154,7 +167,7 @@ void hf_listen_close(struct hf_listen *own)
     hf_close(&own->lock);
 }
 
-bool hf_listen_is_unix(int fd)
+bool hf_is_unix_socket(int fd)
 {
     struct sockaddr_storage address = {0};
     socklen_t len = sizeof(address);
