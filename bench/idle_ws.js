@@ -4,9 +4,10 @@
 //
 // N clients connect to the side-car's Unix socket, each joins one of 100 topics
 // and then does nothing. The memory of the worker before and after is compared:
-// Pss, which counts a page shared by k processes as 1/k, and the private pages
-// among it. Then one message to each topic shows that all N are there. N needs
-// as many descriptors in both processes (ulimit -n).
+// its private pages, and Pss, which counts a page shared by k processes as 1/k
+// (and so wavers when other processes come and go). Then one message to each
+// topic shows that all N are there. N needs as many descriptors in both
+// processes (ulimit -n).
 import { execFileSync, spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import net from "node:net";
@@ -22,7 +23,8 @@ const AT_ONCE = 100; // handshakes side by side
 const sizes = process.argv.slice(2).map(Number);
 const top = mkdtempSync(join(tmpdir(), "holdfast-idle."));
 const dir = join(top, "journal");
-const holdfast = (...args) => execFileSync(join(build, "holdfast"), ["--dir", dir, ...args], { encoding: "utf8" });
+const holdfast = (...args) =>
+  execFileSync(join(build, "holdfast"), ["--dir", dir, ...args], { encoding: "utf8" });
 let sidecar;
 
 const REQUEST = [
@@ -49,7 +51,9 @@ function memory() {
 
 async function start() {
   let log = "";
-  sidecar = spawn(join(build, "holdfast-sidecar"), ["--dir", dir], { stdio: ["ignore", "ignore", "pipe"] });
+  sidecar = spawn(join(build, "holdfast-sidecar"), ["--dir", dir], {
+    stdio: ["ignore", "ignore", "pipe"],
+  });
   sidecar.stderr.on("data", (data) => (log += data));
   await until(10000, "the side-car serves", () => log.includes("event=serving"));
 }
@@ -82,16 +86,22 @@ function client(i) {
 async function connect(count) {
   const clients = [];
   while (clients.length < count) {
-    const batch = Array.from({ length: Math.min(AT_ONCE, count - clients.length) }, (_, i) => client(clients.length + i));
+    const batch = Array.from({ length: Math.min(AT_ONCE, count - clients.length) }, (_, i) =>
+      client(clients.length + i),
+    );
     clients.push(...(await Promise.all(batch)));
   }
   return clients;
 }
 
 async function reachAll(clients) {
-  const rows = Array.from({ length: TOPICS }, (_, i) => JSON.stringify({ topic: `room:${i}`, event: "tick", payload: {} }));
+  const rows = Array.from({ length: TOPICS }, (_, i) =>
+    JSON.stringify({ topic: `room:${i}`, event: "tick", payload: {} }),
+  );
   const begun = performance.now();
-  execFileSync(join(build, "holdfast"), ["--dir", dir, "publish"], { input: `${rows.join("\n")}\n` });
+  execFileSync(join(build, "holdfast"), ["--dir", dir, "publish"], {
+    input: `${rows.join("\n")}\n`,
+  });
   await until(60000, "every client has heard it", () => clients.every(({ heard }) => heard > 0));
   return performance.now() - begun;
 }
@@ -111,8 +121,8 @@ async function measure(count) {
   const after = memory();
   const each = (name) => (((during[name] - before[name]) * 1024) / count).toFixed(0);
   console.log(
-    `${count} WebSockets: Pss ${before.pss} -> ${during.pss} kB (after: ${after.pss}), ${each("pss")} B each, ` +
-      `of it private ${each("dirty")} B; kernel ${each("slab")} B each (whole machine, both ends); ` +
+    `${count} WebSockets: ${each("dirty")} B private memory each; ` +
+      `Pss ${before.pss} -> ${during.pss} kB (after: ${after.pss}), ${each("pss")} B each; kernel ${each("slab")} B each (whole machine, both ends); ` +
       `all reached ${ms.toFixed(0)} ms after the publish began`,
   );
   await end();

@@ -48,7 +48,9 @@ export class Sidecar {
     this.child = spawn(command[0], command.slice(1), { stdio: ["ignore", "ignore", "pipe"] });
     this.child.stderr.on("data", (data) => (this.log += data));
     this.how = null;
-    this.ended = new Promise((done) => this.child.on("close", (code, signal) => done({ code, signal }))).then((how) => {
+    this.ended = new Promise((done) =>
+      this.child.on("close", (code, signal) => done({ code, signal })),
+    ).then((how) => {
       alive.delete(this.pid);
       return (this.how = how);
     });
@@ -126,7 +128,8 @@ export class Sidecar {
       if (!this.how) this.child.kill("SIGTERM");
       const how = await within(20000, "the side-car ends after SIGTERM", this.ended);
       if (how.code !== 0) throw new Error(`the side-car ended with ${JSON.stringify(how)}`);
-      if (/Sanitizer|runtime error:|Assertion .* failed/.test(this.log)) throw new Error("the side-car complained");
+      if (/Sanitizer|runtime error:|Assertion .* failed/.test(this.log))
+        throw new Error("the side-car complained");
     } catch (error) {
       error.message += `\n${this.log}`;
       throw error;
@@ -145,5 +148,9 @@ function parse(text) {
     const colon = line.indexOf(":");
     headers[line.slice(0, colon).toLowerCase()] = line.slice(colon + 1).trim();
   }
-  return { status: Number(first.split(" ")[1]) || 0, headers, body: head < 0 ? "" : text.slice(head + 4) };
+  return {
+    status: Number(first.split(" ")[1]) || 0,
+    headers,
+    body: head < 0 ? "" : text.slice(head + 4),
+  };
 }
