@@ -33,8 +33,8 @@ static inline void fixture_fail(const char *what, const struct hf_why *why)
 }
 
 /* Write a policy through a connection of its own. */
-static inline void allow(const char *dir, const char *pattern,
-                         unsigned rights, bool echo)
+static inline void allow(const char *dir, const char *pattern, unsigned rights,
+                         bool echo)
 {
     struct hf_policy policy = {hf_str_of(pattern), rights, echo};
     struct hf_settings settings;
@@ -85,6 +85,38 @@ static inline void fixture_end(struct fixture *f)
 
     hf_loop_free(f->loop);
     snprintf(command, sizeof(command), "rm -rf '%s'", f->parent);
+    assert_int_equal(system(command), 0);
+}
+
+/* Publish as another program would, through a connection of its own. */
+static inline uint64_t fixture_publish(const struct hf_process *process,
+                                       const char *topic, const char *payload)
+{
+    struct hf_publish p = {.topic = hf_str_of(topic),
+                           .event = HF_STR("news"),
+                           .payload = hf_str_of(payload)};
+    struct hf_journal *journal;
+    struct hf_why why = {""};
+    uint64_t id;
+    bool repeated;
+
+    if (hf_journal_open(&process->dir, &process->settings, HF_JOURNAL_WRITE,
+                        &journal, &why))
+        fixture_fail("publish", &why);
+    assert_int_equal(hf_journal_begin(journal), 0);
+    assert_int_equal(hf_journal_append(journal, &p, &id, &repeated), 0);
+    assert_int_equal(hf_journal_commit(journal), 0);
+    hf_journal_close(journal);
+    return id;
+}
+
+/* What a script with the sqlite3 shell does. */
+static inline void fixture_sql(const struct fixture *f, const char *sql)
+{
+    char command[400];
+
+    snprintf(command, sizeof(command), "sqlite3 '%s/journal.db' \"%s\"", f->dir,
+             sql);
     assert_int_equal(system(command), 0);
 }
 

@@ -59,8 +59,7 @@ static char *text_of(struct hf_json string)
     char *text = malloc(string.raw.len + 1);
     size_t len;
 
-    assert_int_equal(
-        hf_json_unescape(string, text, string.raw.len, &len), 0);
+    assert_int_equal(hf_json_unescape(string, text, string.raw.len, &len), 0);
     text[len] = '\0';
     return text;
 }
@@ -177,22 +176,7 @@ static void say(struct client *c, int n, const char *body)
 
 static uint64_t publish(const char *topic, const char *payload)
 {
-    struct hf_publish p = {.topic = hf_str_of(topic),
-                           .event = HF_STR("news"),
-                           .payload = hf_str_of(payload)};
-    struct hf_journal *journal;
-    struct hf_why why = {""};
-    uint64_t id;
-    bool repeated;
-
-    if (hf_journal_open(&process[0].dir, &process[0].settings,
-                        HF_JOURNAL_WRITE, &journal, &why))
-        fixture_fail("publish", &why);
-    assert_int_equal(hf_journal_begin(journal), 0);
-    assert_int_equal(hf_journal_append(journal, &p, &id, &repeated), 0);
-    assert_int_equal(hf_journal_commit(journal), 0);
-    hf_journal_close(journal);
-    return id;
+    return fixture_publish(&process[0], topic, payload);
 }
 
 static void cursor_text(char *out, uint64_t id)
@@ -200,15 +184,6 @@ static void cursor_text(char *out, uint64_t id)
     struct hf_cursor cursor = {hf_journal_epoch(process[0].journal), id};
 
     out[hf_cursor_format(cursor, out)] = '\0';
-}
-
-static void run_sql(const char *sql)
-{
-    char command[400];
-
-    snprintf(command, sizeof(command), "sqlite3 '%s/journal.db' \"%s\"", f.dir,
-             sql);
-    assert_int_equal(system(command), 0);
 }
 
 static void open_gate(int n)
@@ -252,13 +227,12 @@ static int teardown(void **state)
     return 0;
 }
 
-#define JOIN(ref)                                                             \
-    "[\"" ref "\",\"" ref "\",\"room:a\",\"phx_join\",{}]"
-#define JOINED(ref)                                                           \
-    "[\"" ref "\",\"" ref "\",\"room:a\",\"phx_reply\","                      \
+#define JOIN(ref) "[\"" ref "\",\"" ref "\",\"room:a\",\"phx_join\",{}]"
+#define JOINED(ref)                                                            \
+    "[\"" ref "\",\"" ref "\",\"room:a\",\"phx_reply\","                       \
     "{\"status\":\"ok\",\"response\":{}}]"
-#define OK(join_ref, ref)                                                     \
-    "[" join_ref ",\"" ref "\",\"room:a\",\"phx_reply\","                     \
+#define OK(join_ref, ref)                                                      \
+    "[" join_ref ",\"" ref "\",\"room:a\",\"phx_reply\","                      \
     "{\"status\":\"ok\",\"response\":{}}]"
 
 /* --- tests ------------------------------------------------------------- */
@@ -278,8 +252,7 @@ static void two_clients_talk_through_two_gateways(void **state)
     assert_int_equal(b.count, 2);
 }
 
-static void a_parked_poll_is_answered_by_what_another_process_does(
-    void **state)
+static void a_parked_poll_is_answered_by_what_another_process_does(void **state)
 {
     struct get get;
     int64_t start;
@@ -301,8 +274,8 @@ static void a_parked_poll_is_answered_by_what_another_process_does(
     get_free(&get);
 }
 
-static void a_join_by_post_reaches_the_poll_parked_in_another_process(
-    void **state)
+static void
+a_join_by_post_reaches_the_poll_parked_in_another_process(void **state)
 {
     struct get get;
 
@@ -407,8 +380,7 @@ static void a_newer_poll_releases_the_older_one(void **state)
     get_free(&other);
 }
 
-static void two_joins_in_one_batch_answer_both_and_close_the_first(
-    void **state)
+static void two_joins_in_one_batch_answer_both_and_close_the_first(void **state)
 {
     (void)state;
     say(&a, 0, JOIN("1") "\n" JOIN("2") "\n");
@@ -425,8 +397,7 @@ static void two_joins_in_one_batch_answer_both_and_close_the_first(
     assert_int_equal(a.count, 6);
 }
 
-static void rows_after_a_leave_are_not_for_it_and_those_before_are(
-    void **state)
+static void rows_after_a_leave_are_not_for_it_and_those_before_are(void **state)
 {
     (void)state;
     say(&a, 0, JOIN("1"));
@@ -448,16 +419,20 @@ static void rows_after_a_leave_are_not_for_it_and_those_before_are(
 static void answers_come_before_any_join_and_stay_in_order(void **state)
 {
     (void)state;
-    say(&a, 0, "[null,\"1\",\"phoenix\",\"heartbeat\",{}]\n"
-               "[\"1\",\"2\",\"room:a\",\"shout\",{}]\n"
-               "[\"1\",\"3\",\"nowhere\",\"phx_join\",{}]");
+    say(&a, 0,
+        "[null,\"1\",\"phoenix\",\"heartbeat\",{}]\n"
+        "[\"1\",\"2\",\"room:a\",\"shout\",{}]\n"
+        "[\"1\",\"3\",\"nowhere\",\"phx_join\",{}]");
     say(&a, 1, "[\"1\",\"4\",\"room:a\",\"phx_leave\",{}]\n" JOIN("5"));
-    got(&a, 0, "[null,\"1\",\"phoenix\",\"phx_reply\","
-               "{\"status\":\"ok\",\"response\":{}}]");
-    got(&a, 1, "[null,\"2\",\"room:a\",\"phx_reply\",{\"status\":\"error\","
-               "\"response\":{\"reason\":\"unmatched topic\"}}]");
-    got(&a, 2, "[null,\"3\",\"nowhere\",\"phx_reply\",{\"status\":\"error\","
-               "\"response\":{\"reason\":\"unmatched topic\"}}]");
+    got(&a, 0,
+        "[null,\"1\",\"phoenix\",\"phx_reply\","
+        "{\"status\":\"ok\",\"response\":{}}]");
+    got(&a, 1,
+        "[null,\"2\",\"room:a\",\"phx_reply\",{\"status\":\"error\","
+        "\"response\":{\"reason\":\"unmatched topic\"}}]");
+    got(&a, 2,
+        "[null,\"3\",\"nowhere\",\"phx_reply\",{\"status\":\"error\","
+        "\"response\":{\"reason\":\"unmatched topic\"}}]");
     got(&a, 3, OK("\"1\"", "4"));
     got(&a, 4, JOINED("5"));
     poll_once(&a, 1);
@@ -471,10 +446,9 @@ static void a_poll_parked_before_any_join_gets_the_reply(void **state)
     (void)state;
     get_start(&get, 0, a.token);
     turn_for(f.loop, 20);
-    assert_int_equal(post_to(1, a.token,
-                             "[null,\"1\",\"phoenix\",\"heartbeat\",{}]",
-                             false),
-                     200);
+    assert_int_equal(
+        post_to(1, a.token, "[null,\"1\",\"phoenix\",\"heartbeat\",{}]", false),
+        200);
     get_wait(&get, 1500);
     assert_int_equal(get.count, 1);
     snprintf(a.token, sizeof(a.token), "%s", get.token);
@@ -514,8 +488,8 @@ static void a_join_with_since_replays_in_pages_then_goes_live(void **state)
         if (n < ROWS && n % 3 == 0)
             continue;
         cursor_text(cursor, n == ROWS ? live : ids[n]);
-        snprintf(text, sizeof(text),
-                 "[\"3\",\"%s\",\"room:a\",\"news\",%zu]", cursor, n);
+        snprintf(text, sizeof(text), "[\"3\",\"%s\",\"room:a\",\"news\",%zu]",
+                 cursor, n);
         assert_string_equal(a.got[at++], text);
     }
 }
@@ -529,7 +503,7 @@ static void what_was_deleted_ends_the_session_never_silently(void **state)
     got(&a, 0, JOINED("1"));
     publish("room:a", "1");
     publish("room:a", "2");
-    run_sql("DELETE FROM messages WHERE payload='1'");
+    fixture_sql(&f, "DELETE FROM messages WHERE payload='1'");
     get_start(&get, 1, a.token);
     get_wait(&get, 1000);
     assert_int_equal(get.status, 500);
@@ -560,7 +534,8 @@ static void forged_tokens_get_a_new_session_and_dead_ones_500(void **state)
     assert_int_equal(post_to(0, a.token, JOIN("2"), true), 500);
     hf_clock_shift(0, 0);
 
-    run_sql("DELETE FROM sessions"); /* its rows are gone: dead as well */
+    fixture_sql(&f,
+                "DELETE FROM sessions"); /* its rows are gone: dead as well */
     get_start(&get, 0, a.token);
     get_wait(&get, 1000);
     assert_int_equal(get.status, 500);
@@ -593,9 +568,8 @@ static void more_lines_than_allowed_are_refused_whole(void **state)
 
     (void)state;
     for (n = 0; n <= HF_POST_LINES; n++)
-        at += (size_t)sprintf(body + at,
-                              "[null,\"%zu\",\"phoenix\",\"heartbeat\",{}]\n",
-                              n);
+        at += (size_t)sprintf(
+            body + at, "[null,\"%zu\",\"phoenix\",\"heartbeat\",{}]\n", n);
     assert_int_equal(post_to(0, a.token, body, true), 413);
     say(&a, 0, JOIN("1"));
     at = 0;
@@ -619,13 +593,13 @@ static void a_bad_version_or_origin_is_403(void **state)
     assert_int_equal(get.status, 403);
     bad = hello;
     bad.from.origin = HF_STR("http://evil.example");
-    hf_post_start(gate[0], &postal.post, &bad, hf_str_of(a.token),
-                  HF_STR("[]"), true);
+    hf_post_start(gate[0], &postal.post, &bad, hf_str_of(a.token), HF_STR("[]"),
+                  true);
     assert_int_equal(postal.status, 403);
 }
 
-static void a_hold_ends_with_204_and_beyond_max_held_nobody_is_held(
-    void **state)
+static void
+a_hold_ends_with_204_and_beyond_max_held_nobody_is_held(void **state)
 {
     struct get get, more;
     int64_t start = hf_boot_ms();

@@ -101,8 +101,7 @@ static void close_client(struct client *c)
 
 static void say(struct client *c, const char *text)
 {
-    assert_int_equal(hf_session_receive(c->session, hf_str_of(text), false),
-                     0);
+    assert_int_equal(hf_session_receive(c->session, hf_str_of(text), false), 0);
     take_all(c);
 }
 
@@ -112,25 +111,9 @@ static void got(struct client *c, size_t n, const char *text)
     assert_string_equal(c->got[n], text);
 }
 
-/* Publish as another program would. */
 static uint64_t publish(const char *topic, const char *payload)
 {
-    struct hf_publish p = {.topic = hf_str_of(topic),
-                           .event = HF_STR("news"),
-                           .payload = hf_str_of(payload)};
-    struct hf_journal *journal;
-    struct hf_why why = {""};
-    uint64_t id;
-    bool repeated;
-
-    if (hf_journal_open(&process.dir, &process.settings, HF_JOURNAL_WRITE,
-                        &journal, &why))
-        fixture_fail("publish", &why);
-    assert_int_equal(hf_journal_begin(journal), 0);
-    assert_int_equal(hf_journal_append(journal, &p, &id, &repeated), 0);
-    assert_int_equal(hf_journal_commit(journal), 0);
-    hf_journal_close(journal);
-    return id;
+    return fixture_publish(&process, topic, payload);
 }
 
 static int setup(void **state)
@@ -156,14 +139,13 @@ static int teardown(void **state)
     return 0;
 }
 
-#define JOIN(ref)                                                             \
-    "[\"" ref "\",\"" ref "\",\"room:a\",\"phx_join\",{}]"
-#define JOINED(ref)                                                           \
-    "[\"" ref "\",\"" ref "\",\"room:a\",\"phx_reply\","                      \
+#define JOIN(ref) "[\"" ref "\",\"" ref "\",\"room:a\",\"phx_join\",{}]"
+#define JOINED(ref)                                                            \
+    "[\"" ref "\",\"" ref "\",\"room:a\",\"phx_reply\","                       \
     "{\"status\":\"ok\",\"response\":{}}]"
 
-static void a_push_reaches_all_and_its_sender_sees_it_before_the_reply(
-    void **state)
+static void
+a_push_reaches_all_and_its_sender_sees_it_before_the_reply(void **state)
 {
     (void)state;
     say(&a, JOIN("1"));
@@ -171,10 +153,13 @@ static void a_push_reaches_all_and_its_sender_sees_it_before_the_reply(
     got(&a, 0, JOINED("1"));
     got(&b, 0, JOINED("5"));
     say(&a, "[\"1\",\"2\",\"room:a\",\"shout\",{\"n\": 12345678901234567890}]");
-    got(&a, 1, "[null,null,\"room:a\",\"shout\",{\"n\": 12345678901234567890}]");
-    got(&a, 2, "[\"1\",\"2\",\"room:a\",\"phx_reply\","
-               "{\"status\":\"ok\",\"response\":{}}]");
-    got(&b, 1, "[null,null,\"room:a\",\"shout\",{\"n\": 12345678901234567890}]");
+    got(&a, 1,
+        "[null,null,\"room:a\",\"shout\",{\"n\": 12345678901234567890}]");
+    got(&a, 2,
+        "[\"1\",\"2\",\"room:a\",\"phx_reply\","
+        "{\"status\":\"ok\",\"response\":{}}]");
+    got(&b, 1,
+        "[null,null,\"room:a\",\"shout\",{\"n\": 12345678901234567890}]");
     quiet(&b, 2);
 }
 
@@ -221,20 +206,25 @@ static void heartbeats_and_strangers_get_their_answers(void **state)
 {
     (void)state;
     say(&a, "[null,\"9\",\"phoenix\",\"heartbeat\",{}]");
-    got(&a, 0, "[null,\"9\",\"phoenix\",\"phx_reply\","
-               "{\"status\":\"ok\",\"response\":{}}]");
+    got(&a, 0,
+        "[null,\"9\",\"phoenix\",\"phx_reply\","
+        "{\"status\":\"ok\",\"response\":{}}]");
     say(&a, "[\"1\",\"2\",\"room:a\",\"shout\",{}]");
-    got(&a, 1, "[null,\"2\",\"room:a\",\"phx_reply\",{\"status\":\"error\","
-               "\"response\":{\"reason\":\"unmatched topic\"}}]");
+    got(&a, 1,
+        "[null,\"2\",\"room:a\",\"phx_reply\",{\"status\":\"error\","
+        "\"response\":{\"reason\":\"unmatched topic\"}}]");
     say(&a, "[\"1\",\"3\",\"elsewhere\",\"phx_join\",{}]");
-    got(&a, 2, "[null,\"3\",\"elsewhere\",\"phx_reply\",{\"status\":\"error\","
-               "\"response\":{\"reason\":\"unmatched topic\"}}]");
+    got(&a, 2,
+        "[null,\"3\",\"elsewhere\",\"phx_reply\",{\"status\":\"error\","
+        "\"response\":{\"reason\":\"unmatched topic\"}}]");
     say(&a, "[\"1\",\"4\",\"room:a\",\"phx_leave\",{}]");
-    got(&a, 3, "[\"1\",\"4\",\"room:a\",\"phx_reply\","
-               "{\"status\":\"ok\",\"response\":{}}]");
+    got(&a, 3,
+        "[\"1\",\"4\",\"room:a\",\"phx_reply\","
+        "{\"status\":\"ok\",\"response\":{}}]");
     say(&a, "[null,\"5\",17,null,{}]");
-    got(&a, 4, "[null,\"5\",17,\"phx_reply\",{\"status\":\"error\","
-               "\"response\":{\"reason\":\"unmatched topic\"}}]");
+    got(&a, 4,
+        "[null,\"5\",17,\"phx_reply\",{\"status\":\"error\","
+        "\"response\":{\"reason\":\"unmatched topic\"}}]");
 }
 
 static void a_second_join_is_answered_then_the_first_closed(void **state)
@@ -264,20 +254,24 @@ static void a_leave_waits_for_its_pushes_and_heartbeats_overtake(void **state)
     say(&a, "[\"1\",\"3\",\"room:a\",\"phx_leave\",{}]");
     say(&a, "[\"1\",\"4\",\"room:a\",\"shout\",{}]");
     say(&a, "[null,\"5\",\"phoenix\",\"heartbeat\",{}]");
-    got(&a, 1, "[null,\"5\",\"phoenix\",\"phx_reply\","
-               "{\"status\":\"ok\",\"response\":{}}]");
+    got(&a, 1,
+        "[null,\"5\",\"phoenix\",\"phx_reply\","
+        "{\"status\":\"ok\",\"response\":{}}]");
     wait_for(&a, 5);
     /* the row may or may not come before the leave; the answers all do */
     size_t n = 2;
     if (strncmp(a.got[n], "[null,null", 10) == 0)
         n++;
-    got(&a, n++, "[\"1\",\"2\",\"room:a\",\"phx_reply\","
-                 "{\"status\":\"ok\",\"response\":{}}]");
-    got(&a, n++, "[\"1\",\"3\",\"room:a\",\"phx_reply\","
-                 "{\"status\":\"ok\",\"response\":{}}]");
+    got(&a, n++,
+        "[\"1\",\"2\",\"room:a\",\"phx_reply\","
+        "{\"status\":\"ok\",\"response\":{}}]");
+    got(&a, n++,
+        "[\"1\",\"3\",\"room:a\",\"phx_reply\","
+        "{\"status\":\"ok\",\"response\":{}}]");
     got(&a, n++, "[\"1\",\"1\",\"room:a\",\"phx_close\",{}]");
-    got(&a, n++, "[null,\"4\",\"room:a\",\"phx_reply\",{\"status\":\"error\","
-                 "\"response\":{\"reason\":\"unmatched topic\"}}]");
+    got(&a, n++,
+        "[null,\"4\",\"room:a\",\"phx_reply\",{\"status\":\"error\","
+        "\"response\":{\"reason\":\"unmatched topic\"}}]");
     got(&b, 1, "[null,null,\"room:a\",\"shout\",{}]");
     quiet(&b, 2);
 }
@@ -395,21 +389,10 @@ static void an_unknown_epoch_or_a_future_cursor_is_a_reset(void **state)
     say(&a, "[\"7\",\"7\",\"room:a\",\"phx_join\","
             "{\"since\":\"j:AAAAAAAAAAA.1\"}]");
     wait_for(&a, 1);
-    assert_non_null(
-        strstr(a.got[0], "\"recovered\":false,\"gap\":\"reset\""));
+    assert_non_null(strstr(a.got[0], "\"recovered\":false,\"gap\":\"reset\""));
     join_since(&b, "1", 1u << 30);
     wait_for(&b, 1);
-    assert_non_null(
-        strstr(b.got[0], "\"recovered\":false,\"gap\":\"reset\""));
-}
-
-static void run_sql(const char *sql)
-{
-    char command[400];
-
-    snprintf(command, sizeof(command), "sqlite3 '%s/journal.db' \"%s\"", f.dir,
-             sql);
-    assert_int_equal(system(command), 0);
+    assert_non_null(strstr(b.got[0], "\"recovered\":false,\"gap\":\"reset\""));
 }
 
 static void what_was_deleted_is_a_gap_never_silence(void **state)
@@ -419,7 +402,7 @@ static void what_was_deleted_is_a_gap_never_silence(void **state)
     (void)state;
     publish("room:a", "2");
     publish("room:a", "3");
-    run_sql("DELETE FROM messages WHERE payload='2'");
+    fixture_sql(&f, "DELETE FROM messages WHERE payload='2'");
     join_since(&a, "7", first);
     wait_for(&a, 1);
     assert_non_null(
@@ -427,15 +410,14 @@ static void what_was_deleted_is_a_gap_never_silence(void **state)
     quiet(&a, 1); /* never partial: 3 is not sent as if nothing were missing */
 }
 
-static void rows_deleted_before_they_were_read_end_the_membership(
-    void **state)
+static void rows_deleted_before_they_were_read_end_the_membership(void **state)
 {
     (void)state;
     say(&a, JOIN("1"));
     got(&a, 0, JOINED("1"));
-    run_sql("INSERT INTO messages(topic,event,payload) "
-            "VALUES('room:a','news','1');"
-            "DELETE FROM messages");
+    fixture_sql(&f, "INSERT INTO messages(topic,event,payload) "
+                    "VALUES('room:a','news','1');"
+                    "DELETE FROM messages");
     got(&a, 1, "[\"1\",\"1\",\"room:a\",\"phx_error\",{\"reason\":\"gap\"}]");
     quiet(&a, 2);
 }
@@ -449,8 +431,9 @@ static void a_right_taken_away_ends_the_membership(void **state)
     got(&a, 1,
         "[\"1\",\"1\",\"room:a\",\"phx_error\",{\"reason\":\"unauthorized\"}]");
     say(&a, JOIN("2"));
-    got(&a, 2, "[\"2\",\"2\",\"room:a\",\"phx_reply\",{\"status\":\"error\","
-               "\"response\":{\"reason\":\"unauthorized\"}}]");
+    got(&a, 2,
+        "[\"2\",\"2\",\"room:a\",\"phx_reply\",{\"status\":\"error\","
+        "\"response\":{\"reason\":\"unauthorized\"}}]");
 }
 
 static void without_echo_the_sender_gets_the_reply_alone(void **state)
@@ -461,8 +444,9 @@ static void without_echo_the_sender_gets_the_reply_alone(void **state)
     say(&b, JOIN("1"));
     say(&a, "[\"1\",\"2\",\"room:a\",\"shout\",{}]");
     got(&b, 1, "[null,null,\"room:a\",\"shout\",{}]");
-    got(&a, 1, "[\"1\",\"2\",\"room:a\",\"phx_reply\","
-               "{\"status\":\"ok\",\"response\":{}}]");
+    got(&a, 1,
+        "[\"1\",\"2\",\"room:a\",\"phx_reply\","
+        "{\"status\":\"ok\",\"response\":{}}]");
     quiet(&a, 2);
 }
 
@@ -489,8 +473,8 @@ static void refused_pushes_keep_their_place_among_the_answers(void **state)
     assert_non_null(strstr(order[2], "[\"1\",\"4\""));
 }
 
-static void a_client_that_leaves_in_mid_push_is_journaled_all_the_same(
-    void **state)
+static void
+a_client_that_leaves_in_mid_push_is_journaled_all_the_same(void **state)
 {
     (void)state;
     say(&a, JOIN("1"));
@@ -504,7 +488,7 @@ static void a_client_that_leaves_in_mid_push_is_journaled_all_the_same(
 
 static void malformed_frames_are_fatal_and_floods_are_bounded(void **state)
 {
-    static const char *bad[] = {"",     "x",   "{}",        "[]",
+    static const char *bad[] = {"",          "x",   "{}",        "[]",
                                 "[1,2,3,4]", "nul", "[1,2,3,4,5"};
     size_t n;
     int err = 0;
@@ -534,8 +518,8 @@ static void replies_are_bounded_in_bytes_too(void **state)
     memcpy(frame, "[null,\"1\",\"", 11);
     memcpy(frame + sizeof(frame) - 8, "\",\"e\",1]", 8);
     for (n = 0; n < 50 && err == 0; n++)
-        err = hf_session_receive(a.session, hf_str(frame, sizeof(frame)),
-                                 false);
+        err =
+            hf_session_receive(a.session, hf_str(frame, sizeof(frame)), false);
     assert_int_equal(err, HF_ELIMIT);
     assert_true(n > 5);
 }
