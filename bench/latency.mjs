@@ -62,19 +62,27 @@ async function measure(server, title, clients) {
     work.push((await client(server, topic, results.get(name)))());
   }
   await sleep(500);
-  const { stdout } = await run("php", [PHP, server.journal, topic, String(count), String(pause)], { maxBuffer: 1 << 26 });
+  const { stdout } = await run("php", [PHP, server.journal, topic, String(count), String(pause)], {
+    maxBuffer: 1 << 26,
+  });
   await Promise.all(work);
   const commits = stdout.trim().split("\n").map(Number);
   for (const [name, arrivals] of results) {
     const { p50, p90, p99, max } = quantiles(commits, arrivals);
-    console.log(`${title.padEnd(10)} ${name.padEnd(10)} n ${count}  p50 ${p50}  p90 ${p90}  p99 ${p99}  max ${max} ms`);
+    console.log(
+      `${title.padEnd(10)} ${name.padEnd(10)} n ${count}  p50 ${p50}  p90 ${p90}  p99 ${p99}  max ${max} ms`,
+    );
   }
 }
 
-const commit = await run("git", ["rev-parse", "--short", "HEAD"], { cwd: fileURLToPath(new URL("..", import.meta.url)) })
+const commit = await run("git", ["rev-parse", "--short", "HEAD"], {
+  cwd: fileURLToPath(new URL("..", import.meta.url)),
+})
   .then(({ stdout }) => stdout.trim())
   .catch(() => "unknown");
-console.log(`# latency: ${cpus().length} cores, ${cpus()[0].model.trim()}, commit ${commit}, pause ${pause} ms`);
+console.log(
+  `# latency: ${cpus().length} cores, ${cpus()[0].model.trim()}, commit ${commit}, pause ${pause} ms`,
+);
 const server = await Server.start();
 try {
   await measure(server, "alone", { WebSocket: overWebSocket });

@@ -12,7 +12,11 @@ const HALL = "room:hall"; // where the bystanders are
 let server;
 let bystanders;
 let said = 0;
-const story = (body) => told(() => server, body);
+const test = (name, body) =>
+  it(
+    name,
+    told(() => server, body),
+  );
 
 before(async () => {
   server = await Server.start({ conf: { gateway: { hold: "2s" } } });
@@ -32,7 +36,13 @@ afterEach(async () => {
   const { ws, poller } = bystanders;
   const i = ++said;
   await server.publish(HALL, "tick", { i });
-  assert.deepEqual(await ws.json(5000, "the bystander's message"), [null, null, HALL, "tick", { i }]);
+  assert.deepEqual(await ws.json(5000, "the bystander's message"), [
+    null,
+    null,
+    HALL,
+    "tick",
+    { i },
+  ]);
   await poller.until(1 + said);
   assert.deepEqual(poller.payloads("tick").at(-1), { i });
   assert.equal(server.sidecar.how, undefined);
@@ -51,7 +61,10 @@ async function closedWith(ws, ...codes) {
 const NESTED = (depth) => `["1","1","room:a","phx_join",${"[".repeat(depth)}${"]".repeat(depth)}]`;
 
 describe("a WebSocket is closed", () => {
-  const send = (...args) => (ws) => ws.send(...args);
+  const send =
+    (...args) =>
+    (ws) =>
+      ws.send(...args);
   const cases = {
     "for an unmasked frame": [1002, send(OP.text, "[]", { masked: false })],
     "for a reserved bit": [1002, send(OP.text, "[]", { rsv: 4 })],
@@ -77,7 +90,10 @@ describe("a WebSocket is closed", () => {
         ws.send(OP.more, Buffer.from([0x98]));
       },
     ],
-    "for a frame above the limit, before its body is sent": [1009, (ws) => ws.write(frame(OP.text, Buffer.alloc(300000)).subarray(0, 14))],
+    "for a frame above the limit, before its body is sent": [
+      1009,
+      (ws) => ws.write(frame(OP.text, Buffer.alloc(300000)).subarray(0, 14)),
+    ],
     "for fragments above the limit together": [
       1009,
       (ws) => {
@@ -85,48 +101,73 @@ describe("a WebSocket is closed", () => {
         ws.send(OP.more, "x".repeat(100000));
       },
     ],
-    "for a length of 2^63": [[1002, 1009], (ws) => ws.write(Buffer.from([0x81, 0xff, 0x80, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4]))],
+    "for a length of 2^63": [
+      [1002, 1009],
+      (ws) => ws.write(Buffer.from([0x81, 0xff, 0x80, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4])),
+    ],
     "for text that is no JSON": [1011, send(OP.text, "nope")],
     "for four elements": [1011, send(OP.text, '["1","1","room:a","phx_join"]')],
     "for arrays inside arrays without end": [1011, send(OP.text, NESTED(5000))],
-    "for a ref of 1000 bytes": [1011, send(OP.text, `["1","${"9".repeat(1000)}","room:a","phx_join",{}]`)],
+    "for a ref of 1000 bytes": [
+      1011,
+      send(OP.text, `["1","${"9".repeat(1000)}","room:a","phx_join",{}]`),
+    ],
   };
   for (const [what, [codes, send1]] of Object.entries(cases)) {
-    it(what, story(async () => {
+    test(what, async () => {
       const ws = await open();
       send1(ws);
       await closedWith(ws, ...[codes].flat());
-    }));
+    });
   }
 });
 
 describe("a WebSocket stays open", () => {
-  it("for a topic that is too long, which is unmatched", story(async () => {
+  test("for a topic that is too long, which is unmatched", async () => {
     const ws = await open();
     const topic = `room:${"t".repeat(1000)}`;
     ws.text(JSON.stringify(["1", "1", topic, "phx_join", {}]));
-    assert.deepEqual(await ws.json(), [null, "1", topic, "phx_reply", { status: "error", response: { reason: "unmatched topic" } }]);
+    assert.deepEqual(await ws.json(), [
+      null,
+      "1",
+      topic,
+      "phx_reply",
+      { status: "error", response: { reason: "unmatched topic" } },
+    ]);
     ws.destroy();
-  }));
+  });
 
-  it("for a payload above the limit, which is refused", story(async () => {
+  test("for a payload above the limit, which is refused", async () => {
     const ws = await open();
     ws.text(JSON.stringify(["1", "1", "room:a", "phx_join", {}]));
     await ws.json();
     ws.text(JSON.stringify(["1", "2", "room:a", "say", "x".repeat(70000)]));
-    assert.deepEqual(await ws.json(), ["1", "2", "room:a", "phx_reply", { status: "error", response: { reason: "payload too large" } }]);
+    assert.deepEqual(await ws.json(), [
+      "1",
+      "2",
+      "room:a",
+      "phx_reply",
+      { status: "error", response: { reason: "payload too large" } },
+    ]);
     ws.destroy();
-  }));
+  });
 
-  it("for a frame that comes byte by byte", story(async () => {
+  test("for a frame that comes byte by byte", async () => {
     const ws = await open();
-    for (const byte of frame(OP.text, '[null,"1","phoenix","heartbeat",{}]')) ws.write(Buffer.from([byte]));
-    assert.deepEqual(await ws.json(), [null, "1", "phoenix", "phx_reply", { status: "ok", response: {} }]);
+    for (const byte of frame(OP.text, '[null,"1","phoenix","heartbeat",{}]'))
+      ws.write(Buffer.from([byte]));
+    assert.deepEqual(await ws.json(), [
+      null,
+      "1",
+      "phoenix",
+      "phx_reply",
+      { status: "ok", response: {} },
+    ]);
     ws.destroy();
-  }));
+  });
 });
 
-it("a client that reads nothing holds up nobody", story(async () => {
+test("a client that reads nothing holds up nobody", async () => {
   const where = "room:flood";
   const deaf = await open();
   deaf.text(JSON.stringify(["1", "1", where, "phx_join", {}]));
@@ -136,12 +177,15 @@ it("a client that reads nothing holds up nobody", story(async () => {
   good.text(JSON.stringify(["1", "1", where, "phx_join", {}]));
   await good.json();
   const lines = [];
-  for (let i = 0; i < 2000; i++) lines.push(JSON.stringify({ topic: where, event: "flood", payload: { i, x: "x".repeat(2000) } }));
+  for (let i = 0; i < 2000; i++)
+    lines.push(
+      JSON.stringify({ topic: where, event: "flood", payload: { i, x: "x".repeat(2000) } }),
+    );
   await server.holdfast("publish", { input: `${lines.join("\n")}\n` });
   for (let i = 0; i < 2000; i++) assert.equal((await good.json(10000))[4].i, i);
   good.destroy();
   deaf.destroy();
-}));
+});
 
 // What cannot be sent with an HTTP library.
 function raw(bytes, target) {
@@ -157,26 +201,39 @@ function raw(bytes, target) {
 }
 
 describe("the side-car itself, behind no web server,", () => {
-  const head = "Host: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
+  const head =
+    "Host: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
   const key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
   const path = "/socket/websocket?vsn=2.0.0";
   const cases = {
-    "refuses another method": [400, `POST ${path} HTTP/1.1\r\n${head}${key}Content-Length: 0\r\n\r\n`],
-    "refuses another path": [404, `GET /elsewhere HTTP/1.1\r\n${head}${key}Connection: close\r\n\r\n`],
+    "refuses another method": [
+      400,
+      `POST ${path} HTTP/1.1\r\n${head}${key}Content-Length: 0\r\n\r\n`,
+    ],
+    "refuses another path": [
+      404,
+      `GET /elsewhere HTTP/1.1\r\n${head}${key}Connection: close\r\n\r\n`,
+    ],
     "refuses HTTP/1.0": [400, `GET ${path} HTTP/1.0\r\n${head}${key}\r\n`],
     "refuses two keys": [400, `GET ${path} HTTP/1.1\r\n${head}${key}${key}\r\n`],
     "refuses a short key": [400, `GET ${path} HTTP/1.1\r\n${head}Sec-WebSocket-Key: YWJj\r\n\r\n`],
-    "refuses a request without Upgrade": [400, `GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`],
-    "refuses a foreign host name": [403, `GET ${path} HTTP/1.1\r\n${head.replace("localhost", "evil.example")}${key}\r\n`],
+    "refuses a request without Upgrade": [
+      400,
+      `GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`,
+    ],
+    "refuses a foreign host name": [
+      403,
+      `GET ${path} HTTP/1.1\r\n${head.replace("localhost", "evil.example")}${key}\r\n`,
+    ],
   };
   for (const [what, [status, bytes]] of Object.entries(cases)) {
-    it(what, story(async () => {
+    test(what, async () => {
       const answer = await raw(bytes, `${server.dir}/sidecar.sock`);
       assert.match(answer, new RegExp(`^HTTP/1\\.[01] ${status} `), answer);
-    }));
+    });
   }
 
-  it("ends a handshake that takes too long", story(async () => {
+  test("ends a handshake that takes too long", async () => {
     const socket = net.connect(`${server.dir}/sidecar.sock`);
     socket.on("error", () => {});
     let ended = false;
@@ -188,41 +245,50 @@ describe("the side-car itself, behind no web server,", () => {
       clearInterval(dribble);
       socket.destroy();
     }
-  }));
+  });
 });
 
 describe("long-poll answers", () => {
   for (const method of ["PUT", "DELETE", "HEAD", "PATCH"]) {
-    it(`${method} with 400 and nothing more`, story(async () => {
+    test(`${method} with 400 and nothing more`, async () => {
       const answer = await server.request({ method, path: "/socket/longpoll?vsn=2.0.0" });
       assert.deepEqual([answer.status, answer.body], [400, ""]);
-    }));
+    });
   }
 
-  it("a path that is none with 404", story(async () => {
+  test("a path that is none with 404", async () => {
     for (const path of ["/socket/longpoll/x?vsn=2.0.0", "/socket/longpollx", "/socket/"]) {
       const answer = await server.request({ path });
       assert.equal(answer.status, 404, path);
       assert.ok(!answer.body.startsWith("{"), "no JSON");
     }
-  }));
+  });
 
-  it("a token of 4 kB, or of odd bytes, with a new session", story(async () => {
+  test("a token of 4 kB, or of odd bytes, with a new session", async () => {
     for (const token of ["A".repeat(4000), "..%2f..", "%E2%98%83", "+"]) {
       const answer = await server.request({ path: `/socket/longpoll?vsn=2.0.0&token=${token}` });
       assert.equal(JSON.parse(answer.body).status, 410, token);
       assert.ok(JSON.parse(answer.body).token);
     }
-  }));
+  });
 
-  it("more lines than it takes with 413, and does none of them", story(async () => {
+  test("more lines than it takes with 413, and does none of them", async () => {
     const poller = await new Poller(server.port).open();
-    const lines = Array.from({ length: 1001 }, (_, i) => [null, String(i), "phoenix", "heartbeat", {}]);
+    const lines = Array.from({ length: 1001 }, (_, i) => [
+      null,
+      String(i),
+      "phoenix",
+      "heartbeat",
+      {},
+    ]);
     assert.deepEqual(await poller.post(lines), { status: 413 });
     await poller.post([[null, "after", "phoenix", "heartbeat", {}]]);
     await poller.until(1);
-    assert.deepEqual(poller.received.map((m) => m[1]), ["after"]);
-  }));
+    assert.deepEqual(
+      poller.received.map((m) => m[1]),
+      ["after"],
+    );
+  });
 
   const malformed = {
     "an array that is too short": '["1","1","room:a","phx_join"]',
@@ -232,13 +298,20 @@ describe("long-poll answers", () => {
     "a NUL": '["1","1","room:\u0000","phx_join",{}]',
   };
   for (const [what, body] of Object.entries(malformed)) {
-    it(`${what} with 400, at once, and keeps the session`, story(async () => {
+    test(`${what} with 400, at once, and keeps the session`, async () => {
       const poller = await new Poller(server.port).open();
       const start = performance.now();
-      const answer = await server.request({ method: "POST", path: poller.url(), headers: { "content-type": "application/x-ndjson" }, body });
+      const answer = await server.request({
+        method: "POST",
+        path: poller.url(),
+        headers: { "content-type": "application/x-ndjson" },
+        body,
+      });
       assert.deepEqual([answer.status, JSON.parse(answer.body)], [200, { status: 400 }]);
       assert.ok(performance.now() - start < 1000);
-      assert.deepEqual(await poller.post([[null, "1", "phoenix", "heartbeat", {}]]), { status: 200 });
-    }));
+      assert.deepEqual(await poller.post([[null, "1", "phoenix", "heartbeat", {}]]), {
+        status: 200,
+      });
+    });
   }
 });

@@ -9,7 +9,11 @@ import { Server, sleep, told } from "./lib/server.js";
 let server;
 let topicNo = 0;
 const topic = () => `room:lp-${++topicNo}`;
-const story = (body) => told(() => server, body);
+const test = (name, body) =>
+  it(
+    name,
+    told(() => server, body),
+  );
 
 before(async () => {
   server = await Server.start({ gateways: 2, sidecar: false, conf: { gateway: { hold: "2s" } } });
@@ -28,18 +32,21 @@ async function joined(where, params) {
   return poller;
 }
 
-it("gives the same messages to the same token", story(async () => {
+test("gives the same messages to the same token", async () => {
   const where = topic();
   const poller = await joined(where);
   await publish(where, 1, 3);
   const first = await poller.peek();
   const second = await poller.peek();
   assert.equal(first.status, 200);
-  assert.deepEqual(first.messages.map((m) => m[4]), ticks(1, 3));
+  assert.deepEqual(
+    first.messages.map((m) => m[4]),
+    ticks(1, 3),
+  );
   assert.deepEqual(second.texts, first.texts);
-}));
+});
 
-it("gives at least the same messages, in the same places, when more have come since", story(async () => {
+test("gives at least the same messages, in the same places, when more have come since", async () => {
   const where = topic();
   const poller = await joined(where);
   await publish(where, 1, 2);
@@ -47,10 +54,13 @@ it("gives at least the same messages, in the same places, when more have come si
   await publish(where, 3, 4);
   const second = await poller.peek();
   assert.deepEqual(second.texts.slice(0, first.texts.length), first.texts);
-  assert.deepEqual(second.messages.map((m) => m[4]), ticks(1, 4));
-}));
+  assert.deepEqual(
+    second.messages.map((m) => m[4]),
+    ticks(1, 4),
+  );
+});
 
-it("repeats a reply that was lost", story(async () => {
+test("repeats a reply that was lost", async () => {
   const where = topic();
   const poller = await new Poller(server.port).open();
   await poller.post([["1", "1", where, "phx_join", {}]]);
@@ -65,20 +75,25 @@ it("repeats a reply that was lost", story(async () => {
     [null, null, where, "say", { n: 1 }],
     ["1", "2", where, "phx_reply", { status: "ok", response: {} }],
   ]);
-}));
+});
 
-it("repeats a reply from before the first join", story(async () => {
+test("repeats a reply from before the first join", async () => {
   const poller = await new Poller(server.port).open();
   await poller.post([[null, "1", "phoenix", "heartbeat", {}]]);
   const lost = await poller.peek();
-  assert.deepEqual(lost.messages, [[null, "1", "phoenix", "phx_reply", { status: "ok", response: {} }]]);
+  assert.deepEqual(lost.messages, [
+    [null, "1", "phoenix", "phx_reply", { status: "ok", response: {} }],
+  ]);
   assert.deepEqual((await poller.get()).texts, lost.texts);
   await poller.post([[null, "2", "phoenix", "heartbeat", {}]]);
   await poller.get();
-  assert.deepEqual(poller.received.map((m) => m[1]), ["1", "2"]);
-}));
+  assert.deepEqual(
+    poller.received.map((m) => m[1]),
+    ["1", "2"],
+  );
+});
 
-it("goes on from the token of the last answer received when later ones were lost", story(async () => {
+test("goes on from the token of the last answer received when later ones were lost", async () => {
   const where = topic();
   const poller = await joined(where);
   const kept = poller.token;
@@ -87,14 +102,17 @@ it("goes on from the token of the last answer received when later ones were lost
   await publish(where, 3, 4);
   // somebody on the way polled on with the token of the lost answer
   const ahead = await poller.peek({ token: lost.token });
-  assert.deepEqual(ahead.messages.map((m) => m[4]), ticks(3, 4));
+  assert.deepEqual(
+    ahead.messages.map((m) => m[4]),
+    ticks(3, 4),
+  );
   // the client did not: it has only the older one
   poller.token = kept;
   await poller.get();
   assert.deepEqual(poller.payloads("tick"), ticks(1, 4));
-}));
+});
 
-it("does not consume what was written to a client that hung up", story(async () => {
+test("does not consume what was written to a client that hung up", async () => {
   const where = topic();
   const poller = await joined(where);
   const hangUp = new AbortController();
@@ -105,9 +123,9 @@ it("does not consume what was written to a client that hung up", story(async () 
   await publish(where, 1, 1);
   await poller.get();
   assert.deepEqual(poller.payloads("tick"), ticks(1, 1));
-}));
+});
 
-it("is served by two gateways in turn", story(async () => {
+test("is served by two gateways in turn", async () => {
   const where = topic();
   const poller = await new Poller(server.ports[0]).open();
   const other = () => (poller.port = server.ports.find((port) => port !== poller.port));
@@ -121,9 +139,9 @@ it("is served by two gateways in turn", story(async () => {
     await poller.until(poller.received.length + 1);
   }
   assert.deepEqual(poller.payloads("tick"), ticks(1, 12));
-}));
+});
 
-it("wakes a poll held by one gateway for a push through the other", story(async () => {
+test("wakes a poll held by one gateway for a push through the other", async () => {
   const where = topic();
   const [a, b] = [await joined(where), await joined(where)];
   b.port = server.ports[1];
@@ -134,9 +152,9 @@ it("wakes a poll held by one gateway for a push through the other", story(async 
   await held;
   assert.deepEqual(a.payloads("tick"), ticks(1, 1));
   assert.ok(performance.now() - start < 1000, "the hold did not run out");
-}));
+});
 
-it("wakes its own poll for a reply, through the other gateway", story(async () => {
+test("wakes its own poll for a reply, through the other gateway", async () => {
   const where = topic();
   const poller = await joined(where);
   const twin = new Poller(server.ports[1]);
@@ -145,10 +163,13 @@ it("wakes its own poll for a reply, through the other gateway", story(async () =
   await twin.post([["1", "7", where, "phx_leave", {}]], { token: poller.token });
   await held;
   await poller.until(3);
-  assert.deepEqual(poller.received.slice(1).map((m) => m[3]), ["phx_reply", "phx_close"]);
-}));
+  assert.deepEqual(
+    poller.received.slice(1).map((m) => m[3]),
+    ["phx_reply", "phx_close"],
+  );
+});
 
-it("ends the older of two polls, in another gateway too", story(async () => {
+test("ends the older of two polls, in another gateway too", async () => {
   const where = topic();
   const poller = await joined(where);
   const start = performance.now();
@@ -159,12 +180,18 @@ it("ends the older of two polls, in another gateway too", story(async () => {
   const first = await older;
   assert.equal(first.status, 204);
   assert.deepEqual(first.messages, []);
-  assert.ok(performance.now() - start < 1500, `the older one ended after ${performance.now() - start} ms`);
+  assert.ok(
+    performance.now() - start < 1500,
+    `the older one ended after ${performance.now() - start} ms`,
+  );
   await server.publish(where, "tick", { i: 1 });
-  assert.deepEqual((await newer).messages.map((m) => m[4]), ticks(1, 1));
-}));
+  assert.deepEqual(
+    (await newer).messages.map((m) => m[4]),
+    ticks(1, 1),
+  );
+});
 
-it("loses nothing when its gateway is killed between two polls", story(async () => {
+test("loses nothing when its gateway is killed between two polls", async () => {
   const where = topic();
   const poller = await joined(where);
   await publish(where, 1, 2);
@@ -178,9 +205,9 @@ it("loses nothing when its gateway is killed between two polls", story(async () 
   assert.deepEqual(await poller.post([["1", "9", where, "tick", { i: 7 }]]), { status: 200 });
   await poller.until(1 + 6 + 2);
   assert.deepEqual(poller.payloads("tick"), ticks(1, 7));
-}));
+});
 
-it("loses nothing when its gateway is killed while it holds the poll", story(async () => {
+test("loses nothing when its gateway is killed while it holds the poll", async () => {
   const where = topic();
   const poller = await joined(where);
   const held = request({ port: poller.port, path: poller.url() });
@@ -193,26 +220,30 @@ it("loses nothing when its gateway is killed while it holds the poll", story(asy
   await server.startGateway(0);
   await poller.until(1 + 2);
   assert.deepEqual(poller.payloads("tick"), ticks(1, 2));
-}));
+});
 
-it("takes a POST with an older token of the session", story(async () => {
+test("takes a POST with an older token of the session", async () => {
   const where = topic();
   const poller = await joined(where);
   const old = poller.token;
   await publish(where, 1, 1);
   await poller.get();
   assert.notEqual(poller.token, old);
-  assert.deepEqual(await poller.post([["1", "2", where, "tick", { i: 2 }]], { token: old }), { status: 200 });
+  assert.deepEqual(await poller.post([["1", "2", where, "tick", { i: 2 }]], { token: old }), {
+    status: 200,
+  });
   await poller.until(1 + 3);
   assert.deepEqual(poller.payloads("tick"), ticks(1, 2));
-}));
+});
 
 const flood = (where, from, to, more = {}) => {
-  const lines = ticks(from, to).map((payload) => JSON.stringify({ topic: where, event: "tick", payload: { ...payload, ...more } }));
+  const lines = ticks(from, to).map((payload) =>
+    JSON.stringify({ topic: where, event: "tick", payload: { ...payload, ...more } }),
+  );
   return server.holdfast("publish", { input: `${lines.join("\n")}\n` });
 };
 
-it("gets what does not fit into one answer with the next ones, on two topics at once", story(async () => {
+test("gets what does not fit into one answer with the next ones, on two topics at once", async () => {
   const [one, two] = [topic(), topic()];
   const poller = await joined(one);
   await poller.join(two, {}, "2");
@@ -227,22 +258,28 @@ it("gets what does not fit into one answer with the next ones, on two topics at 
     answers++;
   }
   assert.ok(answers >= 6, `${answers} answers`);
-  assert.deepEqual(poller.payloads("tick").map(({ i }) => i), ticks(1, 1900).map(({ i }) => i));
-}));
+  assert.deepEqual(
+    poller.payloads("tick").map(({ i }) => i),
+    ticks(1, 1900).map(({ i }) => i),
+  );
+});
 
-it("gets what was published before it left, and nothing after", story(async () => {
+test("gets what was published before it left, and nothing after", async () => {
   const where = topic();
   const poller = await joined(where);
   await publish(where, 1, 2);
   await poller.post([["1", "2", where, "phx_leave", {}]]);
   await publish(where, 3, 4);
   await poller.until(1 + 2 + 2);
-  assert.deepEqual(poller.received.slice(1).map((m) => m[3]), ["tick", "tick", "phx_reply", "phx_close"]);
+  assert.deepEqual(
+    poller.received.slice(1).map((m) => m[3]),
+    ["tick", "tick", "phx_reply", "phx_close"],
+  );
   const after = await poller.get();
   assert.deepEqual([after.status, after.messages], [204, []]);
-}));
+});
 
-it("joined twice over, gets each row for the join it belongs to", story(async () => {
+test("joined twice over, gets each row for the join it belongs to", async () => {
   const where = topic();
   const poller = await new Poller(server.port).open();
   const { cursor } = await poller.join(where, { since: "" }, "1");
@@ -250,14 +287,31 @@ it("joined twice over, gets each row for the join it belongs to", story(async ()
   await poller.post([["2", "2", where, "phx_join", { since: cursor }]]);
   await publish(where, 3, 3);
   await poller.until(1 + 2 + 1 + 2 + 1 + 1);
-  const seen = poller.received.slice(1).map(([joinRef, , , event, { i }]) => [joinRef, event === "tick" ? i : event]);
+  const seen = poller.received
+    .slice(1)
+    .map(([joinRef, , , event, { i }]) => [joinRef, event === "tick" ? i : event]);
   // a client drops what carries the older join_ref, and has each row once
-  assert.deepEqual(seen.filter(([joinRef]) => joinRef === "2"), [["2", "phx_reply"], ["2", 1], ["2", 2], ["2", 3]]);
-  assert.deepEqual(seen.filter(([joinRef]) => joinRef === "1"), [["1", 1], ["1", 2], ["1", "phx_close"]]);
+  assert.deepEqual(
+    seen.filter(([joinRef]) => joinRef === "2"),
+    [
+      ["2", "phx_reply"],
+      ["2", 1],
+      ["2", 2],
+      ["2", 3],
+    ],
+  );
+  assert.deepEqual(
+    seen.filter(([joinRef]) => joinRef === "1"),
+    [
+      ["1", 1],
+      ["1", 2],
+      ["1", "phx_close"],
+    ],
+  );
   assert.equal((await poller.get()).status, 204);
-}));
+});
 
-it("replays what was missed, in pages, between the reply and the first live message", story(async () => {
+test("replays what was missed, in pages, between the reply and the first live message", async () => {
   const where = topic();
   const first = await new Poller(server.port).open();
   const { cursor } = await first.join(where, { since: "" });
@@ -279,9 +333,9 @@ it("replays what was missed, in pages, between the reply and the first live mess
   assert.deepEqual(second.payloads("tick"), ticks(1, 1201));
   const rows = second.received.slice(1);
   assert.ok(rows.every((m) => m[0] === "5" && m[1].startsWith(cursor.slice(0, 13))));
-}));
+});
 
-it("says what it cannot resume", story(async () => {
+test("says what it cannot resume", async () => {
   const where = topic();
   const { cursor } = await (await new Poller(server.port).open()).join(where, { since: "" });
   const other = cursor.replace(/^j:.{11}/, "j:AAAAAAAAAAA");
@@ -295,33 +349,39 @@ it("says what it cannot resume", story(async () => {
     await poller.until(2);
     assert.deepEqual(poller.payloads("tick"), ticks(1, 1));
   }
-}));
+});
 
-it("says so when the journal no longer reaches back", story(async () => {
+test("says so when the journal no longer reaches back", async () => {
   const where = topic();
   const { cursor } = await (await new Poller(server.port).open()).join(where, { since: "" });
   await publish(where, 1, 3);
-  await server.sql(`DELETE FROM messages WHERE topic = '${where}' AND json_extract(payload, '$.i') <= 2`);
+  await server.sql(
+    `DELETE FROM messages WHERE topic = '${where}' AND json_extract(payload, '$.i') <= 2`,
+  );
   const poller = await new Poller(server.port).open();
   const response = await poller.join(where, { since: cursor });
   assert.equal(response.gap, "trimmed");
   assert.equal(response.recovered, false);
-}));
+});
 
-it("sends a session to a new one when what it must still read was deleted", story(async () => {
+test("sends a session to a new one when what it must still read was deleted", async () => {
   const where = topic();
   const poller = await joined(where);
   await publish(where, 1, 3);
-  await server.sql(`DELETE FROM messages WHERE topic = '${where}' AND json_extract(payload, '$.i') <= 2`);
+  await server.sql(
+    `DELETE FROM messages WHERE topic = '${where}' AND json_extract(payload, '$.i') <= 2`,
+  );
   assert.equal((await poller.peek()).status, 500);
-}));
+});
 
-it("treats a token of its own making in each case as the client can understand", story(async () => {
+test("treats a token of its own making in each case as the client can understand", async () => {
   const poller = await joined(topic());
   const forged = `${poller.token.slice(0, -2)}${poller.token.endsWith("AA") ? "BB" : "AA"}`;
   const answer = await poller.peek({ token: forged });
   assert.equal(answer.status, 410);
   assert.notEqual(answer.token, forged);
-  assert.deepEqual(await poller.post([["1", "2", "room:x", "say", {}]], { token: forged }), { status: 410 });
+  assert.deepEqual(await poller.post([["1", "2", "room:x", "say", {}]], { token: forged }), {
+    status: 410,
+  });
   assert.equal((await poller.peek({ token: "" })).status, 410);
-}));
+});

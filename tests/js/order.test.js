@@ -11,7 +11,11 @@ import { Server, sleep, told, until } from "./lib/server.js";
 import { check, parseCursor, Trace } from "./lib/trace.js";
 
 let server;
-const story = (body) => told(() => server, body);
+const test = (name, body) =>
+  it(
+    name,
+    told(() => server, body),
+  );
 
 before(async () => {
   server = await Server.start();
@@ -25,7 +29,9 @@ const TOTAL = COUNT * (KINDS.length + 2);
 
 // Five foreign publishers, the command line, and a client's pushes; at once.
 function publishAll(topic, pusher, pause) {
-  const work = KINDS.map((kind, i) => publishForeign(kind, server, { topic, name: `f${i}`, count: COUNT, pause }));
+  const work = KINDS.map((kind, i) =>
+    publishForeign(kind, server, { topic, name: `f${i}`, count: COUNT, pause }),
+  );
   work.push(publishLines(server, { topic, name: "cli", count: COUNT }));
   for (let i = 1; i <= COUNT; i++) pusher.push("note", { uid: `push-${i}` });
   return Promise.all(work).then((lists) => lists.flat());
@@ -34,7 +40,11 @@ function publishAll(topic, pusher, pause) {
 async function follow(trace, topic, who) {
   const following = {};
   for (const [name, [version, transport, options]] of Object.entries(who)) {
-    following[name] = trace.follow(name, connect(version, transport, server.endpoint, options), topic);
+    following[name] = trace.follow(
+      name,
+      connect(version, transport, server.endpoint, options),
+      topic,
+    );
   }
   for (const [name, { joined }] of Object.entries(following)) {
     assert.equal((await joined).status, "ok", name);
@@ -51,7 +61,7 @@ const arrived = (following, ms) =>
 
 const uids = ({ heard }) => heard.map(([, { uid }]) => uid);
 
-it("gives both transports the same order, each message once", story(async () => {
+test("gives both transports the same order, each message once", async () => {
   const topic = "room:order";
   const trace = new Trace();
   const following = await follow(trace, topic, {
@@ -69,9 +79,9 @@ it("gives both transports the same order, each message once", story(async () => 
   assert.equal(first.length, TOTAL);
   assert.equal(new Set(first).size, TOTAL);
   for (const other of others) assert.deepEqual(other, first);
-}));
+});
 
-it("keeps it while gateway and side-car are killed twice", story(async () => {
+test("keeps it while gateway and side-car are killed twice", async () => {
   const topic = "room:killed";
   const trace = new Trace();
   const following = await follow(trace, topic, {
@@ -85,20 +95,29 @@ it("keeps it while gateway and side-car are killed twice", story(async () => {
   pusher.join();
   let published = false;
   const publishing = publishAll(topic, pusher, 100).finally(() => (published = true));
-  for (const [times, share] of [[1, 0.35], [2, 0.6]]) {
-    await until(30000, `${share} of the messages`, () => following["ws-1.8"].heard.length > TOTAL * share);
+  for (const [times, share] of [
+    [1, 0.35],
+    [2, 0.6],
+  ]) {
+    await until(
+      30000,
+      `${share} of the messages`,
+      () => following["ws-1.8"].heard.length > TOTAL * share,
+    );
     assert.equal(published, false, "there is more to come");
     await Promise.all([server.gateways[0].kill(), server.sidecar.kill()]);
     await sleep(150);
     await Promise.all([server.startGateway(0), server.startSidecar()]);
-    await until(20000, "all are back", () => Object.values(following).every(({ joins }) => joins() > times));
+    await until(20000, "all are back", () =>
+      Object.values(following).every(({ joins }) => joins() > times),
+    );
   }
   assert.equal(published, false, "there is more to come after the last kill");
   trace.acked(await publishing);
   await arrived(following, 30000);
   await sleep(300);
   assert.deepEqual(await check(await trace.lines(server, topic)), []);
-}));
+});
 
 // Raw clients, to see every frame.
 const parse = ({ data }) => JSON.parse(data.toString());
@@ -113,11 +132,12 @@ async function joinWs(where, since, joinRef = "1") {
 
 const tickLines = (where, from, to) => {
   const lines = [];
-  for (let i = from; i <= to; i++) lines.push(JSON.stringify({ topic: where, event: "tick", payload: { i } }));
+  for (let i = from; i <= to; i++)
+    lines.push(JSON.stringify({ topic: where, event: "tick", payload: { i } }));
   return { input: `${lines.join("\n")}\n` };
 };
 
-it("replays thousands of rows to a WebSocket between the reply and the first live one", story(async () => {
+test("replays thousands of rows to a WebSocket between the reply and the first live one", async () => {
   const where = "room:replay";
   const first = await joinWs(where, "");
   assert.equal(first.response.recovered, false);
@@ -136,9 +156,9 @@ it("replays thousands of rows to a WebSocket between the reply and the first liv
   }
   await ws.inbox.silence(200);
   ws.destroy();
-}));
+});
 
-it("lets a client go from one transport to the other and back with its cursor", story(async () => {
+test("lets a client go from one transport to the other and back with its cursor", async () => {
   const where = "room:moving";
   let { ws, response } = await joinWs(where, "");
   let { cursor } = response;
@@ -171,10 +191,13 @@ it("lets a client go from one transport to the other and back with its cursor", 
     next = goal + 1;
   }
   ws.destroy();
-  assert.deepEqual(seen, Array.from({ length: next - 1 }, (_, i) => i + 1));
-}));
+  assert.deepEqual(
+    seen,
+    Array.from({ length: next - 1 }, (_, i) => i + 1),
+  );
+});
 
-it("tells a WebSocket what it cannot resume", story(async () => {
+test("tells a WebSocket what it cannot resume", async () => {
   const where = "room:gap";
   const first = await joinWs(where, "");
   first.ws.destroy();
@@ -187,14 +210,16 @@ it("tells a WebSocket what it cannot resume", story(async () => {
     await ws.inbox.silence(100);
     ws.destroy();
   }
-  await server.sql(`DELETE FROM messages WHERE topic = '${where}' AND json_extract(payload, '$.i') = 1`);
+  await server.sql(
+    `DELETE FROM messages WHERE topic = '${where}' AND json_extract(payload, '$.i') = 1`,
+  );
   const { ws, response } = await joinWs(where, cursor);
   assert.deepEqual([response.gap, response.recovered], ["trimmed", false]);
   await ws.inbox.silence(100);
   ws.destroy();
-}));
+});
 
-it("joined twice over on a WebSocket, each row comes for the join it belongs to", story(async () => {
+test("joined twice over on a WebSocket, each row comes for the join it belongs to", async () => {
   // several times: the row published last meets the server in the middle of it
   for (let round = 1; round <= 8; round++) {
     const where = `room:twice-${round}`;
@@ -203,7 +228,8 @@ it("joined twice over on a WebSocket, each row comes for the join it belongs to"
     ws.text(JSON.stringify(["2", "2", where, "phx_join", { since: response.cursor }]));
     await server.holdfast("publish", tickLines(where, 3, 3));
     const frames = [];
-    const of = (ref) => frames.filter(([joinRef]) => joinRef === ref).map(([, , , event, { i }]) => i ?? event);
+    const of = (ref) =>
+      frames.filter(([joinRef]) => joinRef === ref).map(([, , , event, { i }]) => i ?? event);
     while (of("2").length < 4) frames.push(await ws.json(2000, `row 3 of round ${round}`));
     await ws.inbox.silence(50);
     assert.deepEqual(of("2"), ["phx_reply", 1, 2, 3]);
@@ -211,7 +237,7 @@ it("joined twice over on a WebSocket, each row comes for the join it belongs to"
     assert.deepEqual(older, [...[1, 2].slice(0, older.length - 1), "phx_close"]);
     ws.destroy();
   }
-}));
+});
 
 // A checker that never failed proves nothing: one frame lost, doubled or moved
 // on the way to the client must show.
@@ -235,10 +261,14 @@ const SPOILT = {
       if (nth === 31) give(state.kept);
     },
   },
-  "lost at the end": { rule: "not-delivered", spoil: (give, frame, nth, state) => nth >= state.last || give(frame) },
+  "lost at the end": {
+    rule: "not-delivered",
+    spoil: (give, frame, nth, state) => nth >= state.last || give(frame),
+  },
   forged: {
     rule: "phantom",
-    spoil: (give, frame, nth) => give(nth === 30 ? { data: frame.data.replace('"uid":"', '"uid":"x') } : frame),
+    spoil: (give, frame, nth) =>
+      give(nth === 30 ? { data: frame.data.replace('"uid":"', '"uid":"x') } : frame),
   },
 };
 
@@ -255,7 +285,7 @@ function spoilt(spoil, state) {
 }
 
 for (const [what, { rule, spoil }] of Object.entries(SPOILT)) {
-  it(`notices a frame that is ${what}`, story(async () => {
+  test(`notices a frame that is ${what}`, async () => {
     const topic = `room:spoilt-${what.replaceAll(" ", "-")}`;
     const trace = new Trace();
     const Wire = spoilt(spoil, { last: 60 });
@@ -264,6 +294,9 @@ for (const [what, { rule, spoil }] of Object.entries(SPOILT)) {
     await until(10000, "the end", () => following.bad.heard.length >= 59);
     await sleep(100);
     const found = await check(await trace.lines(server, topic));
-    assert.ok(found.some((line) => line.startsWith(`${rule} `)), `expected ${rule}, found ${JSON.stringify(found)}`);
-  }));
+    assert.ok(
+      found.some((line) => line.startsWith(`${rule} `)),
+      `expected ${rule}, found ${JSON.stringify(found)}`,
+    );
+  });
 }

@@ -1,7 +1,16 @@
 // The npm clients, unmodified, through a real lighttpd, on both transports.
 import { after, afterEach, before, describe, it } from "node:test";
 import assert from "node:assert/strict";
-import { answer, clients, connect, disconnectAll, hear, hears, resuming, transports } from "./lib/phoenix.js";
+import {
+  answer,
+  clients,
+  connect,
+  disconnectAll,
+  hear,
+  hears,
+  resuming,
+  transports,
+} from "./lib/phoenix.js";
 import { publishForeign } from "./lib/publishers.js";
 import { Server, sleep, told, until, within } from "./lib/server.js";
 
@@ -20,9 +29,14 @@ before(async () => {
 after(() => server?.stop());
 afterEach(disconnectAll);
 
-const story = (body) => told(() => server, body);
+const test = (name, body) =>
+  it(
+    name,
+    told(() => server, body),
+  );
 
-const opened = (socket) => within(8000, "the socket is open", new Promise((done) => socket.onOpen(done)));
+const opened = (socket) =>
+  within(8000, "the socket is open", new Promise((done) => socket.onOpen(done)));
 
 for (const version of Object.keys(clients)) {
   for (const transport of transports) {
@@ -37,24 +51,27 @@ for (const version of Object.keys(clients)) {
         return channel;
       };
 
-      it("joins with an empty answer", story(async () => {
+      test("joins with an empty answer", async () => {
         const channel = socketOf().channel(topic(), {});
         assert.deepEqual(await answer(channel.join()), { status: "ok", response: {} });
         assert.equal(channel.state, "joined");
-      }));
+      });
 
-      it("gets its own message and an ok for a push", story(async () => {
+      test("gets its own message and an ok for a push", async () => {
         const channel = await joined(topic());
         const heard = hear(channel, "say");
-        assert.deepEqual(await answer(channel.push("say", { text: "Zoë ☃ 😀 \u0000 \u2028 \"q\" \\ /" })), {
-          status: "ok",
-          response: {},
-        });
+        assert.deepEqual(
+          await answer(channel.push("say", { text: 'Zoë ☃ 😀 \u0000 \u2028 "q" \\ /' })),
+          {
+            status: "ok",
+            response: {},
+          },
+        );
         await hears(heard, 1);
-        assert.deepEqual(heard[0], ["say", { text: "Zoë ☃ 😀 \u0000 \u2028 \"q\" \\ /" }, null]);
-      }));
+        assert.deepEqual(heard[0], ["say", { text: 'Zoë ☃ 😀 \u0000 \u2028 "q" \\ /' }, null]);
+      });
 
-      it("does not get its own message where the policy says echo = off", story(async () => {
+      test("does not get its own message where the policy says echo = off", async () => {
         const where = topic("quiet");
         const [mine, other] = await Promise.all([joined(where), joined(where)]);
         const [heardMine, heardOther] = [hear(mine, "say"), hear(other, "say")];
@@ -62,39 +79,56 @@ for (const version of Object.keys(clients)) {
         await hears(heardOther, 1);
         assert.equal((await answer(other.push("say", { n: 2 }))).status, "ok");
         await hears(heardMine, 1);
-        assert.deepEqual(heardMine.map(([, payload]) => payload.n), [2]);
-        assert.deepEqual(heardOther.map(([, payload]) => payload.n), [1]);
-      }));
+        assert.deepEqual(
+          heardMine.map(([, payload]) => payload.n),
+          [2],
+        );
+        assert.deepEqual(
+          heardOther.map(([, payload]) => payload.n),
+          [1],
+        );
+      });
 
-      it("gives two clients the same messages in the same order", story(async () => {
+      test("gives two clients the same messages in the same order", async () => {
         const where = topic();
         const [a, b] = await Promise.all([joined(where), joined(where)]);
         const [heardA, heardB] = [hear(a, "say"), hear(b, "say")];
         const answers = [];
         for (let n = 1; n <= 20; n++) {
-          answers.push(answer(a.push("say", { from: "a", n })), answer(b.push("say", { from: "b", n })));
+          answers.push(
+            answer(a.push("say", { from: "a", n })),
+            answer(b.push("say", { from: "b", n })),
+          );
         }
         for (const { status } of await Promise.all(answers)) assert.equal(status, "ok");
         await hears(heardA, 40);
         await hears(heardB, 40);
         assert.deepEqual(heardA, heardB);
         for (const from of ["a", "b"]) {
-          const order = heardA.filter(([, payload]) => payload.from === from).map(([, payload]) => payload.n);
-          assert.deepEqual(order, Array.from({ length: 20 }, (_, i) => i + 1));
+          const order = heardA
+            .filter(([, payload]) => payload.from === from)
+            .map(([, payload]) => payload.n);
+          assert.deepEqual(
+            order,
+            Array.from({ length: 20 }, (_, i) => i + 1),
+          );
         }
-      }));
+      });
 
-      it("gets what the server publishes", story(async () => {
+      test("gets what the server publishes", async () => {
         const where = topic("news");
         const channel = await joined(where);
         const heard = hear(channel, "tick");
         await server.publish(where, "tick", { i: 1 });
         await server.publish(where, "tick", '{"i":12345678901234567890123}');
         await hears(heard, 2);
-        assert.deepEqual(heard.map(([, payload]) => payload), [{ i: 1 }, { i: 12345678901234567890123 }]);
-      }));
+        assert.deepEqual(
+          heard.map(([, payload]) => payload),
+          [{ i: 1 }, { i: 12345678901234567890123 }],
+        );
+      });
 
-      it("hears nothing more after it left", story(async () => {
+      test("hears nothing more after it left", async () => {
         const where = topic();
         const socket = socketOf();
         const channel = await joined(where, socket);
@@ -104,23 +138,29 @@ for (const version of Object.keys(clients)) {
         const closed = new Promise((done) => channel.onClose(done));
         assert.equal((await answer(channel.leave())).status, "ok");
         await within(5000, "the channel is closed", closed);
-        await until(5000, "the server's answer to the leave", () => frames.some((f) => f.event === "phx_close"));
-        assert.deepEqual(frames.map((f) => f.event), ["phx_reply", "phx_close"]);
+        await until(5000, "the server's answer to the leave", () =>
+          frames.some((f) => f.event === "phx_close"),
+        );
+        assert.deepEqual(
+          frames.map((f) => f.event),
+          ["phx_reply", "phx_close"],
+        );
         await server.publish(where, "tick", {});
         const other = await joined(topic(), socket);
         assert.equal((await answer(other.push("say", {}))).status, "ok");
         assert.equal(heard.length, 0);
         assert.ok(!frames.some((f) => f.topic === where && f.event === "tick"));
-      }));
+      });
 
-      it("has its heartbeats answered, before and after a join", story(async () => {
+      test("has its heartbeats answered, before and after a join", async () => {
         const socket = socketOf({ heartbeatIntervalMs: 150 });
         const beats = [];
         const drops = [];
         await opened(socket);
         socket.onMessage((m) => m.topic === "phoenix" && beats.push(m));
         socket.onClose((event) => drops.push(event));
-        const ping = () => within(5000, "a ping is answered", new Promise((done) => socket.ping(done)));
+        const ping = () =>
+          within(5000, "a ping is answered", new Promise((done) => socket.ping(done)));
         await ping();
         await joined(topic(), socket);
         await ping();
@@ -132,9 +172,9 @@ for (const version of Object.keys(clients)) {
           assert.equal(beat.join_ref, null);
           assert.deepEqual(beat.payload, { status: "ok", response: {} });
         }
-      }));
+      });
 
-      it("answers a second join first, then closes the first", story(async () => {
+      test("answers a second join first, then closes the first", async () => {
         const where = topic();
         const socket = socketOf();
         const channel = await joined(where, socket);
@@ -142,7 +182,13 @@ for (const version of Object.keys(clients)) {
         const frames = [];
         socket.onMessage((m) => m.topic === where && frames.push(m));
         const second = socket.makeRef();
-        socket.push({ topic: where, event: "phx_join", payload: {}, ref: second, join_ref: second });
+        socket.push({
+          topic: where,
+          event: "phx_join",
+          payload: {},
+          ref: second,
+          join_ref: second,
+        });
         await until(5000, "two frames", () => frames.length >= 2);
         assert.deepEqual(
           frames.map(({ join_ref, ref, event }) => [join_ref, ref, event]),
@@ -151,9 +197,9 @@ for (const version of Object.keys(clients)) {
             [first, first, "phx_close"],
           ],
         );
-      }));
+      });
 
-      it("replaces a channel by a second one of the same topic", story(async () => {
+      test("replaces a channel by a second one of the same topic", async () => {
         const where = topic();
         const socket = socketOf();
         await joined(where, socket);
@@ -163,13 +209,19 @@ for (const version of Object.keys(clients)) {
         await hears(heard, 1);
         await sleep(150);
         assert.equal(heard.length, 1);
-      }));
+      });
 
-      it("is told that a topic is unmatched, or not for it", story(async () => {
+      test("is told that a topic is unmatched, or not for it", async () => {
         const socket = socketOf();
         const join = (where) => answer(socket.channel(where, {}).join());
-        assert.deepEqual(await join("nowhere:a"), { status: "error", response: { reason: "unmatched topic" } });
-        assert.deepEqual(await join(topic("closed")), { status: "error", response: { reason: "unauthorized" } });
+        assert.deepEqual(await join("nowhere:a"), {
+          status: "error",
+          response: { reason: "unmatched topic" },
+        });
+        assert.deepEqual(await join(topic("closed")), {
+          status: "error",
+          response: { reason: "unauthorized" },
+        });
         for (const reserved of ["phoenix", "user_socket:1", "holdfast:x"]) {
           assert.equal((await join(reserved)).status, "error");
         }
@@ -178,9 +230,9 @@ for (const version of Object.keys(clients)) {
           status: "error",
           response: { reason: "unauthorized" },
         });
-      }));
+      });
 
-      it("may not push what is reserved", story(async () => {
+      test("may not push what is reserved", async () => {
         const channel = await joined(topic());
         const heard = hear(channel, "chan_reply_1", "presence_diff", "disconnect");
         for (const event of ["chan_reply_1", "presence_diff", "disconnect"]) {
@@ -188,16 +240,21 @@ for (const version of Object.keys(clients)) {
         }
         assert.equal((await answer(channel.push("say", {}))).status, "ok");
         assert.equal(heard.length, 0);
-      }));
+      });
 
-      it("loses and doubles nothing while gateway and side-car are killed", story(async () => {
+      test("loses and doubles nothing while gateway and side-car are killed", async () => {
         const where = topic();
         const count = 150;
         const { channel, state, joined: first } = resuming(socketOf(), where);
         const heard = hear(channel, "note");
         assert.equal((await first).status, "ok");
 
-        const publishing = publishForeign("PHP, SQLite3 class", server, { topic: where, name: "p", count, pause: 10 });
+        const publishing = publishForeign("PHP, SQLite3 class", server, {
+          topic: where,
+          name: "p",
+          count,
+          pause: 10,
+        });
         await hears(heard, 20);
         await Promise.all([server.gateways[0].kill(), server.sidecar.kill()]);
         await sleep(300);
@@ -208,12 +265,18 @@ for (const version of Object.keys(clients)) {
 
         assert.ok(state.cursors.length >= 2, "it joined again");
         assert.deepEqual(state.gaps, []);
-        assert.deepEqual(heard.map(([, { uid }]) => uid), rows.map(({ uid }) => uid));
-        assert.deepEqual(heard.map(([, , ref]) => Number(ref.split(".")[1])), rows.map(({ id }) => id));
+        assert.deepEqual(
+          heard.map(([, { uid }]) => uid),
+          rows.map(({ uid }) => uid),
+        );
+        assert.deepEqual(
+          heard.map(([, , ref]) => Number(ref.split(".")[1])),
+          rows.map(({ id }) => id),
+        );
         assert.equal((await answer(channel.push("say", {}))).status, "ok");
-      }));
+      });
 
-      it("joins again after a kill without asking for anything", story(async () => {
+      test("joins again after a kill without asking for anything", async () => {
         const where = topic();
         const channel = await joined(where);
         const heard = hear(channel, "tick");
@@ -223,12 +286,71 @@ for (const version of Object.keys(clients)) {
         await Promise.all([server.gateways[0].kill(), server.sidecar.kill()]);
         await Promise.all([server.startGateway(0), server.startSidecar()]);
         // A killed long-poll gateway may go unnoticed: nothing it knew is lost.
-        await until(20000, "it is back", async () => {
-          await server.publish(where, "tick", {});
-          return heard.length > 0;
-        }, 200);
+        await until(
+          20000,
+          "it is back",
+          async () => {
+            await server.publish(where, "tick", {});
+            return heard.length > 0;
+          },
+          200,
+        );
         assert.equal((await answer(channel.push("say", {}))).status, "ok");
-      }));
+      });
     });
   }
 }
+
+// The client moves to long-poll by itself when the side-car is gone for good:
+// that costs latency, never a message.
+for (const version of Object.keys(clients)) {
+  test(`phoenix ${version} falls back to long-poll and misses nothing`, async () => {
+    const where = `room:fallback-${version}`;
+    const count = 120;
+    const forgetful = { getItem: () => null, setItem: () => {} };
+    // after a restart lighttpd takes up to a second to try a backend again
+    await until(5000, "the web server has found the side-car", async () => {
+      const { status } = await server.request({ path: "/socket/websocket?vsn=2.0.0" });
+      return status === 400; // a plain GET
+    });
+    const options = { longPollFallbackMs: 1000, sessionStorage: forgetful };
+    const socket = connect(version, "websocket", server.endpoint, options);
+    const { channel, state, joined } = resuming(socket, where);
+    const heard = hear(channel, "note");
+    assert.equal((await joined).status, "ok");
+    const before = socket.transport;
+    const what = { topic: where, name: "p", count, pause: 10 };
+    const publishing = publishForeign("Python, sqlite3", server, what);
+    try {
+      await hears(heard, 20);
+      await server.sidecar.kill();
+      const rows = await publishing;
+      await hears(heard, count, 20000);
+      assert.notEqual(socket.transport, before, "it is on long-poll now");
+      assert.deepEqual(
+        heard.map(([, { uid }]) => uid),
+        rows.map(({ uid }) => uid),
+      );
+      assert.deepEqual(state.gaps, []);
+      assert.equal((await answer(channel.push("say", {}))).status, "ok");
+    } finally {
+      await server.startSidecar();
+    }
+  });
+}
+
+test("phoenix 1.8.16 polls with fetch where there is no XMLHttpRequest", async () => {
+  const { XMLHttpRequest } = globalThis;
+  delete globalThis.XMLHttpRequest;
+  try {
+    const channel = connect("1.8.16", "longpoll", server.endpoint).channel("room:fetch", {});
+    const heard = hear(channel, "say");
+    assert.equal((await answer(channel.join())).status, "ok");
+    assert.equal((await answer(channel.push("say", { n: 1 }))).status, "ok");
+    await hears(heard, 1);
+    assert.equal((await answer(channel.leave())).status, "ok");
+    await disconnectAll();
+  } finally {
+    globalThis.XMLHttpRequest = XMLHttpRequest;
+  }
+});

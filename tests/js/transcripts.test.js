@@ -10,7 +10,7 @@ import { readFileSync } from "node:fs";
 import { replay } from "./lib/replay.js";
 import { withoutApplication } from "./lib/recorded_app.js";
 import { Server } from "./lib/server.js";
-import { Inbox } from "./lib/wait.js";
+import { Inbox, sleep } from "./lib/wait.js";
 
 const both = (...names) => names.flatMap((name) => [`${name}.websocket`, `${name}.longpoll`]);
 const ws = (...names) => names.map((name) => `${name}.websocket`);
@@ -19,25 +19,56 @@ const lp = (...names) => names.map((name) => `${name}.longpoll`);
 // --- replayed as recorded ----------------------------------------------------
 
 const AS_RECORDED = [
-  ...both("broadcast-from-server", "heartbeat", "heartbeat-before-join-many", "join-duplicate-topic"),
+  ...both(
+    "broadcast-from-server",
+    "heartbeat",
+    "heartbeat-before-join-many",
+    "join-duplicate-topic",
+  ),
   ...both("join-error", "join-exact-topic", "join-ok", "leave", "leave-stale-join-ref"),
-  ...both("leave-then-rejoin-pipelined", "leave-unjoined", "malformed-event-null", "malformed-topic-number"),
-  ...both("origin-allowed", "origin-denied", "phoenix-topic-other-event", "push-unjoined", "refs-numeric"),
+  ...both(
+    "leave-then-rejoin-pipelined",
+    "leave-unjoined",
+    "malformed-event-null",
+    "malformed-topic-number",
+  ),
+  ...both(
+    "origin-allowed",
+    "origin-denied",
+    "phoenix-topic-other-event",
+    "push-unjoined",
+    "refs-numeric",
+  ),
   ...both("too-many-channels", "vsn-3.0.0", "vsn-array", "vsn-garbage", "vsn-two-part"),
-  ...lp("lp-bad-token-post", "lp-buffer-between-polls", "lp-ndjson-batch", "lp-options", "lp-poll-timeout"),
+  ...lp(
+    "lp-bad-token-post",
+    "lp-buffer-between-polls",
+    "lp-ndjson-batch",
+    "lp-options",
+    "lp-poll-timeout",
+  ),
   ...lp("lp-post-while-polling", "lp-session-create", "lp-single-json-body", "lp-tampered-token"),
   ...lp("lp-token-in-header"),
   ...ws("binary-malformed", "binary-wrong-kind"),
   ...ws("malformed-after-join", "malformed-empty", "malformed-not-json", "malformed-object"),
   ...ws("ws-auth-token-only", "ws-auth-token-std-base64", "ws-bad-key", "ws-fragmented"),
-  ...ws("ws-heartbeat-keeps-alive", "ws-invalid-utf8", "ws-ping-keeps-alive", "ws-plain-get", "ws-too-big"),
+  ...ws(
+    "ws-heartbeat-keeps-alive",
+    "ws-invalid-utf8",
+    "ws-ping-keeps-alive",
+    "ws-plain-get",
+    "ws-too-big",
+  ),
   ...ws("ws-unknown-path"),
   "mixed-ws-reconnect-gap.mixed", // a client that asks for nothing more gets what it gets from Phoenix
 ];
 
 // Pushes in them are answered by the recorded application. Without one, a push
 // is broadcast and answered ok (lib/recorded_app.js); here with echo on.
-const WITH_ECHO = [...both("broadcast-other-topic", "broadcast-self", "broadcast-two-clients", "echo-payloads"), "mixed-broadcast.mixed"];
+const WITH_ECHO = [
+  ...both("broadcast-other-topic", "broadcast-self", "broadcast-two-clients", "echo-payloads"),
+  "mixed-broadcast.mixed",
+];
 
 // The same with echo off: the sender gets the answer alone.
 const WITHOUT_ECHO = [
@@ -48,13 +79,18 @@ const WITHOUT_ECHO = [
 // --- replayed with a deliberate difference -----------------------------------
 
 // `patch`: fields of step n, or null to leave it out; `insert`: steps after n.
-const body = (status, more = {}) => ({ http_status: 200, body: JSON.stringify({ status, ...more }) });
+const body = (status, more = {}) => ({
+  http_status: 200,
+  body: JSON.stringify({ status, ...more }),
+});
 const SAME_TOKEN = "{{token.a}}";
 const nothing = body(204, { token: SAME_TOKEN, messages: [] });
-const reply = (joinRef, ref, topic, status, response) => JSON.stringify([joinRef, ref, topic, "phx_reply", { status, response }]);
+const reply = (joinRef, ref, topic, status, response) =>
+  JSON.stringify([joinRef, ref, topic, "phx_reply", { status, response }]);
 const messages = (...texts) => body(200, { token: SAME_TOKEN, messages: texts });
 const refused = (reason) => ["error", { reason }];
-const okays = (from, to) => Array.from({ length: to - from + 1 }, (_, i) => reply("1", String(from + i), "room:a", "ok", {}));
+const okays = (from, to) =>
+  Array.from({ length: to - from + 1 }, (_, i) => reply("1", String(from + i), "room:a", "ok", {}));
 
 const DIFFERENT = {
   "binary-malformed.longpoll": {
@@ -62,17 +98,37 @@ const DIFFERENT = {
     why: "answered at once, and the session stays",
     patch: { 8: body(400), 10: nothing },
   },
-  "binary-wrong-kind.longpoll": { section: "4.9", why: "the same", patch: { 8: body(400), 10: nothing } },
-  "malformed-after-join.longpoll": { section: "4.9", why: "the same", patch: { 8: body(400), 10: nothing } },
+  "binary-wrong-kind.longpoll": {
+    section: "4.9",
+    why: "the same",
+    patch: { 8: body(400), 10: nothing },
+  },
+  "malformed-after-join.longpoll": {
+    section: "4.9",
+    why: "the same",
+    patch: { 8: body(400), 10: nothing },
+  },
   "malformed-empty.longpoll": {
     section: "6.5",
     why: "empty lines are ignored",
     patch: { 4: body(200), 6: nothing },
   },
-  "malformed-not-json.longpoll": { section: "4.9", why: "status 400, no error page", patch: { 4: body(400) } },
+  "malformed-not-json.longpoll": {
+    section: "4.9",
+    why: "status 400, no error page",
+    patch: { 4: body(400) },
+  },
   "malformed-object.longpoll": { section: "4.9", why: "the same", patch: { 4: body(400) } },
-  "lp-empty-body.longpoll": { section: "6.5", why: "empty lines are ignored", patch: { 4: body(200), 6: nothing } },
-  "lp-ndjson-bad-base64.longpoll": { section: "4.9", why: "status 400, no error page", patch: { 4: body(400) } },
+  "lp-empty-body.longpoll": {
+    section: "6.5",
+    why: "empty lines are ignored",
+    patch: { 4: body(200), 6: nothing },
+  },
+  "lp-ndjson-bad-base64.longpoll": {
+    section: "4.9",
+    why: "status 400, no error page",
+    patch: { 4: body(400) },
+  },
   "lp-ndjson-bad-middle.longpoll": {
     section: "4.9",
     why: "nothing of a batch with a malformed line is done",
@@ -103,7 +159,9 @@ const DIFFERENT = {
     why: "the session is revived",
     patch: {
       21: body(200),
-      23: messages(...["2", "3", "4", "5", "6"].map((ref) => reply(null, ref, "phoenix", "ok", {}))),
+      23: messages(
+        ...["2", "3", "4", "5", "6"].map((ref) => reply(null, ref, "phoenix", "ok", {})),
+      ),
     },
   },
   "lp-two-polls.longpoll": {
@@ -118,7 +176,11 @@ const DIFFERENT = {
       { section: "5.4", why: "the client's code comes back", patch: { 6: { code: Number(code) } } },
     ]),
   ),
-  "ws-idle-timeout.websocket": { section: "5.3", why: "closed with 1001", patch: { 3: { code: 1001 } } },
+  "ws-idle-timeout.websocket": {
+    section: "5.3",
+    why: "closed with 1001",
+    patch: { 3: { code: 1001 } },
+  },
   "ws-idle-timeout-server-traffic.websocket": {
     section: "5.3",
     why: "closed with 1001",
@@ -202,7 +264,12 @@ const DIFFERENT = {
 
 const ABSENT = {
   "needs the recorded application": [
-    ...both("channel-crash", "connect-refused-crash", "connect-refused-plain", "connect-refused-reason"),
+    ...both(
+      "channel-crash",
+      "connect-refused-crash",
+      "connect-refused-plain",
+      "connect-refused-reason",
+    ),
     ...both("join-crash", "late-reply", "reply-statuses"),
     ...both("server-push", "stop-abnormal", "stop-with-reply"),
     ...lp("lp-connect-refused-repeat"),
@@ -211,11 +278,21 @@ const ABSENT = {
     ...both("v1-basics", "v1-by-default", "v1-duplicate-join", "v1-missing-key", "vsn-1.0.7"),
     ...lp("lp-ndjson-v1-object", "lp-v1-single-json-body"),
   ],
-  "binary payloads": both("binary-broadcast", "binary-join", "binary-push-echo", "binary-server-push"),
+  "binary payloads": both(
+    "binary-broadcast",
+    "binary-join",
+    "binary-push-echo",
+    "binary-server-push",
+  ),
   "who connects: tokens and users": [
     ...both("disconnect-by-id"),
     ...lp("lp-auth-token", "lp-disconnect-while-polling"),
-    ...ws("ws-auth-mount-foreign-subprotocol", "ws-auth-mount-no-subprotocol", "ws-auth-token", "ws-auth-token-bad"),
+    ...ws(
+      "ws-auth-mount-foreign-subprotocol",
+      "ws-auth-mount-no-subprotocol",
+      "ws-auth-token",
+      "ws-auth-token-bad",
+    ),
   ],
   presence: both("presence"),
   "a setting that Holdfast does not have": [
@@ -254,9 +331,11 @@ before(async () => {
 });
 after(() => Promise.all(servers.map((server) => server.stop())));
 
-const TIGHT = /^ws-(idle-timeout|idle-timeout-server-traffic|heartbeat-keeps-alive|ping-keeps-alive|too-big)\./;
+const TIGHT =
+  /^ws-(idle-timeout|idle-timeout-server-traffic|heartbeat-keeps-alive|ping-keeps-alive|too-big)\./;
 
-const recording = (name) => JSON.parse(readFileSync(new URL(`../transcripts/${name}.json`, import.meta.url), "utf8"));
+const recording = (name) =>
+  JSON.parse(readFileSync(new URL(`../transcripts/${name}.json`, import.meta.url), "utf8"));
 
 function patched(steps, { patch = {}, insert = {} }) {
   return steps.flatMap((step) => {
@@ -282,7 +361,11 @@ async function play(name, steps, echo = "off") {
   const { policy, broadcast } = hooks(server);
   try {
     if (echo === "on") await policy({ echo });
-    await replay(server, steps, { policy, broadcast });
+    await replay(server, steps, {
+      broadcast,
+      // in the midst of a recording: every process knows within a second
+      policy: (step) => policy(step).then(() => sleep(1000)),
+    });
   } catch (error) {
     error.message += server.logs();
     throw error;
@@ -302,13 +385,16 @@ group("as recorded", () => {
 });
 
 group("as recorded, but for what the application answers", () => {
-  for (const name of WITH_ECHO) test(name, () => play(name, withoutApplication(recording(name).steps, true), "on"));
-  for (const name of WITHOUT_ECHO) test(name, () => play(name, withoutApplication(recording(name).steps, false)));
+  for (const name of WITH_ECHO)
+    test(name, () => play(name, withoutApplication(recording(name).steps, true), "on"));
+  for (const name of WITHOUT_ECHO)
+    test(name, () => play(name, withoutApplication(recording(name).steps, false)));
 });
 
 group("with a deliberate difference", () => {
   for (const [name, difference] of Object.entries(DIFFERENT)) {
-    test(`${name} (${difference.section}: ${difference.why})`, () => play(name, patched(recording(name).steps, difference)));
+    test(`${name} (${difference.section}: ${difference.why})`, () =>
+      play(name, patched(recording(name).steps, difference)));
   }
 });
 
@@ -316,7 +402,9 @@ it("every one of the 181 recordings is replayed, or it says why not", () => {
   const replayed = [...AS_RECORDED, ...WITH_ECHO, ...WITHOUT_ECHO, ...Object.keys(DIFFERENT)];
   const all = [...replayed, ...Object.values(ABSENT).flat()];
   assert.equal(new Set(all).size, all.length, "one name twice");
-  const index = readFileSync(new URL("../transcripts/INDEX", import.meta.url), "utf8").trim().split("\n");
+  const index = readFileSync(new URL("../transcripts/INDEX", import.meta.url), "utf8")
+    .trim()
+    .split("\n");
   assert.deepEqual([...all].sort(), [...index].sort());
   assert.equal(all.length, 181);
 });

@@ -42,7 +42,9 @@ export async function disconnectAll() {
   const all = [...open];
   open.clear();
   await Promise.all(
-    all.map((socket) => within(8000, "a socket is closed", new Promise((done) => socket.disconnect(done)))),
+    all.map((socket) =>
+      within(8000, "a socket is closed", new Promise((done) => socket.disconnect(done))),
+    ),
   );
 }
 

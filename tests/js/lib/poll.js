@@ -35,7 +35,9 @@ export class Poller {
 
   // A POST of these frames; `token` another one of the session.
   async post(frames, { token = this.token, type = "application/x-ndjson" } = {}) {
-    const body = frames.map((frame) => (typeof frame === "string" ? frame : JSON.stringify(frame))).join("\n");
+    const body = frames
+      .map((frame) => (typeof frame === "string" ? frame : JSON.stringify(frame)))
+      .join("\n");
     const res = await request({
       port: this.port,
       method: "POST",
@@ -59,10 +61,13 @@ export class Poller {
     const end = performance.now() + ms;
     while (this.received.length < count) {
       if (performance.now() > end) {
-        throw new Error(`${this.received.length} of ${count} messages after ${ms} ms: ${JSON.stringify(this.received)}`);
+        throw new Error(
+          `${this.received.length} of ${count} messages after ${ms} ms: ${JSON.stringify(this.received)}`,
+        );
       }
       const { status } = await this.get();
-      if (status !== 200 && status !== 204) throw new Error(`a poll was answered with status ${status}`);
+      if (status !== 200 && status !== 204)
+        throw new Error(`a poll was answered with status ${status}`);
     }
     return this.received;
   }

@@ -15,7 +15,9 @@ export const foreign = {
 };
 
 function collect(command, args, input) {
-  const child = spawn(command, args, { stdio: [input === undefined ? "ignore" : "pipe", "pipe", "pipe"] });
+  const child = spawn(command, args, {
+    stdio: [input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
+  });
   let out = "";
   let err = "";
   child.stdout.on("data", (part) => (out += part));
@@ -23,7 +25,9 @@ function collect(command, args, input) {
   const done = new Promise((resolve, reject) => {
     child.on("error", reject);
     child.on("close", (code) =>
-      code === 0 ? resolve(out) : reject(new Error(`${command} ${args.join(" ")}: exit ${code}\n${err}`)),
+      code === 0
+        ? resolve(out)
+        : reject(new Error(`${command} ${args.join(" ")}: exit ${code}\n${err}`)),
     );
   });
   if (input !== undefined) child.stdin.end(input);
@@ -33,7 +37,14 @@ function collect(command, args, input) {
 // -> [{ uid, id }], in its own order
 export async function publishForeign(kind, server, { topic, name, count, pause = 0 }) {
   const [command, file] = foreign[kind];
-  const out = await collect(command, [file, server.journal, topic, name, String(count), String(pause)]);
+  const out = await collect(command, [
+    file,
+    server.journal,
+    topic,
+    name,
+    String(count),
+    String(pause),
+  ]);
   return out
     .trim()
     .split("\n")
@@ -47,9 +58,16 @@ export async function publishLines(server, { topic, name, count }) {
   for (let i = 1; i <= count; i++) {
     lines.push(JSON.stringify({ topic, event: "note", payload: { uid: `${name}-${i}` } }));
   }
-  const out = await collect(program("holdfast"), ["--dir", server.dir, "publish"], `${lines.join("\n")}\n`);
+  const out = await collect(
+    program("holdfast"),
+    ["--dir", server.dir, "publish"],
+    `${lines.join("\n")}\n`,
+  );
   return out
     .trim()
     .split("\n")
-    .map((cursor, i) => ({ uid: `${name}-${i + 1}`, id: Number(cursor.slice(cursor.lastIndexOf(".") + 1)) }));
+    .map((cursor, i) => ({
+      uid: `${name}-${i + 1}`,
+      id: Number(cursor.slice(cursor.lastIndexOf(".") + 1)),
+    }));
 }

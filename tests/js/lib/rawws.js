@@ -17,7 +17,11 @@ const KINDS = { 1: "text", 2: "binary", 8: "close", 9: "ping", 10: "pong" };
 export const OP = { more: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 };
 
 // One frame as bytes. RFC 6455 section 5.2.
-export function frame(opcode, payload = Buffer.alloc(0), { fin = true, masked = true, rsv = 0, mask } = {}) {
+export function frame(
+  opcode,
+  payload = Buffer.alloc(0),
+  { fin = true, masked = true, rsv = 0, mask } = {},
+) {
   const data = Buffer.from(payload);
   const head = [(fin ? 0x80 : 0) | (rsv << 4) | opcode];
   const bit = masked ? 0x80 : 0;
@@ -39,12 +43,25 @@ export class RawWs {
   // those of a good handshake only as a whole: as soon as Upgrade is among
   // them nothing but Host is added. Resolves when the head of the answer is
   // there (and its body, if it is no 101): see status, headers, body.
-  static async open({ port, socket, path = "/socket/websocket?vsn=2.0.0", headers = {}, method = "GET", ms = 8000 }) {
+  static async open({
+    port,
+    socket,
+    path = "/socket/websocket?vsn=2.0.0",
+    headers = {},
+    method = "GET",
+    ms = 8000,
+  }) {
     const ws = new RawWs(socket ? net.connect(socket) : net.connect(port, "127.0.0.1"));
     const given = Object.keys(headers).map((name) => name.toLowerCase());
     const all = given.includes("upgrade")
       ? { ...headers }
-      : { Connection: "Upgrade", Upgrade: "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": randomBytes(16).toString("base64"), ...headers };
+      : {
+          Connection: "Upgrade",
+          Upgrade: "websocket",
+          "Sec-WebSocket-Version": "13",
+          "Sec-WebSocket-Key": randomBytes(16).toString("base64"),
+          ...headers,
+        };
     if (!given.includes("host")) all.Host = port ? `127.0.0.1:${port}` : "localhost";
     ws.key = all["Sec-WebSocket-Key"];
     const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}`);
@@ -120,9 +137,12 @@ export class RawWs {
     }
     this.status = Number(first.split(" ")[1]);
     if (this.status !== 101) return;
-    const accept = createHash("sha1").update(this.key + GUID).digest("base64");
+    const accept = createHash("sha1")
+      .update(this.key + GUID)
+      .digest("base64");
     if (this.headers["sec-websocket-accept"] === accept) this.resolve(this);
-    else this.reject(new Error(`wrong Sec-WebSocket-Accept: ${this.headers["sec-websocket-accept"]}`));
+    else
+      this.reject(new Error(`wrong Sec-WebSocket-Accept: ${this.headers["sec-websocket-accept"]}`));
   }
 
   #refusal() {
@@ -165,7 +185,8 @@ export class RawWs {
     if (opcode >= 8) return this.#control(opcode, data);
     if (opcode !== 0) this.parts = { opcode, data: [] };
     this.parts.data.push(data);
-    if (fin) this.inbox.push({ kind: KINDS[this.parts.opcode], data: Buffer.concat(this.parts.data) });
+    if (fin)
+      this.inbox.push({ kind: KINDS[this.parts.opcode], data: Buffer.concat(this.parts.data) });
   }
 
   #control(opcode, data) {
@@ -188,7 +209,7 @@ export class RawWs {
 
 function unchunk(text) {
   let out = "";
-  for (let at = 0; ; ) {
+  for (let at = 0; ;) {
     const end = text.indexOf("\r\n", at);
     const length = parseInt(text.slice(at, end), 16);
     if (end < 0 || !(length > 0)) return out;

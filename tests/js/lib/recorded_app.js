@@ -26,22 +26,33 @@ const isFrame = (text) => {
   }
 };
 
-const ok = (ref, topic, joinRef) => JSON.stringify([joinRef, ref, topic, "phx_reply", { status: "ok", response: {} }]);
-const isReply = ([, ref, topic, event], push) => event === "phx_reply" && ref === push.ref && topic === push.topic;
+const ok = (ref, topic, joinRef) =>
+  JSON.stringify([joinRef, ref, topic, "phx_reply", { status: "ok", response: {} }]);
+const isReply = ([, ref, topic, event], push) =>
+  event === "phx_reply" && ref === push.ref && topic === push.topic;
 
 // What must change in what is received after this push.
 function edit(received, push, echo) {
   const out = [];
   for (const text of received) {
     const frame = JSON.parse(text);
-    if (ANSWERED.has(push.event) && !push.done && isReply(frame, push) && frame[4].status === "ok") {
+    if (
+      ANSWERED.has(push.event) &&
+      !push.done &&
+      isReply(frame, push) &&
+      frame[4].status === "ok"
+    ) {
       push.done = true;
-      if (echo && push.event === "echo") out.push(JSON.stringify([null, null, push.topic, "echo", push.payload]));
+      if (echo && push.event === "echo")
+        out.push(JSON.stringify([null, null, push.topic, "echo", push.payload]));
       out.push(ok(push.ref, push.topic, frame[0]));
       continue;
     }
     out.push(text);
-    const own = frame[3] === "shout" && frame[2] === push.topic && JSON.stringify(frame[4]) === JSON.stringify(push.payload);
+    const own =
+      frame[3] === "shout" &&
+      frame[2] === push.topic &&
+      JSON.stringify(frame[4]) === JSON.stringify(push.payload);
     if (push.event === "shout" && !push.done && own) {
       push.done = true;
       out.push(ok(push.ref, push.topic, push.joinRef));
@@ -58,7 +69,8 @@ const receivedOf = (step) => {
 };
 
 function withReceived(step, texts) {
-  if (step.do === "ws-recv") return texts.map((text, i) => ({ ...step, n: i ? step.n + i / 10 : step.n, text }));
+  if (step.do === "ws-recv")
+    return texts.map((text, i) => ({ ...step, n: i ? step.n + i / 10 : step.n, text }));
   return [{ ...step, body: JSON.stringify({ ...JSON.parse(step.body), messages: texts }) }];
 }
 
@@ -67,7 +79,8 @@ function rewrite(line, client, pushes, before) {
   if (!isFrame(line)) return line;
   const frame = JSON.parse(line);
   const [joinRef, ref, topic, event, payload] = frame;
-  if (ANSWERED.has(event) || event === "shout") pushes.push({ client, joinRef, ref, topic, event, payload, done: false });
+  if (ANSWERED.has(event) || event === "shout")
+    pushes.push({ client, joinRef, ref, topic, event, payload, done: false });
   if (event === "shout_others") before.push({ do: "policy", echo: "off" });
   if (!(event in SENT_AS)) return line;
   return JSON.stringify([joinRef, ref, topic, SENT_AS[event], payload]);
@@ -90,7 +103,8 @@ export function withoutApplication(steps, echo) {
     }
     let texts = receivedOf(step);
     if (!texts) return [step];
-    for (const push of pushes.filter(({ client }) => client === step.client)) texts = edit(texts, push, echo);
+    for (const push of pushes.filter(({ client }) => client === step.client))
+      texts = edit(texts, push, echo);
     return withReceived(step, texts);
   });
 }

@@ -9,13 +9,16 @@ import { OP, RawWs } from "./rawws.js";
 import { sleep, within } from "./wait.js";
 
 // "<8000100 times a>" stands for a long text
-const generated = (text) => text.replace(/<(\d+) times (.)>/g, (_, count, what) => what.repeat(Number(count)));
+const generated = (text) =>
+  text.replace(/<(\d+) times (.)>/g, (_, count, what) => what.repeat(Number(count)));
 
 // The recorded mounts differ in their settings; we have one, and servers with
 // other settings. Paths that are no transport stay as they are.
-const ourPath = (path) => path.replace(/^\/(fast|small|crypto|auth)\/(longpoll|websocket)\b/, "/socket/$2");
+const ourPath = (path) =>
+  path.replace(/^\/(fast|small|crypto|auth)\/(longpoll|websocket)\b/, "/socket/$2");
 
-const lowerKeys = (headers = {}) => Object.fromEntries(Object.entries(headers).map(([k, v]) => [k.toLowerCase(), v]));
+const lowerKeys = (headers = {}) =>
+  Object.fromEntries(Object.entries(headers).map(([k, v]) => [k.toLowerCase(), v]));
 
 // Values, not spelling: key order and the form of numbers do not count.
 const parsed = (text) => JSON.parse(text);
@@ -35,17 +38,31 @@ class LongPollClient {
 
   fill(text) {
     return text
-      .replace(/\{\{token\.\w+!tampered\}\}/, () => encodeURIComponent(`${this.token.slice(0, -2)}${this.token.endsWith("AA") ? "BB" : "AA"}`))
+      .replace(/\{\{token\.\w+!tampered\}\}/, () =>
+        encodeURIComponent(`${this.token.slice(0, -2)}${this.token.endsWith("AA") ? "BB" : "AA"}`),
+      )
       .replace(/\{\{token\.\w+(\.\d+)?\}\}/, () => encodeURIComponent(this.token));
   }
 
   send(step) {
     const headers = { ...step.headers };
     for (const [key, value] of Object.entries(headers)) headers[key] = this.fill(value);
-    const body = step.body_hex !== undefined ? Buffer.from(step.body_hex, "hex") : (step.body_generated ? generated(step.body_generated) : step.body);
+    const body =
+      step.body_hex !== undefined
+        ? Buffer.from(step.body_hex, "hex")
+        : step.body_generated
+          ? generated(step.body_generated)
+          : step.body;
     const path = ourPath(this.fill(step.path));
     const abort = new AbortController();
-    const answer = request({ port: this.server.port, method: step.method, path, headers, body, signal: abort.signal });
+    const answer = request({
+      port: this.server.port,
+      method: step.method,
+      path,
+      headers,
+      body,
+      signal: abort.signal,
+    });
     answer.catch(() => {}); // looked at when its answer is due
     this.requests.set(step.n, { step, path, answer, abort });
   }
@@ -68,7 +85,8 @@ class LongPollClient {
     if (json) assert.match(got.headers["cache-control"] ?? "", /no-store/, where);
     for (const [name, value] of Object.entries(lowerKeys(step.headers))) {
       const header = got.headers[name] ?? ""; // lighttpd leaves an empty one out
-      if (name === "access-control-allow-methods") assert.equal(header.toLowerCase(), value, where); // 6.8, H
+      if (name === "access-control-allow-methods")
+        assert.equal(header.toLowerCase(), value, where); // 6.8, H
       else if (name.startsWith("access-control-")) assert.equal(header, value, `${where} ${name}`);
       if (name === "content-type" && json) assert.equal(header, value, where);
     }
@@ -90,7 +108,11 @@ class LongPollClient {
     const until = performance.now() + 10000;
     while (this.messages.length < expected.messages.length) {
       assert.ok(performance.now() < until, `${where}: only ${JSON.stringify(this.messages)} came`);
-      const next = await request({ port: this.server.port, path: ourPath(this.fill(asked.path)), headers: asked.headers });
+      const next = await request({
+        port: this.server.port,
+        path: ourPath(this.fill(asked.path)),
+        headers: asked.headers,
+      });
       const body = JSON.parse(next.body);
       assert.ok(body.status === 200 || body.status === 204, next.body);
       this.take(body);
@@ -134,7 +156,11 @@ class WebSocketClient {
   upgraded(step) {
     assert.equal(this.ws.status, 101, `step ${step.n}: ${this.ws.body}`);
     const expected = lowerKeys(step.headers);
-    for (const name of ["sec-websocket-protocol", "sec-websocket-accept", "sec-websocket-extensions"]) {
+    for (const name of [
+      "sec-websocket-protocol",
+      "sec-websocket-accept",
+      "sec-websocket-extensions",
+    ]) {
       if (name === "sec-websocket-accept" && !(name in expected)) continue; // of a random key
       assert.equal(this.ws.headers[name], expected[name], `step ${step.n}: ${name}`);
     }
@@ -151,7 +177,10 @@ class WebSocketClient {
     const text = step.text_generated ? generated(step.text_generated) : step.text;
     const data = bytes === undefined ? Buffer.from(text) : Buffer.from(bytes, "hex");
     const first = step.hex === undefined ? OP.text : OP.binary;
-    this.ws.send(this.inside ? OP.more : first, data, { fin: step.fin ?? true, masked: step.masked ?? true });
+    this.ws.send(this.inside ? OP.more : first, data, {
+      fin: step.fin ?? true,
+      masked: step.masked ?? true,
+    });
     this.inside = step.fin === false; // of a fragmented message
   }
 
@@ -163,7 +192,11 @@ class WebSocketClient {
       assert.equal(got.data.toString("hex"), step.hex);
     } else {
       assert.equal(got.kind, "text", where);
-      assert.deepEqual(parsed(got.data.toString()), parsed(step.text_generated ? generated(step.text_generated) : step.text), where);
+      assert.deepEqual(
+        parsed(got.data.toString()),
+        parsed(step.text_generated ? generated(step.text_generated) : step.text),
+        where,
+      );
     }
   }
 
@@ -194,7 +227,9 @@ export async function replay(server, steps, hooks) {
   };
   const quiet = (name) => {
     const ws = clients.get(`WebSocketClient ${name}`);
-    return ws ? assert.deepEqual(ws.ws.inbox.items, [], `${name} got more than was recorded`) : undefined;
+    return ws
+      ? assert.deepEqual(ws.ws.inbox.items, [], `${name} got more than was recorded`)
+      : undefined;
   };
   const actions = {
     "ws-open": (step) => of(step).open(step),

@@ -8,7 +8,17 @@
 // Programs are those of the build tree that HOLDFAST_BIN names. With
 // HOLDFAST_TEST_KEEP set the directory stays, logs and journal in it.
 import { spawn, execFile } from "node:child_process";
-import { accessSync, constants, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync, openSync, closeSync } from "node:fs";
+import {
+  accessSync,
+  constants,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+  openSync,
+  closeSync,
+} from "node:fs";
 import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -18,9 +28,11 @@ import { until, within, sleep } from "./wait.js";
 
 const run = promisify(execFile);
 
-// Our children, so that none stays behind whatever ends this process.
+// Our children and directories, so that none stays behind whatever ends this
+// process.
 const alive = new Set();
-function killAll() {
+const tops = new Set();
+function clean() {
   for (const pid of alive) {
     try {
       process.kill(pid, "SIGKILL");
@@ -28,15 +40,19 @@ function killAll() {
       // gone already
     }
   }
+  for (const top of tops) rmSync(top, { recursive: true, force: true });
 }
-process.on("exit", killAll);
+process.on("exit", clean);
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
   process.on(signal, () => process.exit(1));
 }
 
 export function program(name) {
   const build = process.env.HOLDFAST_BIN;
-  if (!build) throw new Error("HOLDFAST_BIN is not set: say where holdfast, holdfast-gateway and holdfast-sidecar were built");
+  if (!build)
+    throw new Error(
+      "HOLDFAST_BIN is not set: say where holdfast, holdfast-gateway and holdfast-sidecar were built",
+    );
   const path = join(build, name);
   try {
     accessSync(path, constants.X_OK);
@@ -113,7 +129,10 @@ class Process {
   async kill() {
     const workers = childrenOf(this.pid);
     const all = [this.pid, ...workers];
-    const signals = [...workers.map((pid) => [pid, "SIGSTOP"]), ...all.map((pid) => [pid, "SIGKILL"])];
+    const signals = [
+      ...workers.map((pid) => [pid, "SIGSTOP"]),
+      ...all.map((pid) => [pid, "SIGKILL"]),
+    ];
     for (const [pid, signal] of signals) {
       try {
         process.kill(pid, signal);
@@ -137,7 +156,12 @@ class Process {
 export class Server {
   // allow: list of [pattern, rights] or [pattern, rights, "off"] (echo);
   // conf: { section: { name: value } } on top of the defaults
-  static async start({ allow = [["room:*", "join,publish"]], conf = {}, gateways = 1, sidecar = true } = {}) {
+  static async start({
+    allow = [["room:*", "join,publish"]],
+    conf = {},
+    gateways = 1,
+    sidecar = true,
+  } = {}) {
     const server = new Server(gateways);
     try {
       await server.init(allow, conf);
@@ -155,6 +179,7 @@ export class Server {
   constructor(gateways) {
     for (const name of ["holdfast", "holdfast-gateway", "holdfast-sidecar"]) program(name);
     this.top = mkdtempSync(join(tmpdir(), "holdfast-js."));
+    if (!process.env.HOLDFAST_TEST_KEEP) tops.add(this.top);
     this.dir = join(this.top, "journal");
     this.journal = join(this.dir, "journal.db");
     this.gateways = new Array(gateways).fill(null);
@@ -215,7 +240,12 @@ export class Server {
   }
 
   async startSidecar() {
-    const sidecar = new Process("side-car", program("holdfast-sidecar"), ["--dir", this.dir], this.path("sidecar.log"));
+    const sidecar = new Process(
+      "side-car",
+      program("holdfast-sidecar"),
+      ["--dir", this.dir],
+      this.path("sidecar.log"),
+    );
     this.sidecar = sidecar;
     await this.up(sidecar, () => accepts(join(this.dir, "sidecar.sock")));
   }
@@ -237,7 +267,12 @@ export class Server {
       for (let i = 0; i < this.gateways.length; i++) this.ports.push(await freePort());
       const conf = this.path("lighttpd.conf");
       writeFileSync(conf, this.lighttpdConf());
-      const lighttpd = new Process("lighttpd", "lighttpd", ["-D", "-f", conf], this.path("lighttpd.log"));
+      const lighttpd = new Process(
+        "lighttpd",
+        "lighttpd",
+        ["-D", "-f", conf],
+        this.path("lighttpd.log"),
+      );
       this.lighttpd = lighttpd;
       try {
         await this.up(lighttpd, () => accepts({ port: this.port, host: "127.0.0.1" }));
@@ -305,6 +340,7 @@ ${others.join("\n")}
     }
     if (process.env.HOLDFAST_TEST_KEEP) console.error(`kept: ${this.top}`);
     else rmSync(this.top, { recursive: true, force: true });
+    tops.delete(this.top);
   }
 
   // End everything; each of our programs must end by itself, with success, and
@@ -323,7 +359,8 @@ ${others.join("\n")}
       }),
     );
     const logs = this.logs();
-    if (/Sanitizer|runtime error:|Assertion .* failed/.test(logs)) trouble.push("a program complained");
+    if (/Sanitizer|runtime error:|Assertion .* failed/.test(logs))
+      trouble.push("a program complained");
     await this.abandon();
     if (trouble.length > 0) throw new Error(trouble.join("; ") + logs);
   }

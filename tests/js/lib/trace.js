@@ -42,7 +42,12 @@ export class Trace {
       this.add("deliver", { ...me, sess, id, uid, epoch });
     });
     socket.onMessage(({ topic: where, event, ref, join_ref: joinRef }) => {
-      if (where !== topic || event !== "note" || (joinRef !== null && joinRef !== channel.joinRef())) return;
+      if (
+        where !== topic ||
+        event !== "note" ||
+        (joinRef !== null && joinRef !== channel.joinRef())
+      )
+        return;
       this.add("recv", { ...me, sess, what: "row", id: parseCursor(ref).id, jr: joinRef });
       since = ref;
     });
@@ -50,7 +55,14 @@ export class Trace {
     joining.receive("ok", ({ cursor, gap }) => {
       const { epoch, id } = parseCursor(cursor);
       this.epoch ??= epoch;
-      this.add("joined", { ...me, sess: ++sess, cursor: id, gap: Boolean(gap), since: asked, epoch });
+      this.add("joined", {
+        ...me,
+        sess: ++sess,
+        cursor: id,
+        gap: Boolean(gap),
+        since: asked,
+        epoch,
+      });
       since = cursor;
     });
     return { channel, heard, joined: answer(joining), joins: () => sess };
@@ -69,7 +81,15 @@ export class Trace {
     );
     const all = [{ ev: "begin", clients: this.clients }];
     for (const { id, uid } of rows) {
-      all.push({ ev: "commit", id, topic, uid, pub: uid.split("-")[0], key: null, epoch: this.epoch });
+      all.push({
+        ev: "commit",
+        id,
+        topic,
+        uid,
+        pub: uid.split("-")[0],
+        key: null,
+        epoch: this.epoch,
+      });
     }
     all.push(...this.events, { ev: "calm" });
     for (const client of Object.keys(this.clients)) {

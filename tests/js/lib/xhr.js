@@ -6,7 +6,16 @@
 // timeout or abort), and request headers that a page may not set are refused.
 import http from "node:http";
 
-const FORBIDDEN = new Set(["connection", "content-length", "cookie", "host", "origin", "referer", "te", "upgrade"]);
+const FORBIDDEN = new Set([
+  "connection",
+  "content-length",
+  "cookie",
+  "host",
+  "origin",
+  "referer",
+  "te",
+  "upgrade",
+]);
 
 const agent = new http.Agent({ keepAlive: true });
 
