@@ -10,7 +10,8 @@ bench_json_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 bench_json_LDADD = $(BASE_LINK) $(JANSSON_LIBS)
 bench_wake_LDADD = $(SCHEMA_LINK)
 bench_writer_LDADD = $(SCHEMA_LINK)
-EXTRA_DIST += bench/idle_ws.js bench/parked.js bench/latency.mjs bench/latency.php
+EXTRA_DIST += bench/RESULTS.md bench/idle_ws.js bench/parked.js \
+	bench/latency.mjs bench/latency.php
 
 bench: $(bench_programs)
 .PHONY: bench

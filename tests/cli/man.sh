@@ -15,8 +15,10 @@ options()
 {
     "$@" --help | grep -oE -e '--[a-z][a-z-]+' | sort -u >options.out
     test -s options.out || return 1
+    # bold is a letter, a backspace and the letter again
+    mandoc -T ascii "$man/$1.1" | sed "s/.$(printf '\b')//g" >page
     while read -r option; do
-        mandoc -T ascii "$man/$1.1" | col -b | grep -qF -e "$option" ||
+        grep -qF -e "$option" page ||
             { echo "$option is missing"; return 1; }
     done <options.out
 }
