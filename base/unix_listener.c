@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/sys.h"
@@ -64,12 +65,31 @@ static int take_lock(struct hf_unix_listener *own, mode_t mode, const char *who,
     return err ? system_error(why, "lock", lock.sun_path) : 0;
 }
 
-/* Nobody of ours owns the path now; but is it somebody else's? */
-static int check_path(const struct hf_unix_listener *own, struct hf_why *why)
+/* Does somebody accept connections there? */
+static bool is_served(const struct hf_unix_listener *own)
 {
     struct sockaddr_un address;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    bool refused;
+
+    if (fd < 0)
+        return true; /* nobody knows; leave it alone */
+    (void)address_of(&address, own->path, "");
+    refused = connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0 &&
+              errno == ECONNREFUSED;
+    hf_close(&fd);
+    return !refused;
+}
+
+/*
+ * Nobody of ours owns the path now; but is it somebody else's? Where our
+ * parent was killed its worker may hold the socket a moment longer, so ask
+ * for a while.
+ */
+static int check_path(const struct hf_unix_listener *own, struct hf_why *why)
+{
+    struct timespec pause = {.tv_nsec = 50 * 1000 * 1000};
     struct stat st;
-    int fd, connected;
 
     if (lstat(own->path, &st) < 0)
         return errno == ENOENT ? 0 : system_error(why, "look at", own->path);
@@ -77,17 +97,13 @@ static int check_path(const struct hf_unix_listener *own, struct hf_why *why)
         return hf_explain(why, HF_EINVAL,
                           "%s exists and is not a socket; it is left alone",
                           own->path);
-    (void)address_of(&address, own->path, "");
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return system_error(why, "make a socket for", own->path);
-    connected = connect(fd, (struct sockaddr *)&address, sizeof(address));
-    if (connected < 0 && errno == ECONNREFUSED)
-        connected = -2; /* left behind */
-    hf_close(&fd);
-    if (connected != -2)
-        return hf_explain(why, HF_EBUSY, "another program listens on %s",
-                          own->path);
+    while (is_served(own)) {
+        if (pause.tv_nsec > 800 * 1000 * 1000)
+            return hf_explain(why, HF_EBUSY, "another program listens on %s",
+                              own->path);
+        (void)nanosleep(&pause, NULL);
+        pause.tv_nsec *= 2; /* each time a connection that it must accept */
+    }
     return 0;
 }
 

@@ -1,7 +1,8 @@
 # build-aux/ - machinery: the layer rule, generators, and what people who work
 # on Holdfast run by hand
 
-EXTRA_DIST += build-aux/embed-sql build-aux/layers build-aux/layers-test.sh
+EXTRA_DIST += build-aux/cmocka-tap build-aux/embed-sql build-aux/layers \
+	build-aux/layers-test.sh
 TESTS += build-aux/layers-test.sh
 
 layers:

@@ -14,7 +14,8 @@ AM_TESTS_ENVIRONMENT = \
 TAP_DRIVER = env AM_TAP_AWK='$(AWK)' $(SHELL) \
 	$(top_srcdir)/build-aux/tap-driver.sh
 LOG_DRIVER = $(TAP_DRIVER)
-LOG_COMPILER = timeout -k 5 $(TEST_SECONDS)
+LOG_COMPILER = $(SHELL) $(top_srcdir)/build-aux/cmocka-tap \
+	timeout -k 5 $(TEST_SECONDS)
 SH_LOG_DRIVER = $(TAP_DRIVER)
 SH_LOG_COMPILER = timeout -k 5 $(TEST_SECONDS) $(SHELL)
 

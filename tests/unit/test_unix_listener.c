@@ -129,6 +129,34 @@ static void what_a_killed_process_left_is_replaced(void **state)
     hf_unix_listener_close(&own);
 }
 
+/* The owner is killed; its worker, who has no lock, lives on for a while. */
+static void a_killed_owners_worker_may_take_a_moment_to_end(void **state)
+{
+    struct hf_unix_listener own;
+    struct hf_why why = {{0}};
+    pid_t child = fork();
+    int status;
+
+    (void)state;
+    if (child == 0) {
+        if (hf_unix_listener_open(&own, path, 0660, 16, "gateway", &why))
+            _exit(1);
+        if (fork() == 0) {
+            hf_close(&own.lock);
+            (void)usleep(400000);
+            _exit(0);
+        }
+        (void)kill(getpid(), SIGKILL);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status));
+    assert_true(connects());
+    assert_int_equal(
+        hf_unix_listener_open(&own, path, 0660, 16, "gateway", &why), 0);
+    assert_true(connects());
+    hf_unix_listener_close(&own);
+}
+
 static void somebody_elses_socket_is_left_alone(void **state)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -139,7 +167,7 @@ static void somebody_elses_socket_is_left_alone(void **state)
     (void)state;
     (void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
     assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-    assert_int_equal(listen(fd, 5), 0);
+    assert_int_equal(listen(fd, 16), 0); /* nobody accepts here */
     assert_int_equal(
         hf_unix_listener_open(&own, path, 0660, 16, "gateway", &why), HF_EBUSY);
     assert_non_null(strstr(why.text, "another program"));
@@ -222,6 +250,7 @@ int main(void)
         TEST(it_listens_for_owner_and_group),
         TEST(two_cannot_have_the_same_path),
         TEST(what_a_killed_process_left_is_replaced),
+        TEST(a_killed_owners_worker_may_take_a_moment_to_end),
         TEST(somebody_elses_socket_is_left_alone),
         TEST(a_file_is_left_alone),
         TEST(only_our_own_socket_is_removed),
