@@ -94,7 +94,7 @@ test("keeps it while gateway and side-car are killed twice", async () => {
   const pusher = connect("1.8.16", "longpoll", server.endpoint).channel(topic, {});
   pusher.join();
   let published = false;
-  const publishing = publishAll(topic, pusher, 100).finally(() => (published = true));
+  const publishing = publishAll(topic, pusher, 200).finally(() => (published = true));
   for (const [times, share] of [
     [1, 0.35],
     [2, 0.6],
