@@ -3,7 +3,6 @@
  */
 #include <stdio.h>
 
-#include "base/sys.h"
 #include "channel/cursor.h"
 #include "cli/cli.h"
 #include "schema/bell.h"
@@ -20,7 +19,7 @@ static const char help[] =
     "  journal      the file\n"
     "  head         the cursor of the end: everything published is before it\n"
     "  durability   as in holdfast.conf\n"
-    "  writing      does a program of ours hold the write lock? yes or no\n"
+    "  writing      the process of ours that holds the write lock, or no\n"
     "  waiting      processes that wait for messages: how many, and their ids\n"
     "  sessions     long-poll sessions seen in the last 45 s\n"
     "  policy       one line each: pattern, rights, echo\n";
@@ -41,16 +40,14 @@ static int print_head(struct hf_cli *cli)
     return 0;
 }
 
-/* The lock is of the open file, so the system does not tell whose it is. */
-static int print_writing(const struct hf_cli *cli)
+static void print_writing(const struct hf_cli *cli)
 {
-    int fd = hf_dir_open_file(&cli->dir, HF_FILE_WRITERS);
+    pid_t holder = hf_journal_holder(&cli->dir);
 
-    if (fd < 0)
-        return fd;
-    printf("writing      %s\n", hf_locked(fd, 0, 1) ? "yes" : "no");
-    hf_close(&fd);
-    return 0;
+    if (holder)
+        printf("writing      process %ld\n", (long)holder);
+    else
+        printf("writing      no\n");
 }
 
 static int print_waiting(const struct hf_cli *cli)
@@ -108,10 +105,10 @@ static int print_status(struct hf_cli *cli)
     int err;
 
     err = print_head(cli);
-    if (!err)
-        err = print_writing(cli);
-    if (!err)
+    if (!err) {
+        print_writing(cli);
         err = print_waiting(cli);
+    }
     if (!err)
         err = print_sessions(cli, &why);
     if (!err)
