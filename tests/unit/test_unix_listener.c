@@ -142,11 +142,13 @@ static void a_killed_owners_worker_may_take_a_moment_to_end(void **state)
         if (hf_unix_listener_open(&own, path, 0660, 16, "gateway", &why))
             _exit(1);
         if (fork() == 0) {
-            hf_close(&own.lock);
+            hf_close(&own.lock); /* before the owner goes, or it is held on */
+            (void)kill(getppid(), SIGKILL);
             (void)usleep(400000);
             _exit(0);
         }
-        (void)kill(getpid(), SIGKILL);
+        for (;;)
+            (void)pause();
     }
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFSIGNALED(status));
