@@ -38,6 +38,14 @@ const char *hf_strerror(int err)
         return "what was asked for is no longer kept";
     case HF_EAGAIN:
         return "nothing now, ask again later";
+    case HF_EFAILED:
+        return "the disk did not keep what was written";
+    case HF_EBLOCKED:
+        return "the write-ahead log has grown to its ceiling";
+    case HF_EFULL:
+        return "the disk is full";
+    case HF_EREPLACED:
+        return "a file of the journal was replaced while it was open";
     }
     return "no known error";
 }

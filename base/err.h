@@ -23,6 +23,10 @@ enum hf_err {
     HF_ECONFLICT = -12, /* the same key with another content */
     HF_EGAP = -13,      /* rows that were asked for are no longer kept */
     HF_EAGAIN = -14,    /* nothing now; ask again when told */
+    HF_EFAILED = -15,   /* the disk lost a sync: no publish until rescued */
+    HF_EBLOCKED = -16,  /* the write-ahead log has reached its ceiling */
+    HF_EFULL = -17,     /* the disk is full */
+    HF_EREPLACED = -18, /* a file was replaced while we had it open */
 };
 
 /* One line, no final dot, never NULL: "a limit is reached". */

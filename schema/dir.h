@@ -12,6 +12,8 @@
  *     writers                    OFD lock: our writers queue here; the pid of
  *                                the last one is in it
  *     head                       highest id ever seen, renamed into place
+ *     ballast                    1 MiB to give up when the disk is full (space.h)
+ *     failed                     there since a sync failed: nothing is published
  *
  * The directory is 0700 and every file 0600; with a group 2770 and 0660, the
  * secret 0640. SQLite gives -wal and -shm the mode of their database; the group
@@ -35,6 +37,8 @@
 #define HF_FILE_WATCHER  "watcher"
 #define HF_FILE_WRITERS  "writers"
 #define HF_FILE_HEAD     "head"
+#define HF_FILE_BALLAST  "ballast"
+#define HF_FILE_FAILED   "failed"
 
 struct hf_dir {
     int fd;              /* -1 = not open */

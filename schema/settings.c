@@ -29,9 +29,19 @@ const char hf_settings_template[] =
     ";queue_bytes = 8M\n"
     "; Longest wait for another program's write lock; then \"busy\".\n"
     ";busy = 5s\n"
-    "; How long messages are kept, and how many bytes of them at most.\n"
+    "; Bytes of the write-ahead log beyond which nothing is published: some\n"
+    "; program keeps a transaction open.\n"
+    ";max_wal = 256M\n"
+    "; How long messages are kept, how many bytes of them at most, and how "
+    "many\n"
+    "; of one topic (0: any number). For the sake of clients that are about "
+    "to\n"
+    "; come back, bytes and number never take a message younger than "
+    "keep_min.\n"
     ";retain = 24h\n"
     ";retain_bytes = 1G\n"
+    ";retain_count = 0\n"
+    ";keep_min = 10m\n"
     "\n"
     "[http]\n"
     "; Path under which the web server forwards to Holdfast.\n"
@@ -103,6 +113,9 @@ static const struct setting known[] = {
      3650 * DAYS},
     {"journal", "retain_bytes", SIZE64, AT(retain_bytes), 0, MIB,
      1024 * 1024 * MIB},
+    {"journal", "retain_count", SIZE64, AT(retain_count), 0, 0, 1000000000},
+    {"journal", "keep_min", DURATION, AT(keep_min_ms), 0, 0, 24 * HOURS},
+    {"journal", "max_wal", SIZE64, AT(max_wal), 0, MIB, 1024 * 1024 * MIB},
     {"http", "mount", TEXT, AT(mount), 0, 1, 0},
     {"http", "hosts", LIST, AT(hosts), AT(hosts_count), 0, 0},
     {"http", "origins", LIST, AT(origins), AT(origins_count), 0, 0},
@@ -294,6 +307,8 @@ void hf_settings_default(struct hf_settings *settings)
         .busy_ms = 5 * SECONDS,
         .retain_ms = 24 * HOURS,
         .retain_bytes = 1024 * MIB,
+        .keep_min_ms = 600 * SECONDS,
+        .max_wal = 256 * MIB,
         .mount = "/socket",
         .max_frame = 256 * KIB,
         .max_body = 8000000,

@@ -27,8 +27,11 @@ struct hf_settings {
     size_t queue_count;            /* publishes waiting for the writer; 10000 */
     size_t queue_bytes;            /* their bytes; 8M */
     int64_t busy_ms;               /* longest wait for the write lock; 5s */
-    int64_t retain_ms;             /* messages are kept so long; 24h */
-    int64_t retain_bytes;          /* and at most so many bytes; 1G */
+    int64_t max_wal;      /* bytes; beyond, publishes are refused; 256M */
+    int64_t retain_ms;    /* messages are kept so long; 24h */
+    int64_t retain_bytes; /* and at most so many bytes; 1G */
+    int64_t retain_count; /* and so many of one topic; 0 = any number */
+    int64_t keep_min_ms;  /* never younger than this by bytes or count; 10m */
 
     /* [http] what both transports share */
     /* URL prefix of the socket; "/socket" */
