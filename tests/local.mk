@@ -31,6 +31,7 @@ include tests/unit/schema.mk
 include tests/unit/channel.mk
 include tests/unit/gateway.mk
 include tests/unit/sidecar.mk
+include tests/vfs/local.mk
 if HAVE_CMOCKA
 check_PROGRAMS += $(unit_tests)
 TESTS += $(unit_tests)
