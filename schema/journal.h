@@ -77,7 +77,7 @@ typedef int (*hf_row_fn)(void *ctx, const struct hf_row *row);
  * Rows with id > after, of every topic, oldest first, at most `max` and about
  * `max_bytes` of payload (at least one row). *out_last: the last id looked
  * at, also when rows were passed over because a foreign writer put in what
- * nobody can read (bad UTF-8: counted and logged); `after` when none.
+ * nobody can read (readable.h: counted and logged); `after` when none.
  * *out_more: there may be further rows.
  */
 int hf_journal_read(struct hf_journal *journal, uint64_t after, size_t max,
@@ -91,10 +91,13 @@ int hf_journal_read_topic(struct hf_journal *journal, struct hf_str topic,
                           uint64_t *out_last, bool *out_more);
 
 /* Only id and topic of rows after `after` (for waking), as above; payload,
- * event and skip are empty. */
+ * event and skip are empty, and unreadable rows are not passed over. */
 int hf_journal_read_topics(struct hf_journal *journal, uint64_t after,
                            size_t max, hf_row_fn each, void *ctx,
                            uint64_t *out_last, bool *out_more);
+
+/* Rows that this connection found unreadable, passed over and named. */
+uint64_t hf_journal_unreadable(const struct hf_journal *journal);
 
 /* Highest id of this topic that was deleted, the global watermark included;
  * 0 = nothing was. A reader below it has a gap (D7). */

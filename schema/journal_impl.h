@@ -17,6 +17,9 @@
 
 #define HF_HISTORY_LEAP (UINT64_C(1) << 20) /* added where ids may be lost */
 
+/* Ids of unreadable rows that a connection remembers to have named. */
+#define HF_UNREADABLE_NAMED 64u
+
 struct hf_journal {
     struct hf_db db;
     struct hf_dir dir; /* our own copy and descriptor */
@@ -36,6 +39,9 @@ struct hf_journal {
     uint64_t first;       /* sequence when the transaction began, plus 1 */
     struct hf_bell *bell; /* to ring; NULL: nobody is woken */
     uint64_t ring_later;  /* buckets of this transaction */
+
+    uint64_t unreadable; /* rows passed over and named in the log */
+    uint64_t named[HF_UNREADABLE_NAMED]; /* their ids, by id modulo slots */
 
     ino_t wal; /* 0 = not seen yet */
     bool lost; /* the files were replaced below us */

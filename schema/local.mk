@@ -8,6 +8,7 @@ libschema_a_SOURCES = \
 	schema/journal.c schema/journal.h schema/journal_impl.h \
 	schema/live.c schema/live.h \
 	schema/policies.c schema/policies.h \
+	schema/readable.c schema/readable.h \
 	schema/reading.c \
 	schema/sessions.c schema/sessions.h \
 	schema/settings.c schema/settings.h \

@@ -9,8 +9,8 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/utf8.h"
 #include "schema/journal_impl.h"
+#include "schema/readable.h"
 
 #define READER_REPAIR_MS 100 /* a loop does not wait longer for a lock */
 
@@ -128,14 +128,21 @@ int hf_journal_head(struct hf_journal *journal, uint64_t *out)
     return 0;
 }
 
+uint64_t hf_journal_unreadable(const struct hf_journal *journal)
+{
+    return journal->unreadable;
+}
+
 /* Reading rows: what is asked for, and how far we came. */
 struct reading {
+    struct hf_journal *journal;
     size_t max_bytes;
     size_t bytes;
     hf_row_fn each;
     void *ctx;
     uint64_t last;
     size_t count;
+    bool only_topics; /* nobody is given the rest, so it is not looked at */
 };
 
 static void get_row(sqlite3_stmt *stmt, struct hf_row *row)
@@ -144,37 +151,45 @@ static void get_row(sqlite3_stmt *stmt, struct hf_row *row)
     row->topic = hf_db_text(stmt, 1);
     row->event = hf_db_text(stmt, 2);
     row->payload = hf_db_text(stmt, 3);
-    row->kind = sqlite3_column_int(stmt, 4) == HF_KIND_BINARY ? HF_KIND_BINARY
-                                                              : HF_KIND_JSON;
+    row->kind = (enum hf_kind)sqlite3_column_int(stmt, 4); /* or none of them */
     row->at_ms = sqlite3_column_int64(stmt, 5);
     row->skip = hf_db_text(stmt, 6);
 }
 
-/* No trigger can see bad UTF-8 that another program stored as text. */
-static bool is_readable(const struct hf_row *row)
+/*
+ * Every reader comes by here, so a row is named once by a process: how often
+ * it is read depends on who asks for the past. The slots are few, and a row
+ * that lost its slot to another one is named again.
+ */
+static void report_unreadable(struct hf_journal *journal,
+                              const struct hf_row *row, const char *reason)
 {
-    return hf_utf8_valid(row->topic) && hf_utf8_valid(row->event) &&
-           hf_utf8_valid(row->skip) &&
-           (row->kind == HF_KIND_BINARY || hf_utf8_valid(row->payload));
-}
+    uint64_t *named = &journal->named[row->id % HF_UNREADABLE_NAMED];
 
-static void report_unreadable(const struct hf_row *row)
-{
+    if (*named == row->id)
+        return;
+    *named = row->id;
+    journal->unreadable++;
     HF_LOG(HF_LOG_WARN, "message_unreadable",
            hf_field_i("id", (long long)row->id),
-           hf_field("hint", "its text is not UTF-8; it is passed over"));
+           hf_field_s("topic", row->topic), hf_field("reason", reason),
+           hf_field_i("so_far", (long long)journal->unreadable),
+           hf_field("hint", "a program wrote it past the rules; every reader "
+                            "passes it over"));
 }
 
 static int take_row(struct reading *reading, sqlite3_stmt *stmt)
 {
     struct hf_row row;
+    const char *reason;
     int err = 0;
 
     get_row(stmt, &row);
-    if (is_readable(&row))
+    reason = reading->only_topics ? NULL : hf_row_unreadable(&row);
+    if (!reason)
         err = reading->each(reading->ctx, &row);
     else
-        report_unreadable(&row);
+        report_unreadable(reading->journal, &row, reason);
     if (err)
         return err;
     reading->bytes += row.payload.len;
@@ -222,8 +237,11 @@ int hf_journal_read(struct hf_journal *journal, uint64_t after, size_t max,
                     size_t max_bytes, hf_row_fn each, void *ctx,
                     uint64_t *out_last, bool *out_more)
 {
-    struct reading reading = {
-        .max_bytes = max_bytes, .each = each, .ctx = ctx, .last = after};
+    struct reading reading = {.journal = journal,
+                              .max_bytes = max_bytes,
+                              .each = each,
+                              .ctx = ctx,
+                              .last = after};
     sqlite3_stmt *stmt;
     int err;
 
@@ -243,8 +261,11 @@ int hf_journal_read_topic(struct hf_journal *journal, struct hf_str topic,
                           size_t max_bytes, hf_row_fn each, void *ctx,
                           uint64_t *out_last, bool *out_more)
 {
-    struct reading reading = {
-        .max_bytes = max_bytes, .each = each, .ctx = ctx, .last = after};
+    struct reading reading = {.journal = journal,
+                              .max_bytes = max_bytes,
+                              .each = each,
+                              .ctx = ctx,
+                              .last = after};
     sqlite3_stmt *stmt;
     int err;
 
@@ -266,8 +287,12 @@ int hf_journal_read_topics(struct hf_journal *journal, uint64_t after,
                            size_t max, hf_row_fn each, void *ctx,
                            uint64_t *out_last, bool *out_more)
 {
-    struct reading reading = {
-        .max_bytes = SIZE_MAX, .each = each, .ctx = ctx, .last = after};
+    struct reading reading = {.journal = journal,
+                              .max_bytes = SIZE_MAX,
+                              .each = each,
+                              .ctx = ctx,
+                              .last = after,
+                              .only_topics = true};
     sqlite3_stmt *stmt;
     int err;
 

@@ -105,7 +105,8 @@ struct setting {
 
 static const struct setting known[] = {
     {"journal", "durability", DURABILITY, AT(durability), 0, 0, 0},
-    {"journal", "max_payload", SIZE, AT(max_payload), 0, 64, 16 * MIB},
+    {"journal", "max_payload", SIZE, AT(max_payload), 0, 64,
+     HF_PAYLOAD_LIMIT},
     {"journal", "queue_count", SIZE, AT(queue_count), 0, 1, 10000000},
     {"journal", "queue_bytes", SIZE, AT(queue_bytes), 0, KIB, 1024 * MIB},
     {"journal", "busy", DURATION, AT(busy_ms), 0, 10, 60 * SECONDS},

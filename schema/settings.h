@@ -18,6 +18,10 @@
 #define HF_SETTINGS_LIST 16u  /* hosts, origins: at most so many */
 #define HF_SETTINGS_TEXT 256u /* bytes of one value, terminator included */
 
+/* The greatest max_payload there may be, bytes. What is read is measured by it
+ * too: the limit in use stands in the file, where others can change it. */
+#define HF_PAYLOAD_LIMIT (16u * 1024u * 1024u)
+
 enum hf_durability { HF_DURABILITY_FULL, HF_DURABILITY_NORMAL };
 
 struct hf_settings {

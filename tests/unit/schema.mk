@@ -5,6 +5,7 @@ unit_tests += \
 	tests/unit/test_journal \
 	tests/unit/test_live \
 	tests/unit/test_policies \
+	tests/unit/test_readable \
 	tests/unit/test_sessions \
 	tests/unit/test_settings \
 	tests/unit/test_wake \
@@ -35,6 +36,11 @@ tests_unit_test_policies_SOURCES = \
 	tests/unit/test_policies.c tests/unit/schema_fixture.h
 tests_unit_test_policies_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_policies_LDADD = $(SCHEMA_TEST_LINK)
+
+tests_unit_test_readable_SOURCES = \
+	tests/unit/test_readable.c tests/unit/schema_fixture.h
+tests_unit_test_readable_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_readable_LDADD = $(SCHEMA_TEST_LINK)
 
 tests_unit_test_sessions_SOURCES = \
 	tests/unit/test_sessions.c tests/unit/schema_fixture.h
