@@ -79,6 +79,10 @@ const char *hf_publish_reason(int err)
         return "refused by the journal";
     case HF_ECONFLICT:
         return "key_reused";
+    case HF_EBLOCKED:
+        return "journal_blocked"; /* passes when a reader ends */
+    case HF_EFULL:
+        return "journal_full"; /* passes when there is room */
     default:
         return "journal_failed";
     }

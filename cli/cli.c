@@ -144,11 +144,37 @@ int hf_cli_explain(const struct hf_cli *cli, int err, struct hf_why *why)
                           "another program has held the journal's write lock "
                           "for more than %lld ms; it is safe to try again",
                           (long long)cli->settings.busy_ms);
+    case HF_EFAILED:
+        return hf_explain(
+            why, err,
+            "the disk has lost what was written to it (see %s/" HF_FILE_FAILED
+            "), so nothing is published any "
+            "more; see to the disk, then run: holdfast check "
+            "--rescue",
+            cli->dir.path);
+    case HF_EBLOCKED:
+        return hf_explain(why, err,
+                          "%s/" HF_FILE_JOURNAL
+                          "-wal is above max_wal, because some program keeps "
+                          "a transaction open; 'holdfast status' names it. "
+                          "When it ends, publishing goes on",
+                          cli->dir.path);
+    case HF_EFULL:
+        return hf_explain(why, err,
+                          "no room is left for %s; make room on the disk or "
+                          "in the quota, and publishing goes on",
+                          cli->dir.path);
+    case HF_EREPLACED:
+        return hf_explain(why, err,
+                          "a file of the journal in %s was moved, replaced or "
+                          "deleted while programs had it open; stop all of "
+                          "them, scripts too, then start them again",
+                          cli->dir.path);
     case HF_ESTORE:
         return hf_explain(why, err,
                           "the database %s/" HF_FILE_JOURNAL
-                          " cannot be read or written; is the disk full or "
-                          "read-only?",
+                          " cannot be read or written; is the disk "
+                          "read-only, or damaged?",
                           cli->dir.path);
     default:
         return hf_explain(why, err, "%s", hf_strerror(err));

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/sys.h"
+#include "schema/failed.h"
 #include "schema/journal_impl.h"
 #include "schema/sql.h"
 
@@ -255,6 +256,12 @@ pid_t hf_journal_holder(const struct hf_dir *dir)
 
 /* --- transactions -------------------------------------------------------- */
 
+/* May it begin? Holding the queue, in which the flag is raised too. */
+static int admit(struct hf_journal *journal)
+{
+    return hf_failed(&journal->dir) ? HF_EFAILED : 0;
+}
+
 static int begin_once(struct hf_journal *journal, int64_t deadline_ms)
 {
     uint64_t head;
@@ -263,7 +270,9 @@ static int begin_once(struct hf_journal *journal, int64_t deadline_ms)
     err = hf_journal_lock(journal, deadline_ms);
     if (err)
         return err;
-    err = hf_history_look(journal, &head);
+    err = admit(journal);
+    if (!err)
+        err = hf_history_look(journal, &head);
     if (err) {
         hf_journal_unlock(journal);
         return err;
@@ -274,7 +283,7 @@ static int begin_once(struct hf_journal *journal, int64_t deadline_ms)
     return 0;
 }
 
-int hf_journal_begin(struct hf_journal *journal)
+static int begin(struct hf_journal *journal)
 {
     int64_t deadline_ms = hf_boot_ms() + journal->settings->busy_ms;
     int err;
@@ -288,6 +297,16 @@ int hf_journal_begin(struct hf_journal *journal)
     if (!err)
         err = begin_once(journal, deadline_ms);
     return err == HF_EAGAIN ? HF_EBUSY : err;
+}
+
+int hf_journal_begin(struct hf_journal *journal)
+{
+    return begin(journal);
+}
+
+int hf_journal_begin_upkeep(struct hf_journal *journal)
+{
+    return begin(journal);
 }
 
 static void ring(struct hf_journal *journal, uint64_t last)

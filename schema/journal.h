@@ -110,8 +110,24 @@ int hf_journal_trimmed_highest(struct hf_journal *journal,
 
 /* --- writing ----------------------------------------------------------- */
 
-/* 0; HF_EBUSY after settings.busy_ms (safe to retry); HF_ESTORE. */
+/*
+ * Begin a transaction that may add rows. 0; HF_EBUSY after settings.busy_ms
+ * (safe to retry); HF_EFAILED: a sync was lost (failed.h), nothing is published
+ * until the journal is rescued; HF_EBLOCKED: the write-ahead log is above
+ * settings.max_wal, because somebody keeps a transaction open; HF_EFULL: no
+ * room on the disk (space.h); HF_EREPLACED; HF_ESTORE. Reading goes on under
+ * all of these, and but for HF_EFAILED and HF_EREPLACED publishing comes back
+ * by itself when the reason has gone.
+ */
 int hf_journal_begin(struct hf_journal *journal);
+/*
+ * The same for what only deletes (retention, prune, redact): let in while
+ * publishing is refused as blocked or full, since it may be the way out of it,
+ * and refused as it is when a sync was lost. Work in small steps: there may be
+ * room for one MiB of log. HF_EFULL from a step or its commit has made what
+ * room can be made: begin again, once, with a smaller one.
+ */
+int hf_journal_begin_upkeep(struct hf_journal *journal);
 int hf_journal_commit(struct hf_journal *journal);
 void hf_journal_rollback(struct hf_journal *journal);
 

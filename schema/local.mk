@@ -4,6 +4,7 @@ libschema_a_SOURCES = \
 	schema/bell.c schema/bell.h \
 	schema/db.c schema/db.h \
 	schema/dir.c schema/dir.h \
+	schema/failed.c schema/failed.h \
 	schema/history.c \
 	schema/journal.c schema/journal.h schema/journal_impl.h \
 	schema/live.c schema/live.h \

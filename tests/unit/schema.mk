@@ -2,6 +2,7 @@
 unit_tests += \
 	tests/unit/test_bell \
 	tests/unit/test_dir \
+	tests/unit/test_failed \
 	tests/unit/test_journal \
 	tests/unit/test_live \
 	tests/unit/test_policies \
@@ -21,6 +22,11 @@ tests_unit_test_dir_SOURCES = \
 tests_unit_test_dir_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_dir_LDADD = $(SCHEMA_TEST_LINK)
 tests_unit_test_dir_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=fstatfs
+
+tests_unit_test_failed_SOURCES = \
+	tests/unit/test_failed.c tests/unit/schema_fixture.h
+tests_unit_test_failed_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_failed_LDADD = $(SCHEMA_TEST_LINK)
 
 tests_unit_test_journal_SOURCES = \
 	tests/unit/test_journal.c tests/unit/schema_fixture.h
