@@ -81,7 +81,7 @@ static void read_on(const char *path, unsigned number, uint64_t count)
         hf_loop_new(&loop) ||
         hf_wake_new(loop, &dir, journal, grown, NULL, &wake))
         die("reader", &why);
-    hf_wake_listen(wake, hf_bell_bucket(HF_STR("bench")));
+    hf_wake_add(wake, HF_STR("bench"));
     shared->ready++;
     while (cursor < count && now_ns() < end_ns)
         (void)hf_loop_turn(loop, 500);

@@ -10,22 +10,6 @@
 
 /* --- topics ------------------------------------------------------------ */
 
-static unsigned bucket_number(struct hf_str name)
-{
-    return (unsigned)__builtin_ctzll(hf_bell_bucket(name));
-}
-
-static void listen_to_topics(struct hf_hub *hub)
-{
-    uint64_t buckets = 0;
-    unsigned n;
-
-    for (n = 0; n < 64; n++)
-        if (hub->listeners[n] > 0)
-            buckets |= UINT64_C(1) << n;
-    hf_wake_listen(hub->wake, buckets);
-}
-
 struct hf_topic *hf_hub_find(const struct hf_hub *hub, struct hf_str name)
 {
     return hf_map_get(&hub->topics, name);
@@ -52,11 +36,9 @@ int hf_hub_enter(struct hf_hub *hub, struct hf_str name, struct hf_topic **out)
         return HF_ENOMEM;
     }
     hub->counts.topics++;
-    if (hub->listeners[bucket_number(name)]++ == 0) {
-        listen_to_topics(hub);
-        /* what was committed since we caught up rang no bell of ours */
-        hf_hub_soon(hub);
-    }
+    hf_wake_add(hub->wake, name);
+    /* what was committed since we caught up rang no bell of ours */
+    hf_hub_soon(hub);
     *out = topic;
     return 0;
 }
@@ -69,8 +51,7 @@ void hf_hub_left(struct hf_topic *topic)
         return;
     (void)hf_map_remove(&hub->topics, hf_topic_name(topic));
     hub->counts.topics--;
-    if (--hub->listeners[bucket_number(hf_topic_name(topic))] == 0)
-        listen_to_topics(hub);
+    hf_wake_drop(hub->wake, hf_topic_name(topic));
     hf_ring_release(&topic->ring);
     free(topic);
 }

@@ -30,7 +30,6 @@ struct hf_hub {
     uint64_t epoch;
     uint64_t cursor;         /* rows at or below are in the rings, or were */
     struct hf_map topics;    /* name -> struct hf_topic */
-    size_t listeners[64];    /* topics per bucket of the bell */
     bool behind;             /* the tail stopped before the end */
     size_t refill_left;      /* rows that refills may still read this turn */
     struct hf_list deferred; /* sessions that wait for the next turn's share */

@@ -13,7 +13,7 @@
 #define ANSWERS_PER_TURN 256u
 
 /* How often parked polls look for what live.db alone knows, ms, for a bell may
- * be lost; and how long waiting outlasts the last of them. */
+ * be lost. */
 #define TICK_MS 500
 
 /* A poll's lease (D20, G7), ms. */
@@ -70,37 +70,6 @@ static void answer_with(struct hf_longpoll *lp, struct hf_poll *poll,
 
 /* --- who waits for what ------------------------------------------------ */
 
-static unsigned bucket_number(struct hf_str name)
-{
-    return (unsigned)__builtin_ctzll(hf_bell_bucket(name));
-}
-
-static void listen_to_all(struct hf_longpoll *lp)
-{
-    uint64_t buckets = 0;
-    unsigned n;
-
-    for (n = 0; n < 64; n++)
-        if (lp->listeners[n] > 0)
-            buckets |= UINT64_C(1) << n;
-    /* A client comes back at once, so the last one to go is not the end of
-     * waiting: the tick stops it. */
-    if (buckets)
-        hf_wake_listen(lp->wake, buckets);
-}
-
-static void listen_more(struct hf_longpoll *lp, struct hf_str name)
-{
-    if (lp->listeners[bucket_number(name)]++ == 0)
-        listen_to_all(lp);
-}
-
-static void listen_less(struct hf_longpoll *lp, struct hf_str name)
-{
-    if (--lp->listeners[bucket_number(name)] == 0)
-        listen_to_all(lp);
-}
-
 static struct wait_topic *topic_for(struct hf_longpoll *lp, struct hf_str name)
 {
     struct wait_topic *topic = hf_map_get(&lp->topics, name);
@@ -117,25 +86,31 @@ static struct wait_topic *topic_for(struct hf_longpoll *lp, struct hf_str name)
         free(topic);
         return NULL;
     }
-    listen_more(lp, name);
+    hf_wake_add(lp->wake, name);
     return topic;
+}
+
+static void drop_waits(struct hf_longpoll *lp, struct hf_poll_wait *waits,
+                       uint32_t count)
+{
+    uint32_t n;
+
+    for (n = 0; n < count; n++) {
+        struct wait_topic *topic = waits[n].topic;
+
+        hf_list_remove(&waits[n].in_topic);
+        if (!hf_list_empty(&topic->waits))
+            continue;
+        (void)hf_map_remove(&lp->topics, hf_str(topic->name, topic->len));
+        hf_wake_drop(lp->wake, hf_str(topic->name, topic->len));
+        free(topic);
+    }
+    free(waits);
 }
 
 static void stop_waiting(struct hf_longpoll *lp, struct hf_poll *poll)
 {
-    uint32_t n;
-
-    for (n = 0; n < poll->waits_count; n++) {
-        struct wait_topic *topic = poll->waits[n].topic;
-
-        hf_list_remove(&poll->waits[n].in_topic);
-        if (!hf_list_empty(&topic->waits))
-            continue;
-        (void)hf_map_remove(&lp->topics, hf_str(topic->name, topic->len));
-        listen_less(lp, hf_str(topic->name, topic->len));
-        free(topic);
-    }
-    free(poll->waits);
+    drop_waits(lp, poll->waits, poll->waits_count);
     poll->waits = NULL;
     poll->waits_count = 0;
 }
@@ -179,7 +154,7 @@ static void unpark(struct hf_poll *poll)
         return;
     poll->owner = NULL;
     stop_waiting(lp, poll);
-    listen_less(lp, session_of(poll));
+    hf_wake_drop(lp->wake, session_of(poll));
     if (hf_map_get(&lp->sessions, session_of(poll)) == poll)
         (void)hf_map_remove(&lp->sessions, session_of(poll));
     hf_list_remove(&poll->parked);
@@ -253,12 +228,12 @@ static int park(struct hf_longpoll *lp, struct hf_poll *poll)
     }
     poll->owner = lp;
     hf_list_append(&lp->parked, &poll->parked);
-    listen_more(lp, session_of(poll));
+    hf_wake_add(lp->wake, session_of(poll));
     if (lp->parked_count++ == 0 && !hf_timer_armed(&lp->tick))
         (void)hf_loop_arm(loop, &lp->tick, TICK_MS * 1000);
     look_again(lp);
     /* an older poll of the session may be parked in another process */
-    hf_wake_ring(lp->wake, hf_bell_bucket(session_of(poll)));
+    hf_wake_ring(lp->wake, session_of(poll));
     return 0;
 }
 
@@ -301,12 +276,22 @@ static bool answer_if_any(struct hf_longpoll *lp, struct hf_poll *poll)
 }
 
 /* Nothing came: what it waits for may have changed all the same (a join by a
- * POST in another process). */
+ * POST in another process). The former topics go last, so that those which stay
+ * are heard all the time. */
 static void wait_anew(struct hf_longpoll *lp, struct hf_poll *poll)
 {
-    stop_waiting(lp, poll);
-    if (wait_for_topics(lp, poll))
+    struct hf_poll_wait *former = poll->waits;
+    uint32_t count = poll->waits_count;
+    int err;
+
+    poll->waits = NULL;
+    poll->waits_count = 0;
+    err = wait_for_topics(lp, poll);
+    drop_waits(lp, former, count);
+    if (err)
         answer_dead(poll);
+    else
+        look_again(lp);
 }
 
 static void deadline(struct hf_timer *timer)
@@ -454,10 +439,8 @@ static void tick(struct hf_timer *timer)
 {
     struct hf_longpoll *lp = HF_ITEM(timer, struct hf_longpoll, tick);
 
-    if (lp->parked_count == 0) {
-        hf_wake_listen(lp->wake, 0); /* nobody waits: no slot, no polling */
+    if (lp->parked_count == 0)
         return;
-    }
     look_at_live(lp);
     (void)hf_loop_arm(lp->process->loop, &lp->tick, TICK_MS * 1000);
 }

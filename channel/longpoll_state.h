@@ -20,8 +20,7 @@ struct hf_longpoll {
     struct hf_list parked;
     struct hf_list dirty; /* polls that something came for */
     size_t parked_count;
-    size_t listeners[64]; /* waits per bucket of the bell */
-    bool grown;           /* the journal is ahead of cursor */
+    bool grown; /* the journal is ahead of cursor */
     struct hf_turn turn;
     struct hf_timer tick;   /* looks at live.db while polls are parked */
     struct hf_timer reaper; /* removes dead sessions */

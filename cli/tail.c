@@ -227,7 +227,7 @@ static int follow_with(struct tail *tail, struct hf_loop *loop)
                       tail, &wake);
     if (err)
         return err;
-    hf_wake_listen(wake, hf_bell_bucket(tail->topic));
+    hf_wake_add(wake, tail->topic);
     print_new(tail); /* what came before we listened */
     while (!err && !tail->ended && !interrupted)
         err = hf_loop_turn(loop, TURN_MAX_MS);

@@ -13,16 +13,24 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/sys.h"
 
-#define MAGIC        UINT64_C(0x31736c6c65426648) /* "HfBells1" in memory */
+#define MAGIC        UINT64_C(0x32736c6c65426648) /* "HfBells2" in memory */
+#define SOCKET_NAME  "bell.2." /* and the slot; another one per MAGIC */
 #define NO_SLOT      HF_BELL_SLOTS
 #define MAKE_WAIT_MS 1000
+#define MAKE_TRIES   10
 
 /*
- * Bytes of `bells`; processes of several versions share it, so it never
- * changes without another MAGIC. OFD locks: byte n of the file for slot n, and
- * byte HF_BELL_SLOTS while the file is made.
+ * Bytes of `bells`; processes of several versions share it, so their meaning
+ * never changes without another MAGIC. OFD locks: byte n of the file for slot
+ * n, and byte HF_BELL_SLOTS while the file is made.
+ *
+ * A slot's `listed` is how many `hashes` count in its lower eight bits, 0: the
+ * buckets alone decide; the other bits change with every change of the hashes.
+ * So a ringer that finds none of its names looks at `listed` once more, and if
+ * it is not what it was, rings.
  */
 enum slot_kind { SLOT_DATAGRAM = 1, SLOT_FUTEX = 2 };
 
@@ -31,14 +39,19 @@ struct slot {
     _Atomic uint32_t kind;    /* enum slot_kind */
     _Atomic uint32_t futex;   /* SLOT_FUTEX: the word its owner sleeps on */
     _Atomic uint32_t pid;     /* for people */
-    uint32_t unused[11];
+    _Atomic uint32_t listed;
+    _Atomic uint64_t hashes[HF_BELL_SLOT_NAMES];
 };
+
+#define LISTED_COUNT UINT32_C(0xff)
+#define LISTED_STEP  UINT32_C(0x100)
 
 struct bells {
     _Atomic uint64_t magic;
     _Atomic uint64_t rung_through;
-    _Atomic uint32_t used; /* slots from here on were never taken */
-    uint32_t unused[11];
+    _Atomic uint32_t used;    /* slots from here on were never taken */
+    _Atomic uint32_t watched; /* the watcher is at work, or was killed */
+    uint32_t unused[10];
     struct slot slots[HF_BELL_SLOTS];
 };
 
@@ -54,57 +67,129 @@ struct hf_bell {
     unsigned slot;
 };
 
+/* --- names --------------------------------------------------------------- */
+
+uint64_t hf_bell_hash(struct hf_str name)
+{
+    uint64_t hash = UINT64_C(14695981039346656037); /* FNV-1a */
+    size_t i;
+
+    for (i = 0; i < name.len; i++) {
+        hash ^= (unsigned char)name.at[i];
+        hash *= UINT64_C(1099511628211);
+    }
+    return hash;
+}
+
+unsigned hf_bell_bucket(uint64_t hash)
+{
+    /* The low bits of FNV alone depend on few bits of the name. */
+    return (unsigned)((hash ^ (hash >> 32)) & 63);
+}
+
+void hf_bell_names_add(struct hf_bell_names *names, struct hf_str name)
+{
+    uint64_t hash = hf_bell_hash(name);
+    uint32_t i;
+
+    names->buckets |= UINT64_C(1) << hf_bell_bucket(hash);
+    for (i = 0; i < names->count; i++) {
+        if (names->hashes[i] == hash)
+            return;
+    }
+    if (names->count < HF_BELL_NAMES)
+        names->hashes[names->count++] = hash;
+    else
+        names->more = true;
+}
+
+void hf_bell_names_all(struct hf_bell_names *names)
+{
+    names->buckets = UINT64_MAX;
+    names->more = true;
+}
+
 /* --- the file ------------------------------------------------------------ */
 
-static int make_file(struct hf_bell *bell)
+static bool is_named(const struct hf_bell *bell)
 {
+    struct stat here, there;
+
+    return fstat(bell->fd, &here) == 0 &&
+           fstatat(bell->dir_fd, HF_FILE_BELLS, &there, AT_SYMLINK_NOFOLLOW) ==
+               0 &&
+           here.st_ino == there.st_ino && here.st_dev == there.st_dev;
+}
+
+/* Under the lock: a new file is all zero, and that is a good one but for the
+ * magic. HF_EAGAIN: it was none of ours and is gone now. */
+static int make_or_remove(struct hf_bell *bell)
+{
+    uint64_t magic = 0;
     struct stat st;
+
+    if (fstat(bell->fd, &st) < 0 ||
+        pread(bell->fd, &magic, sizeof(magic), 0) < 0)
+        return HF_EIO;
+    if (magic != 0 && magic != MAGIC) {
+        HF_LOG(HF_LOG_WARN, "bells_replaced",
+               hf_field("why", "the file is of another version of Holdfast"),
+               hf_field("hint", "processes of that version hear of messages "
+                                "up to half a second later; restart them"));
+        return unlinkat(bell->dir_fd, HF_FILE_BELLS, 0) < 0 ? HF_EIO
+                                                            : HF_EAGAIN;
+    }
+    if (st.st_size < (off_t)sizeof(struct bells) &&
+        ftruncate(bell->fd, (off_t)sizeof(struct bells)) < 0)
+        return HF_EIO;
+    magic = MAGIC;
+    return pwrite(bell->fd, &magic, sizeof(magic), 0) == sizeof(magic) ? 0
+                                                                       : HF_EIO;
+}
+
+/* HF_EAGAIN: another try, with the file that has the name by then. */
+static int open_file(struct hf_bell *bell, const struct hf_dir *dir)
+{
     int err;
 
+    hf_close(&bell->fd);
+    bell->fd = hf_dir_open_file(dir, HF_FILE_BELLS);
+    if (bell->fd < 0)
+        return HF_EIO;
     err = hf_lock_wait(bell->fd, HF_BELL_SLOTS, 1, hf_boot_ms() + MAKE_WAIT_MS);
     if (err)
         return HF_EIO;
-    if (fstat(bell->fd, &st) < 0 ||
-        (st.st_size < (off_t)sizeof(struct bells) &&
-         ftruncate(bell->fd, (off_t)sizeof(struct bells)) < 0))
-        err = HF_EIO;
+    err = is_named(bell) ? make_or_remove(bell) : HF_EAGAIN;
     hf_unlock(bell->fd, HF_BELL_SLOTS, 1);
     return err;
 }
 
 static int map_file(struct hf_bell *bell)
 {
-    uint64_t none = 0;
     void *at = mmap(NULL, sizeof(struct bells), PROT_READ | PROT_WRITE,
                     MAP_SHARED, bell->fd, 0);
 
     if (at == MAP_FAILED)
         return HF_EIO;
     bell->bells = at;
-    /* A new file is all zero, and that is a good one but for this. */
-    if (!atomic_compare_exchange_strong(&bell->bells->magic, &none, MAGIC) &&
-        none != MAGIC)
-        return HF_EIO;
     return 0;
 }
 
 static int open_parts(struct hf_bell *bell, const struct hf_dir *dir)
 {
-    int err;
+    int err = HF_EAGAIN, tries;
 
     bell->dir_fd = fcntl(dir->fd, F_DUPFD_CLOEXEC, 3);
     if (bell->dir_fd < 0)
         return HF_EIO;
-    bell->fd = hf_dir_open_file(dir, HF_FILE_BELLS);
-    if (bell->fd < 0)
+    for (tries = 0; err == HF_EAGAIN && tries < MAKE_TRIES; tries++)
+        err = open_file(bell, dir);
+    if (err)
         return HF_EIO;
     bell->socket =
         socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (bell->socket < 0)
         return HF_EIO;
-    err = make_file(bell);
-    if (err)
-        return err;
     return map_file(bell);
 }
 
@@ -139,29 +224,16 @@ void hf_bell_close(struct hf_bell *bell)
     free(bell);
 }
 
-uint64_t hf_bell_bucket(struct hf_str name)
-{
-    uint64_t hash = UINT64_C(14695981039346656037); /* FNV-1a */
-    size_t i;
-
-    for (i = 0; i < name.len; i++) {
-        hash ^= (unsigned char)name.at[i];
-        hash *= UINT64_C(1099511628211);
-    }
-    /* The low bits of FNV alone depend on few bits of the name. */
-    return UINT64_C(1) << ((hash ^ (hash >> 32)) & 63);
-}
-
 /* --- the owner of a slot ------------------------------------------------- */
 
-/* bell.N in the directory. A socket's path may have 108 bytes, the directory's
+/* In the directory. A socket's path may have 108 bytes, the directory's
  * more; so it goes through the descriptor. */
 static struct sockaddr_un address_of(const struct hf_bell *bell, unsigned slot)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
 
     (void)snprintf(address.sun_path, sizeof(address.sun_path),
-                   "/proc/self/fd/%d/bell.%u", bell->dir_fd, slot);
+                   "/proc/self/fd/%d/" SOCKET_NAME "%u", bell->dir_fd, slot);
     return address;
 }
 
@@ -253,13 +325,30 @@ void hf_bell_disclaim(struct hf_bell *bell)
     replace_socket(bell);
 }
 
-void hf_bell_listen(struct hf_bell *bell, uint64_t buckets)
+void hf_bell_listen(struct hf_bell *bell, const struct hf_bell_names *names)
 {
+    bool exact = !names->more && names->count <= HF_BELL_SLOT_NAMES;
+    struct slot *slot;
+    uint32_t listed, i;
+
     if (bell->slot == NO_SLOT)
         return;
-    atomic_store(&bell->bells->slots[bell->slot].buckets, buckets);
+    slot = &bell->bells->slots[bell->slot];
+    /* A name of the former set and of this one must ring at every moment: the
+     * buckets, which both sets have, decide while the hashes are written. */
+    listed = (atomic_load(&slot->listed) & ~LISTED_COUNT) + LISTED_STEP;
+#ifndef HF_BROKEN_TORN_NAMES
+    atomic_store(&slot->listed, listed);
+#else
+    listed -= 2 * LISTED_STEP; /* hashes that change under a ringer's eyes */
+#endif
+    for (i = 0; exact && i < names->count; i++)
+        atomic_store(&slot->hashes[i], names->hashes[i]);
+    atomic_store(&slot->buckets, names->buckets);
+    atomic_store(&slot->listed,
+                 listed + LISTED_STEP + (exact ? names->count : 0));
     /* Before the journal is read: whoever commits after that read sees the
-     * mask. The other half is in hf_bell_ring. */
+     * names. The other half is in hf_bell_ring. */
     atomic_thread_fence(memory_order_seq_cst);
 }
 
@@ -297,22 +386,75 @@ static void ring_slot(struct hf_bell *bell, unsigned number)
         bury(bell, number);
 }
 
-void hf_bell_ring(struct hf_bell *bell, uint64_t buckets)
+static void ring_if_used(struct hf_bell *bell, unsigned number)
 {
-    struct bells *bells = bell->bells;
+    if (atomic_load(&bell->bells->slots[number].kind) == SLOT_DATAGRAM)
+        ring_slot(bell, number);
+}
+
+static bool has_hash(const struct hf_bell_names *names, uint64_t hash)
+{
+    uint32_t i;
+
+    for (i = 0; i < names->count; i++) {
+        if (names->hashes[i] == hash)
+            return true;
+    }
+    return false;
+}
+
+static bool listens(struct slot *slot, const struct hf_bell_names *names)
+{
+    uint32_t listed, count, i;
+
+    if ((atomic_load(&slot->buckets) & names->buckets) == 0)
+        return false;
+    listed = atomic_load(&slot->listed);
+    count = listed & LISTED_COUNT;
+    if (names->more || count == 0 || count > HF_BELL_SLOT_NAMES)
+        return true;
+    for (i = 0; i < count; i++) {
+        if (has_hash(names, atomic_load(&slot->hashes[i])))
+            return true;
+    }
+    return atomic_load(&slot->listed) != listed; /* changed as we read */
+}
+
+static uint32_t slots_used(const struct hf_bell *bell)
+{
+    uint32_t used = atomic_load(&bell->bells->used);
+
+    return used < HF_BELL_SLOTS ? used : HF_BELL_SLOTS;
+}
+
+void hf_bell_ring(struct hf_bell *bell, const struct hf_bell_names *names)
+{
     uint32_t used, number;
 
     atomic_thread_fence(memory_order_seq_cst); /* after the commit */
-    used = atomic_load(&bells->used);
-    for (number = 0; number < used && number < HF_BELL_SLOTS; number++) {
-        struct slot *slot = &bells->slots[number];
-
-        if ((atomic_load(&slot->buckets) & buckets) == 0 ||
-            number == bell->slot)
-            continue;
-        if (atomic_load(&slot->kind) == SLOT_DATAGRAM)
-            ring_slot(bell, number);
+    used = slots_used(bell);
+    for (number = 0; number < used; number++) {
+        if (number != bell->slot && listens(&bell->bells->slots[number], names))
+            ring_if_used(bell, number);
     }
+}
+
+bool hf_bell_ring_one(struct hf_bell *bell)
+{
+    uint32_t used = slots_used(bell);
+    uint32_t number;
+
+    for (number = 0; number < used; number++) {
+        struct slot *slot = &bell->bells->slots[number];
+
+        /* An owner that listens to nothing is about to leave. */
+        if (number == bell->slot || atomic_load(&slot->buckets) == 0 ||
+            !hf_locked(bell->fd, number, 1))
+            continue;
+        ring_if_used(bell, number);
+        return true;
+    }
+    return false;
 }
 
 void hf_bell_rung(struct hf_bell *bell, uint64_t first, uint64_t last)
@@ -333,15 +475,24 @@ void hf_bell_set_rung(struct hf_bell *bell, uint64_t through)
     atomic_store(&bell->bells->rung_through, through);
 }
 
+bool hf_bell_watched(struct hf_bell *bell)
+{
+    return atomic_load(&bell->bells->watched) != 0;
+}
+
+void hf_bell_set_watched(struct hf_bell *bell, bool watched)
+{
+    atomic_store(&bell->bells->watched, watched);
+}
+
 size_t hf_bell_owners(struct hf_bell *bell, struct hf_bell_owner *out,
                       size_t max)
 {
-    uint32_t used = atomic_load(&bell->bells->used);
+    uint32_t used = slots_used(bell);
     uint32_t number;
     size_t count = 0;
 
-    for (number = 0; number < used && number < HF_BELL_SLOTS && count < max;
-         number++) {
+    for (number = 0; number < used && count < max; number++) {
         struct slot *slot = &bell->bells->slots[number];
 
         if (number != bell->slot && !hf_locked(bell->fd, number, 1))

@@ -7,7 +7,7 @@
  *     holdfast.conf              settings of our processes
  *     secret                     key that signs poll tokens, 0600
  *     bells                      waiter slots, one mapped file (bell.h)
- *     bell.N                     datagram sockets of resident processes
+ *     bell.2.N                   datagram sockets of resident processes
  *     watcher                    flock: who watches for foreign commits
  *     writers                    OFD lock: our writers queue here; the pid of
  *                                the last one is in it

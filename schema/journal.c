@@ -279,7 +279,7 @@ static int begin_once(struct hf_journal *journal, int64_t deadline_ms)
     }
     journal->first = head + 1;
     journal->writing = true;
-    journal->ring_later = 0;
+    journal->to_ring = (struct hf_bell_names){0};
     return 0;
 }
 
@@ -313,8 +313,8 @@ static void ring(struct hf_journal *journal, uint64_t last)
 {
     if (!journal->bell)
         return;
-    if (journal->ring_later)
-        hf_bell_ring(journal->bell, journal->ring_later);
+    if (journal->to_ring.buckets)
+        hf_bell_ring(journal->bell, &journal->to_ring);
     if (last >= journal->first)
         hf_bell_rung(journal->bell, journal->first, last);
 }
@@ -465,7 +465,7 @@ int hf_journal_append(struct hf_journal *journal,
         err = insert(journal, publish, &id);
         if (err)
             return err;
-        hf_journal_ring_later(journal, hf_bell_bucket(publish->topic));
+        hf_journal_ring_later(journal, publish->topic);
     }
     *out_id = id;
     *out_repeated = repeated;
@@ -492,9 +492,9 @@ int hf_journal_draw(struct hf_journal *journal, uint64_t *out)
     return 0;
 }
 
-void hf_journal_ring_later(struct hf_journal *journal, uint64_t buckets)
+void hf_journal_ring_later(struct hf_journal *journal, struct hf_str name)
 {
-    journal->ring_later |= buckets;
+    hf_bell_names_add(&journal->to_ring, name);
 }
 
 void hf_journal_save_head(struct hf_journal *journal)

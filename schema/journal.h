@@ -166,10 +166,9 @@ const char *hf_journal_refusal(const struct hf_journal *journal);
 /* Draw the next id from the sequence without a message; in a transaction. */
 int hf_journal_draw(struct hf_journal *journal, uint64_t *out);
 
-/* Buckets (bell.h) to ring once the open transaction is committed; append does
- * so for its topic, sessions.h for its session. The connection's next commit
- * rings them itself and forgets them. */
-void hf_journal_ring_later(struct hf_journal *journal, uint64_t buckets);
+/* Who waits for this name (bell.h) is woken once the open transaction is
+ * committed; append asks for its topic, sessions.h for its session. */
+void hf_journal_ring_later(struct hf_journal *journal, struct hf_str name);
 
 /* Write the file `head`, if a second has passed since the last time. */
 void hf_journal_save_head(struct hf_journal *journal);

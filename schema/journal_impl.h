@@ -38,7 +38,7 @@ struct hf_journal {
     bool writing;         /* between begin and commit or rollback */
     uint64_t first;       /* sequence when the transaction began, plus 1 */
     struct hf_bell *bell; /* to ring; NULL: nobody is woken */
-    uint64_t ring_later;  /* buckets of this transaction */
+    struct hf_bell_names to_ring; /* of this transaction */
 
     uint64_t unreadable; /* rows passed over and named in the log */
     uint64_t named[HF_UNREADABLE_NAMED]; /* their ids, by id modulo slots */

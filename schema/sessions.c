@@ -160,7 +160,7 @@ int hf_sessions_each(struct hf_journal *journal, struct hf_str after,
 
 static void ring(struct hf_journal *journal, struct hf_str session)
 {
-    hf_journal_ring_later(journal, hf_bell_bucket(session));
+    hf_journal_ring_later(journal, session);
 }
 
 int hf_session_add(struct hf_journal *journal, struct hf_str session)

@@ -4,7 +4,7 @@
  * sessions(id ...), memberships(session, topic, join_ref, since, joined,
  * ended), frames(session, id, text). Written only inside a transaction of
  * journal.h; `joined`, `ended` and frame ids are drawn there. Everything that
- * changes a session's stream also rings the session's bucket.
+ * changes a session's stream also rings the session.
  */
 #ifndef HF_SCHEMA_SESSIONS_H
 #define HF_SCHEMA_SESSIONS_H

@@ -30,6 +30,17 @@
 
 #define REPEAT_LOG_MS 60000
 
+/* The names that are waited for here. Beyond those that `hashes` holds they are
+ * counted by bucket only, and `unlisted` says how many there are; with none the
+ * list is whole. */
+struct waited {
+    size_t total;
+    size_t in_bucket[64];
+    size_t unlisted;
+    uint32_t count;
+    uint64_t hashes[HF_BELL_SLOT_NAMES];
+};
+
 enum source { BY_BELL, BY_EYE, BY_BACKSTOP };
 
 struct hf_wake {
@@ -41,7 +52,8 @@ struct hf_wake {
     void *ctx;
 
     struct hf_bell *bell;
-    uint64_t buckets; /* 0 = nobody waits here: all below is idle */
+    struct waited waited;
+    bool started; /* else all below is idle */
     bool has_slot;
     struct hf_watch rung; /* the slot's socket */
     struct hf_timer backstop;
@@ -56,27 +68,65 @@ struct hf_wake {
     struct hf_wake_counts counts;
 };
 
+/* --- names --------------------------------------------------------------- */
+
+static void waited_add(struct waited *waited, uint64_t hash)
+{
+    waited->total++;
+    waited->in_bucket[hf_bell_bucket(hash)]++;
+    if (waited->count < HF_BELL_SLOT_NAMES)
+        waited->hashes[waited->count++] = hash;
+    else
+        waited->unlisted++;
+}
+
+static void waited_drop(struct waited *waited, uint64_t hash)
+{
+    uint32_t i;
+
+    waited->total--;
+    waited->in_bucket[hf_bell_bucket(hash)]--;
+    for (i = 0; i < waited->count; i++) {
+        if (waited->hashes[i] == hash) {
+            waited->hashes[i] = waited->hashes[--waited->count];
+            return;
+        }
+    }
+    waited->unlisted--;
+}
+
+static void listen_to(struct hf_wake *wake)
+{
+    const struct waited *waited = &wake->waited;
+    struct hf_bell_names names = {.more = waited->unlisted > 0};
+    unsigned n;
+
+    for (n = 0; n < 64; n++) {
+        if (waited->in_bucket[n] > 0)
+            names.buckets |= UINT64_C(1) << n;
+    }
+    for (; names.count < waited->count; names.count++)
+        names.hashes[names.count] = waited->hashes[names.count];
+    hf_bell_listen(wake->bell, &names);
+}
+
 /* --- whom the watcher rings ---------------------------------------------- */
 
 static int add_topic(void *ctx, const struct hf_row *row)
 {
-    uint64_t *buckets = ctx;
-
-    *buckets |= hf_bell_bucket(row->topic);
+    hf_bell_names_add(ctx, row->topic);
     return 0;
 }
 
 static int add_session(void *ctx, uint64_t id, struct hf_str session)
 {
-    uint64_t *buckets = ctx;
-
     (void)id;
-    *buckets |= hf_bell_bucket(session);
+    hf_bell_names_add(ctx, session);
     return 0;
 }
 
 static int collect_topics(struct hf_wake *wake, uint64_t after,
-                          uint64_t *buckets)
+                          struct hf_bell_names *names)
 {
     bool more = true;
     unsigned page;
@@ -84,14 +134,14 @@ static int collect_topics(struct hf_wake *wake, uint64_t after,
 
     for (page = 0; !err && more && page < RING_PAGES; page++)
         err = hf_journal_read_topics(wake->journal, after, RING_PAGE, add_topic,
-                                     buckets, &after, &more);
+                                     names, &after, &more);
     if (more)
-        *buckets = UINT64_MAX;
+        hf_bell_names_all(names);
     return err;
 }
 
 static int collect_sessions(struct hf_wake *wake, uint64_t after,
-                            uint64_t *buckets)
+                            struct hf_bell_names *names)
 {
     bool more = true;
     unsigned page;
@@ -99,48 +149,48 @@ static int collect_sessions(struct hf_wake *wake, uint64_t after,
 
     for (page = 0; !err && more && page < RING_PAGES; page++)
         err = hf_frames_owners(wake->journal, after, RING_PAGE, add_session,
-                               buckets, &after, &more);
+                               names, &after, &more);
     if (more)
-        *buckets = UINT64_MAX;
+        hf_bell_names_all(names);
     return err;
 }
 
-/* In a snapshot: the buckets of what nobody has rung for, and its end. */
-static int collect(struct hf_wake *wake, uint64_t *out_buckets,
+/* In a snapshot: the names of what nobody has rung for, and its end. */
+static int collect(struct hf_wake *wake, struct hf_bell_names *names,
                    uint64_t *out_head)
 {
     uint64_t rung = hf_bell_rung_through(wake->bell);
     int err;
 
-    *out_buckets = 0;
     err = hf_journal_head(wake->journal, out_head);
     if (err || rung == *out_head)
         return err;
     if (rung > *out_head) { /* another epoch */
-        *out_buckets = UINT64_MAX;
+        hf_bell_names_all(names);
         return 0;
     }
-    err = collect_topics(wake, rung, out_buckets);
+    err = collect_topics(wake, rung, names);
     if (!err)
-        err = collect_sessions(wake, rung, out_buckets);
+        err = collect_sessions(wake, rung, names);
     return err;
 }
 
 /* Foreign commits, and those of ours that were killed before they rang. */
 static void ring_others(struct hf_wake *wake)
 {
-    uint64_t buckets, head;
+    struct hf_bell_names names = {0};
+    uint64_t head;
     int err;
 
     err = hf_journal_snapshot(wake->journal);
     if (err)
         return; /* the look that follows meets the same and reports it */
-    err = collect(wake, &buckets, &head);
+    err = collect(wake, &names, &head);
     hf_journal_snapshot_end(wake->journal);
     if (err)
         return;
-    if (buckets)
-        hf_bell_ring(wake->bell, buckets);
+    if (names.buckets)
+        hf_bell_ring(wake->bell, &names);
     if (hf_bell_rung_through(wake->bell) != head)
         hf_bell_set_rung(wake->bell, head);
     hf_journal_save_head(wake->journal);
@@ -199,7 +249,8 @@ static bool look(struct hf_wake *wake, enum source source)
         return false;
     if (hf_wake_watching(wake))
         ring_others(wake);
-    wake->grown(wake->ctx);
+    if (wake->waited.total > 0)
+        wake->grown(wake->ctx);
     return true;
 }
 
@@ -314,13 +365,14 @@ static void stand_for_election(struct hf_wake *wake)
         return;
     }
     if (flock(wake->watcher_fd, LOCK_EX | LOCK_NB) < 0) {
-        wake->nobody_watches = false;
+        wake->nobody_watches = !hf_bell_watched(wake->bell);
         hf_close(&wake->watcher_fd);
         return;
     }
     wake->eyes.fd = open_eyes(&wake->dir);
     wake->nobody_watches = wake->eyes.fd < 0 ||
                            hf_loop_watch(wake->loop, &wake->eyes, EPOLLIN) < 0;
+    hf_bell_set_watched(wake->bell, !wake->nobody_watches);
     if (wake->nobody_watches) {
         hf_close(&wake->eyes.fd);
         hf_close(&wake->watcher_fd);
@@ -332,13 +384,15 @@ static void stand_for_election(struct hf_wake *wake)
     start_ladder(wake); /* looks soon, not now: the caller may be in `grown` */
 }
 
+/* One successor is enough: should it die on the way, the others find out at
+ * their backstop. */
 static void resign(struct hf_wake *wake)
 {
     if (!hf_wake_watching(wake))
         return;
+    hf_bell_set_watched(wake->bell, false);
     close_eyes(wake);
-    /* Whoever wakes and finds nothing stands for election. */
-    hf_bell_ring(wake->bell, UINT64_MAX);
+    (void)hf_bell_ring_one(wake->bell);
 }
 
 /* --- bell and backstop --------------------------------------------------- */
@@ -346,17 +400,14 @@ static void resign(struct hf_wake *wake)
 static void on_bell(struct hf_watch *watch, uint32_t events)
 {
     struct hf_wake *wake = HF_ITEM(watch, struct hf_wake, rung);
-    bool found;
 
     (void)events; /* readable: that is all it can be */
     hf_bell_drain(wake->bell);
-    found = look(wake, BY_BELL);
-    if (!wake->buckets)
-        return;
-    if (!found)
+    (void)look(wake, BY_BELL);
+    /* Found or not: rings merge, and this one may be all three. */
+    if (!hf_bell_watched(wake->bell))
         stand_for_election(wake);
-    /* Found or not: rings merge, and this one may be both. */
-    if (wake->on_ring)
+    if (wake->on_ring && wake->waited.total > 0)
         wake->on_ring(wake->ctx);
 }
 
@@ -368,14 +419,20 @@ static void arm_backstop(struct hf_wake *wake)
     (void)hf_loop_arm(wake->loop, &wake->backstop, ms * 1000);
 }
 
-/* Nothing new is also the time to see whether there is still a watcher. */
+static void stop(struct hf_wake *wake);
+
+/* Also the time to see whether there is still a watcher. */
 static void on_backstop(struct hf_timer *timer)
 {
     struct hf_wake *wake = HF_ITEM(timer, struct hf_wake, backstop);
 
+    if (wake->waited.total == 0) {
+        stop(wake);
+        return;
+    }
     arm_backstop(wake);
-    if (!look(wake, BY_BACKSTOP) && wake->buckets)
-        stand_for_election(wake);
+    (void)look(wake, BY_BACKSTOP);
+    stand_for_election(wake);
 }
 
 /* --- waiting or not ------------------------------------------------------ */
@@ -400,12 +457,13 @@ static void leave_slot(struct hf_wake *wake)
     wake->has_slot = false;
 }
 
-static void start(struct hf_wake *wake, uint64_t buckets)
+static void start(struct hf_wake *wake)
 {
     bool changed;
 
+    wake->started = true;
     take_slot(wake);
-    hf_bell_listen(wake->bell, buckets);
+    listen_to(wake);
     /* From this state on we tell; an error here comes back at the next look. */
     (void)hf_journal_changed(wake->journal, &changed);
     stand_for_election(wake);
@@ -414,27 +472,35 @@ static void start(struct hf_wake *wake, uint64_t buckets)
 
 static void stop(struct hf_wake *wake)
 {
+    if (!wake->started)
+        return;
+    wake->started = false;
     hf_loop_disarm(wake->loop, &wake->backstop);
     leave_slot(wake);
     resign(wake);
 }
 
-void hf_wake_listen(struct hf_wake *wake, uint64_t buckets)
+void hf_wake_add(struct hf_wake *wake, struct hf_str name)
 {
-    uint64_t before = wake->buckets;
-
-    wake->buckets = buckets;
-    if (before == 0 && buckets != 0)
-        start(wake, buckets);
-    else if (before != 0 && buckets == 0)
-        stop(wake);
-    else if (before != buckets)
-        hf_bell_listen(wake->bell, buckets);
+    waited_add(&wake->waited, hf_bell_hash(name));
+    if (wake->started)
+        listen_to(wake);
+    else
+        start(wake);
 }
 
-void hf_wake_ring(struct hf_wake *wake, uint64_t buckets)
+void hf_wake_drop(struct hf_wake *wake, struct hf_str name)
 {
-    hf_bell_ring(wake->bell, buckets);
+    waited_drop(&wake->waited, hf_bell_hash(name));
+    listen_to(wake);
+}
+
+void hf_wake_ring(struct hf_wake *wake, struct hf_str name)
+{
+    struct hf_bell_names names = {0};
+
+    hf_bell_names_add(&names, name);
+    hf_bell_ring(wake->bell, &names);
 }
 
 void hf_wake_on_ring(struct hf_wake *wake, void (*rung)(void *ctx))
@@ -480,7 +546,7 @@ void hf_wake_free(struct hf_wake *wake)
 {
     if (!wake)
         return;
-    hf_wake_listen(wake, 0);
+    stop(wake);
     hf_bell_close(wake->bell);
     hf_dir_close(&wake->dir);
     free(wake);

@@ -9,7 +9,9 @@
  * is called on the loop's thread, only when the data version moved, and must
  * read everything after its own cursor.
  *
- * While the mask is 0 nobody waits here: no slot, no polling, no watching.
+ * While nobody waits here for any name there is no slot, no polling and no
+ * watching; when the last one has gone that comes with the next backstop, for
+ * a client comes back at once.
  */
 #ifndef HF_SCHEMA_WAKE_H
 #define HF_SCHEMA_WAKE_H
@@ -30,17 +32,21 @@ int hf_wake_new(struct hf_loop *loop, const struct hf_dir *dir,
 void hf_wake_free(struct hf_wake *wake);
 
 /*
- * Ring whoever else listens to these buckets though the journal has not grown:
- * a newer poll of a session ends the older one, in whatever process (D20).
+ * One more, or one less, who waits here for this name (of a topic, a session,
+ * a user); those of one name are counted. When it returns the name is heard;
+ * what was committed before is not told, so read the journal once yourself.
+ */
+void hf_wake_add(struct hf_wake *wake, struct hf_str name);
+void hf_wake_drop(struct hf_wake *wake, struct hf_str name);
+
+/*
+ * Ring whoever else waits for this name though the journal has not grown: a
+ * newer poll of a session ends the older one, in whatever process (D20).
  * `rung` of the others is called, and also when rows were committed, for bells
  * merge; without one such a bell is ignored.
  */
-void hf_wake_ring(struct hf_wake *wake, uint64_t buckets);
+void hf_wake_ring(struct hf_wake *wake, struct hf_str name);
 void hf_wake_on_ring(struct hf_wake *wake, void (*rung)(void *ctx));
-
-/* What this process waits for now. After a change from 0 read the journal
- * once yourself: what was committed before is not told. */
-void hf_wake_listen(struct hf_wake *wake, uint64_t buckets);
 
 /* Is this process the watcher? For status and tests. */
 bool hf_wake_watching(const struct hf_wake *wake);

@@ -13,6 +13,7 @@ broken_programs = \
 	tests/broken/ids_reused \
 	tests/broken/no_sync \
 	tests/broken/react_once \
+	tests/broken/torn_names \
 	tests/broken/no_watermark \
 	tests/broken/no_watermark_longpoll \
 	tests/broken/replay_null_ref \
@@ -81,6 +82,13 @@ tests_broken_react_once_CFLAGS = $(BROKEN_CFLAGS)
 tests_broken_react_once_LDADD = $(SCHEMA_TEST_LINK)
 tests_broken_react_once_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=inotify_init1 \
 	-Wl,--wrap=inotify_add_watch
+
+tests_broken_torn_names_SOURCES = \
+	tests/unit/test_bell.c schema/bell.c
+tests_broken_torn_names_CPPFLAGS = \
+	$(AM_CPPFLAGS) -DHF_BROKEN_TORN_NAMES
+tests_broken_torn_names_CFLAGS = $(BROKEN_CFLAGS)
+tests_broken_torn_names_LDADD = $(SCHEMA_TEST_LINK)
 
 # Waiting for what does not come takes its time, so not in `make check`.
 if HAVE_CMOCKA

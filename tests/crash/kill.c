@@ -31,6 +31,7 @@
 #include "schema/wake.h"
 #include "schema/writer.h"
 
+#define TOPICS 7u
 #define MAX_MESSAGES 400000u
 #define UNDER_WAY    20u
 
@@ -91,7 +92,7 @@ static int run(struct hf_job *job, struct hf_journal *journal)
     bool repeated;
     int err;
 
-    (void)snprintf(topic, sizeof(topic), "t%u", push->number % 7);
+    (void)snprintf(topic, sizeof(topic), "t%u", push->number % TOPICS);
     (void)snprintf(key, sizeof(key), "%u", push->number);
     (void)snprintf(payload, sizeof(payload), "{\"n\":%u}", push->number);
     message.topic = hf_str_of(topic);
@@ -190,12 +191,17 @@ static void follow(void)
 {
     struct hf_why why = {""};
     struct hf_wake *wake;
+    char topic[16];
+    unsigned i;
 
     open_dir();
     if (hf_journal_open(&dir, &settings, HF_JOURNAL_READ, &journal, &why) ||
         hf_wake_new(loop, &dir, journal, grown, NULL, &wake))
         die("follower", &why);
-    hf_wake_listen(wake, UINT64_MAX);
+    for (i = 0; i < TOPICS; i++) {
+        (void)snprintf(topic, sizeof(topic), "t%u", i);
+        hf_wake_add(wake, hf_str_of(topic));
+    }
     shared->ready = 1;
     while (!shared->stop)
         (void)hf_loop_turn(loop, 100);

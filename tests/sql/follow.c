@@ -62,7 +62,7 @@ int main(int argc, char **argv)
         (void)fprintf(stderr, "follow: %s\n", why.text);
         return 1;
     }
-    hf_wake_listen(wake, hf_bell_bucket(topic));
+    hf_wake_add(wake, topic);
     puts("ready");
     grown(NULL); /* what was there before */
     while (left > 0 && hf_boot_ms() < end_ms)

@@ -4,7 +4,9 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/stat.h>
 
 static struct hf_bell *open_bell(void)
@@ -15,13 +17,49 @@ static struct hf_bell *open_bell(void)
     return bell;
 }
 
+/* "a b c" as a set. */
+static struct hf_bell_names set_of(const char *words)
+{
+    struct hf_bell_names names = {0};
+
+    while (*words) {
+        size_t len = strcspn(words, " ");
+
+        hf_bell_names_add(&names, hf_str(words, len));
+        words += len + (words[len] == ' ');
+    }
+    return names;
+}
+
+static void listen_to(struct hf_bell *bell, const char *words)
+{
+    struct hf_bell_names names = set_of(words);
+
+    hf_bell_listen(bell, &names);
+}
+
+static void ring(struct hf_bell *bell, const char *words)
+{
+    struct hf_bell_names names = set_of(words);
+
+    hf_bell_ring(bell, &names);
+}
+
+static void ring_all(struct hf_bell *bell)
+{
+    struct hf_bell_names names = {0};
+
+    hf_bell_names_all(&names);
+    hf_bell_ring(bell, &names);
+}
+
 /* A bell that listens; *out_fd is readable when it is rung. */
-static struct hf_bell *listener(uint64_t buckets, int *out_fd)
+static struct hf_bell *listener(const char *words, int *out_fd)
 {
     struct hf_bell *bell = open_bell();
 
     assert_int_equal(hf_bell_claim(bell, out_fd), 0);
-    hf_bell_listen(bell, buckets);
+    listen_to(bell, words);
     return bell;
 }
 
@@ -32,27 +70,40 @@ static bool is_rung(int fd)
     return poll(&poll_fd, 1, 0) == 1;
 }
 
-static void a_ring_wakes_who_listens_to_the_bucket(void **state)
+/* Another name of the same bucket. */
+static const char *neighbour_of(const char *name)
+{
+    static char other[32];
+    unsigned bucket = hf_bell_bucket(hf_bell_hash(hf_str_of(name)));
+    int i = 0;
+
+    do {
+        (void)snprintf(other, sizeof(other), "other:%d", i++);
+    } while (hf_bell_bucket(hf_bell_hash(hf_str_of(other))) != bucket);
+    return other;
+}
+
+static void a_ring_wakes_who_listens_to_the_name(void **state)
 {
     int fd_a, fd_b;
-    struct hf_bell *a = listener(1 | 4, &fd_a), *b = listener(2, &fd_b);
+    struct hf_bell *a = listener("a c", &fd_a), *b = listener("b", &fd_b);
     struct hf_bell *publisher = open_bell();
 
     (void)state;
-    hf_bell_ring(publisher, 8);
+    ring(publisher, "d");
     assert_false(is_rung(fd_a));
     assert_false(is_rung(fd_b));
-    hf_bell_ring(publisher, 4);
+    ring(publisher, "c");
     assert_true(is_rung(fd_a));
     assert_false(is_rung(fd_b));
     hf_bell_drain(a);
     assert_false(is_rung(fd_a));
-    hf_bell_ring(a, UINT64_MAX); /* every other one */
+    ring_all(a); /* every other one */
     assert_false(is_rung(fd_a));
     assert_true(is_rung(fd_b));
     hf_bell_drain(b);
-    hf_bell_listen(b, 0);
-    hf_bell_ring(publisher, UINT64_MAX);
+    listen_to(b, "");
+    ring_all(publisher);
     assert_false(is_rung(fd_b));
     hf_bell_close(publisher);
     hf_bell_close(b);
@@ -62,11 +113,11 @@ static void a_ring_wakes_who_listens_to_the_bucket(void **state)
 static void many_rings_are_one_and_none_waits(void **state)
 {
     int fd, i;
-    struct hf_bell *bell = listener(1, &fd), *publisher = open_bell();
+    struct hf_bell *bell = listener("a", &fd), *publisher = open_bell();
 
     (void)state;
     for (i = 0; i < 10000; i++)
-        hf_bell_ring(publisher, 1);
+        ring(publisher, "a");
     assert_true(is_rung(fd));
     hf_bell_drain(bell);
     assert_false(is_rung(fd));
@@ -74,40 +125,162 @@ static void many_rings_are_one_and_none_waits(void **state)
     hf_bell_close(bell);
 }
 
-static void buckets_are_the_same_in_every_version(void **state)
+static void hashes_are_the_same_in_every_version(void **state)
 {
     uint64_t all = 0;
     char name[32];
     int i;
 
     (void)state;
-    assert_true(hf_bell_bucket(HF_STR("")) == UINT64_C(1) << 1);
-    assert_true(hf_bell_bucket(HF_STR("a")) == UINT64_C(1) << 0);
-    assert_true(hf_bell_bucket(HF_STR("room:1")) ==
-                hf_bell_bucket(HF_STR("room:1")));
+    assert_true(hf_bell_hash(HF_STR("")) == UINT64_C(0xcbf29ce484222325));
+    assert_true(hf_bell_hash(HF_STR("a")) == UINT64_C(0xaf63dc4c8601ec8c));
+    assert_int_equal(hf_bell_bucket(hf_bell_hash(HF_STR(""))), 1);
+    assert_int_equal(hf_bell_bucket(hf_bell_hash(HF_STR("a"))), 0);
     for (i = 0; i < 1000; i++) {
         (void)snprintf(name, sizeof(name), "room:%d", i);
-        all |= hf_bell_bucket(hf_str_of(name));
+        all |= UINT64_C(1) << hf_bell_bucket(hf_bell_hash(hf_str_of(name)));
     }
     assert_true(all == UINT64_MAX); /* all 64 are in use */
+}
+
+static void a_neighbour_in_the_bucket_wakes_nobody_with_few_names(void **state)
+{
+    int fd;
+    struct hf_bell *bell = listener("a b c d e", &fd);
+    struct hf_bell *publisher = open_bell();
+    const char *names[] = {"a", "b", "c", "d", "e"};
+    unsigned i;
+
+    (void)state;
+    for (i = 0; i < HF_BELL_SLOT_NAMES; i++) {
+        ring(publisher, neighbour_of(names[i]));
+        assert_false(is_rung(fd));
+        ring(publisher, names[i]);
+        assert_true(is_rung(fd));
+        hf_bell_drain(bell);
+    }
+    hf_bell_close(publisher);
+    hf_bell_close(bell);
+}
+
+static void with_many_names_the_bucket_decides(void **state)
+{
+    int fd;
+    struct hf_bell *bell = listener("a b c d e f", &fd); /* one too many */
+    struct hf_bell *publisher = open_bell();
+    struct hf_bell_names names = {0};
+    char name[32];
+    int i;
+
+    (void)state;
+    ring(publisher, neighbour_of("f"));
+    assert_true(is_rung(fd));
+    hf_bell_drain(bell);
+    listen_to(bell, "f"); /* and back */
+    ring(publisher, neighbour_of("f"));
+    assert_false(is_rung(fd));
+
+    /* A transaction of many topics, ours the last of them. */
+    for (i = 0; i < 200; i++) {
+        (void)snprintf(name, sizeof(name), "room:%d", i);
+        hf_bell_names_add(&names, hf_str_of(name));
+    }
+    assert_int_equal(names.count, HF_BELL_NAMES);
+    assert_true(names.more);
+    listen_to(bell, "room:199");
+    hf_bell_ring(publisher, &names);
+    assert_true(is_rung(fd));
+    hf_bell_close(publisher);
+    hf_bell_close(bell);
+}
+
+static void a_name_given_twice_takes_one_place(void **state)
+{
+    struct hf_bell_names names = {0};
+    int i;
+
+    (void)state;
+    for (i = 0; i < 1000; i++)
+        hf_bell_names_add(&names, i % 2 ? HF_STR("a") : HF_STR("b"));
+    assert_int_equal(names.count, 2);
+    assert_false(names.more);
+}
+
+/* A waiter that changes what else it waits for, all the time. */
+static _Atomic bool changing;
+
+static void *change_names(void *arg)
+{
+    struct hf_bell_names sets[] = {
+        set_of("keep a b c d"), set_of("e f g h keep"),
+        set_of("i keep j"),     set_of("k l m n o p q keep"),
+        set_of("r s t keep u"), set_of("keep"),
+        set_of("v w keep x y"), set_of("z keep"),
+    };
+    unsigned i;
+
+    for (i = 0; changing; i++)
+        hf_bell_listen(arg, &sets[i % 8]);
+    return NULL;
+}
+
+static void a_name_that_stays_rings_while_others_change(void **state)
+{
+    int64_t end_ms = hf_boot_ms() + 2000;
+    struct hf_bell *bell, *publisher = open_bell();
+    struct hf_bell_names keep = set_of("keep");
+    pthread_t thread;
+    unsigned i, missed = 0;
+    int fd;
+
+    (void)state;
+    bell = listener("keep", &fd);
+    changing = true;
+    assert_int_equal(pthread_create(&thread, NULL, change_names, bell), 0);
+    for (i = 0; i < 200000 && !missed && hf_boot_ms() < end_ms; i++) {
+        hf_bell_ring(publisher, &keep);
+        missed += !is_rung(fd);
+        hf_bell_drain(bell);
+    }
+    changing = false;
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(missed, 0);
+    hf_bell_close(publisher);
+    hf_bell_close(bell);
+}
+
+static void one_that_waits_can_be_rung(void **state)
+{
+    int fd_a, fd_b, fd_idle;
+    struct hf_bell *idle = listener("", &fd_idle);
+    struct hf_bell *a = listener("a", &fd_a), *b = listener("b", &fd_b);
+
+    (void)state;
+    assert_true(hf_bell_ring_one(a));
+    assert_true(is_rung(fd_b));
+    assert_false(is_rung(fd_a) || is_rung(fd_idle));
+    hf_bell_close(b);
+    assert_false(hf_bell_ring_one(a));
+    hf_bell_close(a);
+    hf_bell_close(idle);
 }
 
 static void slots_are_private_sockets_and_go_with_their_owner(void **state)
 {
     struct stat st;
     int fd;
-    struct hf_bell *bell = listener(1, &fd);
+    struct hf_bell *bell = listener("a", &fd);
 
     (void)state;
-    assert_int_equal(stat(path_of("bell.0"), &st), 0);
+    assert_int_equal(stat(path_of("bell.2.0"), &st), 0);
     assert_true(S_ISSOCK(st.st_mode));
     assert_int_equal(st.st_mode & 0777, 0600);
     hf_bell_disclaim(bell);
-    assert_int_equal(stat(path_of("bell.0"), &st), -1);
+    assert_int_equal(stat(path_of("bell.2.0"), &st), -1);
     assert_int_equal(hf_bell_claim(bell, &fd), 0); /* again */
-    assert_int_equal(stat(path_of("bell.0"), &st), 0);
+    assert_int_equal(stat(path_of("bell.2.0"), &st), 0);
     hf_bell_close(bell);
-    assert_int_equal(stat(path_of("bell.0"), &st), -1);
+    assert_int_equal(stat(path_of("bell.2.0"), &st), -1);
 }
 
 static void each_slot_has_one_owner_until_all_are_taken(void **state)
@@ -120,7 +293,7 @@ static void each_slot_has_one_owner_until_all_are_taken(void **state)
 
     (void)state;
     for (i = 0; i < max; i++)
-        bells[i] = listener(1, &fd);
+        bells[i] = listener("a", &fd);
     assert_int_equal(hf_bell_owners(late, owners, HF_BELL_SLOTS), max);
     assert_int_equal(owners[max - 1].pid, getpid());
     assert_int_equal(owners[max - 1].buckets, 1);
@@ -128,14 +301,14 @@ static void each_slot_has_one_owner_until_all_are_taken(void **state)
     hf_bell_disclaim(bells[7]);
     assert_int_equal(hf_bell_owners(late, owners, HF_BELL_SLOTS), max - 1);
     assert_int_equal(hf_bell_claim(late, &fd), 0); /* the free one */
-    assert_int_equal(access(path_of("bell.7"), F_OK), 0);
+    assert_int_equal(access(path_of("bell.2.7"), F_OK), 0);
     for (i = 0; i < max; i++)
         hf_bell_close(bells[i]);
     hf_bell_close(late);
 }
 
 /* A process that takes a slot, listens and is killed. */
-static void kill_a_listener(uint64_t buckets)
+static void kill_a_listener(const char *words)
 {
     int ready[2];
     char byte;
@@ -150,7 +323,7 @@ static void kill_a_listener(uint64_t buckets)
 
         if (hf_bell_open(&f.dir, &bell) || hf_bell_claim(bell, &fd))
             _exit(1);
-        hf_bell_listen(bell, buckets);
+        listen_to(bell, words);
         (void)!write(ready[1], "x", 1);
         for (;;)
             (void)pause();
@@ -169,8 +342,8 @@ static void a_killed_owner_leaves_a_slot_that_can_be_taken(void **state)
     int fd;
 
     (void)state;
-    kill_a_listener(1);
-    assert_int_equal(access(path_of("bell.0"), F_OK), 0); /* left behind */
+    kill_a_listener("a");
+    assert_int_equal(access(path_of("bell.2.0"), F_OK), 0); /* left behind */
     assert_int_equal(hf_bell_owners(publisher, &owner, 1), 0);
     assert_int_equal(hf_bell_open(&f.dir, &next), 0);
     assert_int_equal(hf_bell_claim(next, &fd),
@@ -179,14 +352,14 @@ static void a_killed_owner_leaves_a_slot_that_can_be_taken(void **state)
     assert_int_equal(owner.buckets, 0);
     hf_bell_close(next);
 
-    kill_a_listener(1);
-    hf_bell_ring(publisher, 1); /* finds nobody, and that is no harm */
-    next = listener(2, &fd);
+    kill_a_listener("a");
+    ring(publisher, "a"); /* finds nobody, and that is no harm */
+    next = listener("b", &fd);
     assert_int_equal(hf_bell_owners(publisher, &owner, 1), 1);
-    assert_int_equal(owner.buckets, 2);
-    hf_bell_ring(publisher, 1);
+    assert_true(owner.buckets == set_of("b").buckets);
+    ring(publisher, "a");
     assert_false(is_rung(fd)); /* the mask of the dead is gone */
-    hf_bell_ring(publisher, 2);
+    ring(publisher, "b");
     assert_true(is_rung(fd));
     hf_bell_close(next);
     hf_bell_close(publisher);
@@ -222,38 +395,89 @@ static void a_long_directory_name_is_no_obstacle(void **state)
     ok_or_why(hf_dir_init(path, NULL, &existed, &why), &why);
     hf_dir_close(&f.dir);
     ok_or_why(hf_dir_open(&f.dir, path, &why), &why);
-    bell = listener(1, &fd);
+    bell = listener("a", &fd);
     publisher = open_bell();
-    hf_bell_ring(publisher, 1);
+    ring(publisher, "a");
     assert_true(is_rung(fd));
     hf_bell_close(publisher);
     hf_bell_close(bell);
 }
 
-static void a_file_that_is_none_of_ours_is_refused(void **state)
+static void put_in_bells(const char *bytes)
 {
-    struct hf_bell *bell = NULL;
-    int fd = open(path_of(HF_FILE_BELLS), O_WRONLY | O_TRUNC);
+    int fd = open(path_of(HF_FILE_BELLS), O_WRONLY | O_TRUNC | O_CREAT, 0600);
+
+    assert_int_equal(write(fd, bytes, strlen(bytes)), strlen(bytes));
+    assert_int_equal(close(fd), 0);
+}
+
+/* Of another version of Holdfast, or damaged. */
+static void a_file_that_is_none_of_ours_is_replaced(void **state)
+{
+    struct hf_bell *bell, *publisher;
+    int fd;
 
     (void)state;
-    assert_int_equal(write(fd, "something else", 14), 14);
-    assert_int_equal(close(fd), 0);
-    assert_int_equal(hf_bell_open(&f.dir, &bell), HF_EIO);
-    assert_null(bell);
+    put_in_bells("HfBells1 and what that version had in it");
+    bell = listener("a", &fd);
+    publisher = open_bell();
+    ring(publisher, "a");
+    assert_true(is_rung(fd));
+    hf_bell_close(publisher);
+    hf_bell_close(bell);
+    put_in_bells("x"); /* cut short */
+    hf_bell_close(open_bell());
+}
+
+/* Somebody replaces it between our opening and our lock. */
+static void two_that_replace_it_agree_on_one(void **state)
+{
+    struct hf_bell *bell;
+    pid_t pid;
+    int i, fd, status;
+
+    (void)state;
+    for (i = 0; i < 20; i++) {
+        put_in_bells("HfBells1");
+        pid = fork();
+        assert_true(pid >= 0);
+        bell = listener("a", &fd);
+        if (pid == 0) {
+            for (int tries = 0; tries < 200 && !is_rung(fd); tries++) {
+                ring(bell, "a");
+                (void)usleep(10000);
+            }
+            ring(bell, "a");
+            _exit(is_rung(fd) ? 0 : 1);
+        }
+        for (int tries = 0; tries < 200 && !is_rung(fd); tries++)
+            (void)usleep(10000);
+        assert_true(is_rung(fd));
+        ring(bell, "a");
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_int_equal(status, 0);
+        hf_bell_close(bell);
+    }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        FIXTURE_TEST(a_ring_wakes_who_listens_to_the_bucket),
+        FIXTURE_TEST(a_ring_wakes_who_listens_to_the_name),
         FIXTURE_TEST(many_rings_are_one_and_none_waits),
-        FIXTURE_TEST(buckets_are_the_same_in_every_version),
+        FIXTURE_TEST(hashes_are_the_same_in_every_version),
+        FIXTURE_TEST(a_neighbour_in_the_bucket_wakes_nobody_with_few_names),
+        FIXTURE_TEST(with_many_names_the_bucket_decides),
+        FIXTURE_TEST(a_name_given_twice_takes_one_place),
+        FIXTURE_TEST(a_name_that_stays_rings_while_others_change),
+        FIXTURE_TEST(one_that_waits_can_be_rung),
         FIXTURE_TEST(slots_are_private_sockets_and_go_with_their_owner),
         FIXTURE_TEST(each_slot_has_one_owner_until_all_are_taken),
         FIXTURE_TEST(a_killed_owner_leaves_a_slot_that_can_be_taken),
         FIXTURE_TEST(what_was_rung_counts_only_without_a_gap),
         FIXTURE_TEST(a_long_directory_name_is_no_obstacle),
-        FIXTURE_TEST(a_file_that_is_none_of_ours_is_refused),
+        FIXTURE_TEST(a_file_that_is_none_of_ours_is_replaced),
+        FIXTURE_TEST(two_that_replace_it_agree_on_one),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -206,6 +206,7 @@ static void sessions_are_listed_in_pages(void **state)
 
 static void every_change_rings_the_session(void **state)
 {
+    struct hf_bell_names names = {0};
     struct hf_bell *bell = NULL;
     struct pollfd rung = {.events = POLLIN};
     int step;
@@ -213,7 +214,8 @@ static void every_change_rings_the_session(void **state)
     (void)state;
     assert_int_equal(hf_bell_open(&f.dir, &bell), 0);
     assert_int_equal(hf_bell_claim(bell, &rung.fd), 0);
-    hf_bell_listen(bell, hf_bell_bucket(HF_STR("s")));
+    hf_bell_names_add(&names, HF_STR("s"));
+    hf_bell_listen(bell, &names);
     for (step = 0; step < 4; step++) {
         begin();
         if (step == 0)

@@ -68,7 +68,7 @@ static void waiter_open(struct waiter *waiter, const char *topic)
                                  &waiter->wake),
                      0);
     if (topic)
-        hf_wake_listen(waiter->wake, hf_bell_bucket(hf_str_of(topic)));
+        hf_wake_add(waiter->wake, hf_str_of(topic));
 }
 
 static void waiter_close(struct waiter *waiter)
@@ -321,10 +321,12 @@ static void who_does_not_wait_does_nothing(void **state)
     insert("a");
     run_for(600);
     assert_int_equal(waiter.calls, 0);
-    hf_wake_listen(waiter.wake, 1);
+    hf_wake_add(waiter.wake, HF_STR("a"));
     assert_int_equal(hf_bell_owners(bell, &owner, 1), 1);
     assert_true(hf_wake_watching(waiter.wake));
-    hf_wake_listen(waiter.wake, 0);
+    hf_wake_drop(waiter.wake, HF_STR("a"));
+    insert("a"); /* nobody asks any more */
+    run_for(HF_WAKE_BACKSTOP_MS + 100);
     assert_int_equal(hf_bell_owners(bell, &owner, 1), 0);
     assert_false(hf_wake_watching(waiter.wake));
     insert("a");
@@ -341,7 +343,7 @@ static void what_comes_after_listen_is_told(void **state)
     (void)state;
     waiter_open(&waiter, NULL);
     insert("a");
-    hf_wake_listen(waiter.wake, hf_bell_bucket(HF_STR("a")));
+    hf_wake_add(waiter.wake, HF_STR("a"));
     waiter.head = head_of(waiter.journal); /* as its header says */
     assert_int_equal(waiter.head, 1);
     insert("a"); /* before the loop has turned once */
@@ -355,7 +357,7 @@ static void leave(void *ctx)
     struct waiter *waiter = ctx;
 
     waiter->calls++;
-    hf_wake_listen(waiter->wake, 0);
+    hf_wake_drop(waiter->wake, HF_STR("a"));
 }
 
 static void the_callback_may_stop_listening(void **state)
@@ -366,7 +368,7 @@ static void the_callback_may_stop_listening(void **state)
     assert_int_equal(
         hf_wake_new(loop, &f.dir, waiter.journal, leave, &waiter, &waiter.wake),
         0);
-    hf_wake_listen(waiter.wake, 1);
+    hf_wake_add(waiter.wake, HF_STR("a"));
     run_for(20);
     insert("a");
     run_for(50);
@@ -412,12 +414,12 @@ static void a_bell_without_rows_is_told_to_who_asked(void **state)
     waiter_open(&other, "a");
     hf_wake_on_ring(asked.wake, count_ring);
     run_for(20);
-    hf_wake_ring(ringer.wake, hf_bell_bucket(HF_STR("a")));
+    hf_wake_ring(ringer.wake, HF_STR("a"));
     run_for(50);
     assert_int_equal(asked.head, 1);
     assert_int_equal(asked.calls, 0); /* nothing has grown */
     assert_int_equal(other.calls, 0);
-    hf_wake_ring(ringer.wake, hf_bell_bucket(HF_STR("b")));
+    hf_wake_ring(ringer.wake, HF_STR("b"));
     run_for(50);
     assert_int_equal(asked.head, 1);
     insert("a"); /* a bell that comes with rows may have been meant for both */
