@@ -39,6 +39,7 @@ extern const struct hf_command hf_command_allow;
 extern const struct hf_command hf_command_publish;
 extern const struct hf_command hf_command_tail;
 extern const struct hf_command hf_command_status;
+extern const struct hf_command hf_command_backup;
 
 /* --- arguments ----------------------------------------------------------- */
 

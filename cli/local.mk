@@ -8,7 +8,9 @@ noinst_LIBRARIES += libcli.a
 libcli_a_SOURCES = \
 	cli/cli.c cli/cli.h \
 	cli/lines.c cli/lines.h \
+	cli/progress.c cli/progress.h \
 	cli/allow.c \
+	cli/backup.c \
 	cli/init.c \
 	cli/publish.c \
 	cli/status.c \

@@ -11,7 +11,7 @@
 
 static const struct hf_command *const commands[] = {
     &hf_command_init, &hf_command_allow,  &hf_command_publish,
-    &hf_command_tail, &hf_command_status,
+    &hf_command_tail, &hf_command_status, &hf_command_backup,
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))

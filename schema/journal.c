@@ -11,7 +11,6 @@
 #include "schema/journal_impl.h"
 #include "schema/sql.h"
 
-#define APPLICATION_ID 0x48464a31 /* "HFJ1" */
 #define SCHEMA_VERSION 1
 
 /* --- opening ------------------------------------------------------------- */
@@ -27,7 +26,7 @@ static int check_identity(struct hf_journal *journal, struct hf_why *why)
     if (err)
         return hf_explain(why, err, "cannot read %s/%s: %s", journal->dir.path,
                           HF_FILE_JOURNAL, sqlite3_errmsg(journal->db.handle));
-    if (application != APPLICATION_ID)
+    if (application != HF_APPLICATION_ID)
         return hf_explain(why, HF_EINVAL, "%s/%s is not a Holdfast journal",
                           journal->dir.path, HF_FILE_JOURNAL);
     if (version != SCHEMA_VERSION)

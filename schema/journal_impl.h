@@ -15,7 +15,8 @@
 #include "schema/db.h"
 #include "schema/journal.h"
 
-#define HF_HISTORY_LEAP (UINT64_C(1) << 20) /* added where ids may be lost */
+#define HF_APPLICATION_ID 0x48464a31          /* "HFJ1" */
+#define HF_HISTORY_LEAP   (UINT64_C(1) << 20) /* added where ids may be lost */
 
 /* Ids of unreadable rows that a connection remembers to have named. */
 #define HF_UNREADABLE_NAMED 64u

@@ -1,10 +1,12 @@
 # schema/ - the journal; all SQL lives here
 noinst_LIBRARIES += libschema.a
 libschema_a_SOURCES = \
+	schema/backup.c schema/backup.h \
 	schema/bell.c schema/bell.h \
 	schema/db.c schema/db.h \
 	schema/dir.c schema/dir.h \
 	schema/failed.c schema/failed.h \
+	schema/fresh.c schema/fresh.h \
 	schema/history.c \
 	schema/journal.c schema/journal.h schema/journal_impl.h \
 	schema/live.c schema/live.h \

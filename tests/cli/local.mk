@@ -7,6 +7,7 @@ cli_tests = \
 	tests/cli/lines.sh \
 	tests/cli/tail.sh \
 	tests/cli/status.sh \
+	tests/cli/backup.sh \
 	tests/cli/man.sh
 TESTS += $(cli_tests)
 EXTRA_DIST += $(cli_tests) tests/lib.sh

@@ -1,5 +1,6 @@
 # Unit tests of schema/: a line in unit_tests and the two below for each.
 unit_tests += \
+	tests/unit/test_backup \
 	tests/unit/test_bell \
 	tests/unit/test_dir \
 	tests/unit/test_failed \
@@ -11,6 +12,11 @@ unit_tests += \
 	tests/unit/test_settings \
 	tests/unit/test_wake \
 	tests/unit/test_writer
+
+tests_unit_test_backup_SOURCES = \
+	tests/unit/test_backup.c tests/unit/schema_fixture.h
+tests_unit_test_backup_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_backup_LDADD = $(SCHEMA_TEST_LINK)
 
 tests_unit_test_bell_SOURCES = \
 	tests/unit/test_bell.c tests/unit/schema_fixture.h
