@@ -120,12 +120,19 @@ static int refill_page(struct hf_member *member, struct batch *batch)
 
 static int refill(struct hf_member *member, struct batch *batch)
 {
-    struct hf_journal *journal = member->topic->hub->process->journal;
+    struct hf_hub *hub = member->topic->hub;
+    struct hf_journal *journal = hub->process->journal;
     int err = hf_journal_snapshot(journal);
 
     if (err)
         return err;
-    err = refill_page(member, batch);
+    if (hf_journal_epoch(journal) == hub->epoch) {
+        err = refill_page(member, batch);
+    } else {
+        /* Cursors mean nothing in this history; the tail tells everybody. */
+        hf_hub_soon(hub);
+        err = HF_EAGAIN;
+    }
     hf_journal_snapshot_end(journal);
     return err;
 }

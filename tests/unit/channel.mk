@@ -8,10 +8,12 @@ unit_tests += \
 	tests/unit/test_origin \
 	tests/unit/test_process \
 	tests/unit/test_proto \
+	tests/unit/test_reading \
 	tests/unit/test_rights \
 	tests/unit/test_ring \
 	tests/unit/test_row \
 	tests/unit/test_session \
+	tests/unit/test_stream \
 	tests/unit/test_token \
 	tests/unit/test_topic
 
@@ -31,6 +33,8 @@ tests_unit_test_process_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_process_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_proto_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_proto_LDADD = $(CHANNEL_TEST_LINK)
+tests_unit_test_reading_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_reading_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_rights_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_rights_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_ring_CFLAGS = $(UNIT_CFLAGS)
@@ -39,8 +43,11 @@ tests_unit_test_row_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_row_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_session_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_session_LDADD = $(CHANNEL_TEST_LINK)
+tests_unit_test_stream_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_stream_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_token_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_token_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_topic_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_topic_LDADD = $(CHANNEL_TEST_LINK)
-EXTRA_DIST += tests/unit/journal_fixture.h
+EXTRA_DIST += tests/unit/journal_fixture.h tests/unit/longpoll_fixture.h \
+	tests/unit/session_fixture.h

@@ -113,7 +113,7 @@ static inline uint64_t fixture_publish(const struct hf_process *process,
 /* What a script with the sqlite3 shell does. */
 static inline void fixture_sql(const struct fixture *f, const char *sql)
 {
-    char command[400];
+    char command[600];
 
     snprintf(command, sizeof(command), "sqlite3 '%s/journal.db' \"%s\"", f->dir,
              sql);
