@@ -65,6 +65,7 @@ static int set_pragmas(struct hf_db *db, const char *sync)
     (void)snprintf(sql, sizeof(sql),
                    "PRAGMA synchronous = %s;"
                    "PRAGMA cell_size_check = ON;"
+                   "PRAGMA secure_delete = ON;" /* what is gone is gone */
                    "PRAGMA mmap_size = 0;" /* a bad disk must not be SIGBUS */
                    "PRAGMA wal_autocheckpoint = %d;"
                    "PRAGMA journal_size_limit = %d;",
@@ -285,16 +286,106 @@ uint64_t hf_db_u64(sqlite3_stmt *stmt, int column)
 
 /* --- whose schema is it? ------------------------------------------------- */
 
-static unsigned count_creates(const char *sql)
-{
-    unsigned count = 0;
-    const char *line;
+/* One statement of our texts that makes or drops an object: it begins a line,
+ * and its object's name ends at a blank, a bracket or a semicolon. */
+struct mention {
+    bool creates;
+    const char *statement; /* to the end of the text */
+    struct hf_str name;
+};
 
-    for (line = sql; line; line = strchr(line, '\n')) {
-        line += *line == '\n';
-        count += strncmp(line, "CREATE ", 7) == 0;
+static const char *after_word(const char *at, const char *word)
+{
+    size_t len = strlen(word);
+
+    return strncmp(at, word, len) == 0 ? at + len : NULL;
+}
+
+static bool read_mention(const char *line, struct mention *out)
+{
+    static const char *const kinds[] = {"TABLE ", "INDEX ", "UNIQUE INDEX ",
+                                        "TRIGGER ", "VIEW "};
+    const char *kind = after_word(line, "CREATE ");
+    size_t i;
+
+    out->creates = kind != NULL;
+    out->statement = line;
+    if (!kind)
+        kind = after_word(line, "DROP ");
+    for (i = 0; kind && i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        const char *name = after_word(kind, kinds[i]);
+
+        if (!name)
+            continue;
+        out->name = hf_str(name, strcspn(name, " (;\n"));
+        return true;
     }
-    return count;
+    return false;
+}
+
+/* The next one at or after the line at `at`; where to go on, or NULL. */
+static const char *next_mention(const char *at, struct mention *out)
+{
+    while (at && *at) {
+        const char *end = strchr(at, '\n');
+        bool found = read_mention(at, out);
+
+        at = end ? end + 1 : at + strlen(at);
+        if (found)
+            return at;
+    }
+    return NULL;
+}
+
+/* The last word of all texts on this name; false: none of them knows it. */
+static bool last_mention(const char *const *texts, unsigned count,
+                         struct hf_str name, struct mention *out)
+{
+    struct mention mention;
+    bool found = false;
+    unsigned i;
+
+    for (i = 0; i < count; i++) {
+        const char *at = texts[i];
+
+        while ((at = next_mention(at, &mention)) != NULL) {
+            if (!hf_str_eq(mention.name, name))
+                continue;
+            *out = mention;
+            found = true;
+        }
+    }
+    return found;
+}
+
+/* Objects that there are once all texts have run. */
+static unsigned count_objects(const char *const *texts, unsigned count)
+{
+    struct mention mention;
+    unsigned i, objects = 0;
+
+    for (i = 0; i < count; i++) {
+        const char *at = texts[i];
+
+        while ((at = next_mention(at, &mention)) != NULL) {
+            if (mention.creates)
+                objects++;
+            else
+                objects--;
+        }
+    }
+    return objects;
+}
+
+/* Is it an object of ours, word for word? */
+static bool is_known(const char *const *texts, unsigned count,
+                     struct hf_str name, struct hf_str sql)
+{
+    struct mention last;
+
+    return last_mention(texts, count, name, &last) && last.creates &&
+           sql.len > 0 && strncmp(last.statement, sql.at, sql.len) == 0 &&
+           last.statement[sql.len] == ';';
 }
 
 static int unknown_object(struct hf_why *why, struct hf_str type,
@@ -307,7 +398,8 @@ static int unknown_object(struct hf_why *why, struct hf_str type,
                       HF_STR_ARG(type), HF_STR_ARG(name));
 }
 
-int hf_db_check_schema(struct hf_db *db, const char *sql, struct hf_why *why)
+int hf_db_check_schema(struct hf_db *db, const char *const *texts,
+                       unsigned count, struct hf_why *why)
 {
     static const char each[] = "SELECT type, name, sql FROM sqlite_schema "
                                "WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
@@ -318,13 +410,10 @@ int hf_db_check_schema(struct hf_db *db, const char *sql, struct hf_why *why)
 
     err = hf_db_get(db, each, &stmt);
     while (!err) {
-        const char *text;
-
         err = hf_db_step(db, stmt, &row);
         if (err || !row)
             break;
-        text = (const char *)sqlite3_column_text(stmt, 2);
-        if (!text || !strstr(sql, text)) {
+        if (!is_known(texts, count, hf_db_text(stmt, 1), hf_db_text(stmt, 2))) {
             err = unknown_object(why, hf_db_text(stmt, 0), hf_db_text(stmt, 1));
             hf_db_done(stmt);
             return err;
@@ -334,7 +423,7 @@ int hf_db_check_schema(struct hf_db *db, const char *sql, struct hf_why *why)
     if (err)
         return hf_explain(why, err, "cannot read the database: %s",
                           sqlite3_errmsg(db->handle));
-    if (found != count_creates(sql))
+    if (found != count_objects(texts, count))
         return hf_explain(why, HF_EINVAL,
                           "tables or triggers of Holdfast are missing in the "
                           "database; restore it from a backup");

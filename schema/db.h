@@ -74,10 +74,13 @@ uint64_t hf_db_u64(sqlite3_stmt *stmt, int column); /* negative gives 0 */
 int hf_db_error(struct hf_db *db, int code);
 
 /*
- * Compare the objects in the file with the CREATE statements of `sql`: all must
- * be there, word for word, and nothing else but SQLite's own. A trigger or view
- * slipped in by somebody would run with our rights. 0, HF_EINVAL with *why.
+ * Compare the objects in the file with what `texts`, run one after the other,
+ * have made: the last CREATE of each name, unless a DROP came after it, word
+ * for word, and nothing else but SQLite's own. Each of these statements begins
+ * at the start of a line. A trigger or view slipped in by somebody would run
+ * with our rights. 0, HF_EINVAL with *why.
  */
-int hf_db_check_schema(struct hf_db *db, const char *sql, struct hf_why *why);
+int hf_db_check_schema(struct hf_db *db, const char *const *texts,
+                       unsigned count, struct hf_why *why);
 
 #endif

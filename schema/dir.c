@@ -17,8 +17,8 @@
 #include "schema/db.h"
 #include "schema/journal.h"
 #include "schema/live.h"
+#include "schema/migrate.h"
 #include "schema/settings.h"
-#include "schema/sql.h"
 
 #define NETWORK_FS_VARIABLE "HOLDFAST_ALLOW_NETWORK_FS"
 #define NETWORK_FS_VALUE    "all-processes-on-this-host"
@@ -296,6 +296,7 @@ static int set_modes(struct init *init)
 static int build_journal(struct init *init, const char *path)
 {
     struct hf_db db;
+    unsigned i;
     int on = 0;
     int err;
 
@@ -304,8 +305,8 @@ static int build_journal(struct init *init, const char *path)
         return err;
     err = hf_db_run(&db, "PRAGMA page_size = 4096; PRAGMA journal_mode = WAL;"
                          "BEGIN IMMEDIATE;");
-    if (!err)
-        err = hf_db_run(&db, hf_sql_001_journal);
+    for (i = 0; !err && i < HF_SCHEMA_VERSION; i++)
+        err = hf_db_run(&db, hf_schema_texts[i]);
     if (!err)
         err = hf_db_run(&db, "COMMIT; PRAGMA wal_checkpoint(TRUNCATE);");
     /* Nothing of it may stay in a WAL of the wrong name. */

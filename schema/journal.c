@@ -9,32 +9,40 @@
 #include "base/sys.h"
 #include "schema/failed.h"
 #include "schema/journal_impl.h"
-#include "schema/sql.h"
-
-#define SCHEMA_VERSION 1
+#include "schema/migrate.h"
 
 /* --- opening ------------------------------------------------------------- */
 
-static int check_identity(struct hf_journal *journal, struct hf_why *why)
+/* An older version is brought to ours. */
+static int check_version(struct hf_journal *journal, int64_t version,
+                         struct hf_why *why)
 {
-    int64_t application = 0, version = 0;
+    if (version == HF_SCHEMA_VERSION)
+        return 0;
+    if (version > 0 && version < HF_SCHEMA_VERSION)
+        return hf_migrate(journal, why);
+    return hf_explain(why, HF_EINVAL,
+                      "%s/%s has version %lld of the tables and this program "
+                      "knows %u; install a newer Holdfast",
+                      journal->dir.path, HF_FILE_JOURNAL, (long long)version,
+                      HF_SCHEMA_VERSION);
+}
+
+static int check_identity(struct hf_journal *journal, int64_t *out_version,
+                          struct hf_why *why)
+{
+    int64_t application = 0;
     int err;
 
     err = hf_db_number(&journal->db, "PRAGMA application_id", &application);
     if (!err)
-        err = hf_db_number(&journal->db, "PRAGMA user_version", &version);
+        err = hf_db_number(&journal->db, "PRAGMA user_version", out_version);
     if (err)
         return hf_explain(why, err, "cannot read %s/%s: %s", journal->dir.path,
                           HF_FILE_JOURNAL, sqlite3_errmsg(journal->db.handle));
     if (application != HF_APPLICATION_ID)
         return hf_explain(why, HF_EINVAL, "%s/%s is not a Holdfast journal",
                           journal->dir.path, HF_FILE_JOURNAL);
-    if (version != SCHEMA_VERSION)
-        return hf_explain(why, HF_EINVAL,
-                          "%s/%s has version %lld of the tables and this "
-                          "program knows %d; install a newer Holdfast",
-                          journal->dir.path, HF_FILE_JOURNAL,
-                          (long long)version, SCHEMA_VERSION);
     return 0;
 }
 
@@ -95,13 +103,17 @@ static int tell_max_payload(struct hf_journal *journal)
 
 static int look_over(struct hf_journal *journal, struct hf_why *why)
 {
+    int64_t version = 0;
     int err;
 
-    err = check_identity(journal, why);
+    err = check_identity(journal, &version, why);
     if (!err)
         err = ensure_wal(journal, why);
     if (!err)
-        err = hf_db_check_schema(&journal->db, hf_sql_001_journal, why);
+        err = check_version(journal, version, why);
+    if (!err)
+        err = hf_db_check_schema(&journal->db, hf_schema_texts,
+                                 HF_SCHEMA_VERSION, why);
     if (!err)
         err = hf_history_open(journal, why);
     if (err || journal->use == HF_JOURNAL_READ)
@@ -196,7 +208,7 @@ static void leave_pid(int fd)
         return; /* a full disk: status names nobody, no harm else */
 }
 
-static int queue_up(struct hf_journal *journal, int64_t deadline_ms)
+int hf_journal_queue(struct hf_journal *journal, int64_t deadline_ms)
 {
     int err;
 
@@ -218,7 +230,7 @@ int hf_journal_lock(struct hf_journal *journal, int64_t deadline_ms)
 {
     int err;
 
-    err = queue_up(journal, deadline_ms);
+    err = hf_journal_queue(journal, deadline_ms);
     if (err)
         return err;
     /* Foreign writers do not queue: for them the rest of the time. */
@@ -388,7 +400,8 @@ static void bind_payload(sqlite3_stmt *stmt, int at,
         hf_db_bind_text(stmt, at, payload);
 }
 
-/* Was the key used before? Then *out_id is the row's id, else 0. */
+/* Was the key used before? Then *out_id is the row's id, else 0. Of a row that
+ * was redacted nobody knows the payload any more. */
 static int find_key(struct hf_journal *journal,
                     const struct hf_publish *publish, uint64_t *out_id)
 {
@@ -398,9 +411,10 @@ static int find_key(struct hf_journal *journal,
 
     *out_id = 0;
     err = hf_db_get(&journal->db,
-                    "SELECT id, topic = ?3 AND event = ?4 AND payload = ?5"
-                    " AND kind = ?6 FROM messages"
-                    " WHERE publisher = ?1 AND key = ?2",
+                    "SELECT id, topic = ?3 AND event = ?4 AND kind = ?6"
+                    " AND (payload = ?5 OR EXISTS"
+                    " (SELECT 1 FROM redacted WHERE id = messages.id))"
+                    " FROM messages WHERE publisher = ?1 AND key = ?2",
                     &stmt);
     if (err)
         return err;
@@ -502,7 +516,7 @@ void hf_journal_save_head(struct hf_journal *journal)
         return;
     /* In the queue, and looking once more: a head of an epoch that has just
      * ended would end the new one at the next start. */
-    if (queue_up(journal, hf_boot_ms()))
+    if (hf_journal_queue(journal, hf_boot_ms()))
         return; /* who writes now saves it */
     if (hf_history_look(journal, NULL) == 0)
         hf_history_save_head(journal);

@@ -55,11 +55,13 @@ static inline struct hf_db *hf_journal_db(struct hf_journal *journal)
 }
 
 /* Byte ranges of the file `writers`. */
-#define HF_WRITERS_QUEUE 0 /* our writers' queue before BEGIN IMMEDIATE */
-#define HF_WRITERS_LIVE  1 /* making live.db */
+#define HF_WRITERS_QUEUE  0 /* our writers' queue before BEGIN IMMEDIATE */
+#define HF_WRITERS_LIVE   1 /* making live.db */
+#define HF_WRITERS_UPKEEP 2 /* migrating, or one step of retention */
 
-/* The writers' queue, then BEGIN IMMEDIATE; bounded by deadline_ms. 0,
- * HF_EBUSY, HF_ESTORE. On error nothing is held. */
+/* The writers' queue, and with it BEGIN IMMEDIATE; bounded by deadline_ms. 0,
+ * HF_EBUSY, HF_EIO, HF_ESTORE. On error nothing is held. */
+int hf_journal_queue(struct hf_journal *journal, int64_t deadline_ms);
 int hf_journal_lock(struct hf_journal *journal, int64_t deadline_ms);
 /* Rolls back what is open, then leaves the queue. */
 void hf_journal_unlock(struct hf_journal *journal);

@@ -10,9 +10,11 @@ libschema_a_SOURCES = \
 	schema/history.c \
 	schema/journal.c schema/journal.h schema/journal_impl.h \
 	schema/live.c schema/live.h \
+	schema/migrate.c schema/migrate.h \
 	schema/policies.c schema/policies.h \
 	schema/readable.c schema/readable.h \
 	schema/reading.c \
+	schema/redact.c schema/redact.h \
 	schema/sessions.c schema/sessions.h \
 	schema/settings.c schema/settings.h \
 	schema/sql.h \
@@ -22,7 +24,8 @@ libschema_a_SOURCES = \
 # Each becomes `const char hf_sql_<name>[]` of the built schema/sql.c;
 # schema/sql.h declares them, so a name that is only in one of the two does not
 # compile.
-schema_sql = schema/001_journal.sql schema/live.sql
+schema_sql = schema/001_journal.sql schema/002_retention.sql \
+	schema/live.sql
 EXTRA_DIST += $(schema_sql)
 nodist_libschema_a_SOURCES = schema/sql.c
 CLEANFILES += schema/sql.c

@@ -5,6 +5,7 @@
 #define HF_SCHEMA_SQL_H
 
 extern const char hf_sql_001_journal[];
+extern const char hf_sql_002_retention[];
 extern const char hf_sql_live[];
 
 #endif

@@ -6,7 +6,9 @@ unit_tests += \
 	tests/unit/test_failed \
 	tests/unit/test_journal \
 	tests/unit/test_live \
+	tests/unit/test_migrate \
 	tests/unit/test_policies \
+	tests/unit/test_redact \
 	tests/unit/test_readable \
 	tests/unit/test_sessions \
 	tests/unit/test_settings \
@@ -75,3 +77,13 @@ tests_unit_test_writer_SOURCES = \
 	tests/unit/test_writer.c tests/unit/schema_fixture.h
 tests_unit_test_writer_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_writer_LDADD = $(SCHEMA_TEST_LINK)
+
+tests_unit_test_migrate_SOURCES = \
+	tests/unit/test_migrate.c tests/unit/schema_fixture.h
+tests_unit_test_migrate_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_migrate_LDADD = $(SCHEMA_TEST_LINK)
+
+tests_unit_test_redact_SOURCES = \
+	tests/unit/test_redact.c tests/unit/schema_fixture.h
+tests_unit_test_redact_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_redact_LDADD = $(SCHEMA_TEST_LINK)

@@ -626,7 +626,8 @@ static void max_payload_of_the_settings_is_the_scripts_limit_too(void **state)
 static void rows_are_never_changed(void **state)
 {
     static const char words[] =
-        "messages: rows are never changed; insert another one";
+        "messages: rows are never changed; insert another one"
+        " (only a payload may be emptied: {}, or x'' when kind is 1)";
 
     (void)state;
     foreign_ok("INSERT INTO messages (topic, event, payload, publisher, key)"
@@ -1107,9 +1108,9 @@ static void a_missing_guard_is_noticed(void **state)
 static void only_a_journal_of_this_version_is_opened(void **state)
 {
     (void)state;
-    foreign_ok("PRAGMA user_version = 2");
+    foreign_ok("PRAGMA user_version = 3");
     not_opened("install a newer Holdfast");
-    foreign_ok("PRAGMA user_version = 1; PRAGMA application_id = 7");
+    foreign_ok("PRAGMA user_version = 2; PRAGMA application_id = 7");
     not_opened("is not a Holdfast journal");
     foreign_close();
     assert_int_equal(truncate(path_of(HF_FILE_JOURNAL), 0), 0);
