@@ -453,14 +453,21 @@ static void power_cut(void)
         done.made(done.ctx);
 }
 
+static bool is_due(enum disk_moment moment)
+{
+    if (plan.at_latest > 0 && --plan.at_latest == 0)
+        return true;
+    return (plan.moment == DISK_ANY || plan.moment == moment) &&
+           --plan.nth == 0;
+}
+
 /* A change of this class is about to happen. */
 static void about_to(enum disk_moment moment)
 {
     counts[DISK_ANY]++;
     if (moment != DISK_ANY)
         counts[moment]++;
-    if (planned && (plan.moment == DISK_ANY || plan.moment == moment) &&
-        --plan.nth == 0)
+    if (planned && is_due(moment))
         power_cut();
 }
 

@@ -65,7 +65,8 @@ enum disk_fate {
 
 struct disk_plan {
     enum disk_moment moment;
-    unsigned long nth; /* 1 = the next one */
+    unsigned long nth;       /* 1 = the next one */
+    unsigned long at_latest; /* changes of any class; 0: wait for the nth */
     enum disk_fate fate;
     uint64_t seed;     /* of every choice made in the cut */
     const char *image; /* directory to make; borrowed */
