@@ -3,13 +3,10 @@
  */
 #include "schema/backup.h"
 
-#include <signal.h>
 #include <stdio.h>
-#include <unistd.h>
 
-#include "base/clock.h"
 #include "cli/cli.h"
-#include "cli/progress.h"
+#include "cli/terminal.h"
 
 static const char help[] =
     "Usage: holdfast backup [--replace] [--quick] FILE\n"

@@ -182,15 +182,14 @@ int hf_cli_explain(const struct hf_cli *cli, int err, struct hf_why *why)
 }
 
 int hf_cli_append(struct hf_cli *cli, const struct hf_publish *publish,
-                  uint64_t *out_id, struct hf_why *why)
+                  uint64_t *out_id, bool *out_repeated, struct hf_why *why)
 {
-    bool repeated;
     int err;
 
     err = hf_journal_part_begin(cli->journal);
     if (err)
         return hf_cli_explain(cli, err, why);
-    err = hf_journal_append(cli->journal, publish, out_id, &repeated);
+    err = hf_journal_append(cli->journal, publish, out_id, out_repeated);
     if (err)
         goto undo;
     err = hf_journal_part_keep(cli->journal);

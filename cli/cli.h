@@ -38,6 +38,7 @@ extern const struct hf_command hf_command_init;
 extern const struct hf_command hf_command_allow;
 extern const struct hf_command hf_command_publish;
 extern const struct hf_command hf_command_tail;
+extern const struct hf_command hf_command_history;
 extern const struct hf_command hf_command_status;
 extern const struct hf_command hf_command_backup;
 
@@ -82,9 +83,10 @@ void hf_cli_close(struct hf_cli *cli);
  * filled and err returned. */
 int hf_cli_explain(const struct hf_cli *cli, int err, struct hf_why *why);
 
-/* Append in the open transaction, as a part of its own. Fills *why. */
+/* Append in the open transaction, as a part of its own; *out_repeated as
+ * hf_journal_append has it. Fills *why. */
 int hf_cli_append(struct hf_cli *cli, const struct hf_publish *publish,
-                  uint64_t *out_id, struct hf_why *why);
+                  uint64_t *out_id, bool *out_repeated, struct hf_why *why);
 
 /* Print the cursor of a row of this journal and a line end. */
 void hf_cli_print_cursor(const struct hf_cli *cli, uint64_t id);

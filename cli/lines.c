@@ -8,9 +8,11 @@
 
 #include "base/crypto.h"
 #include "channel/cursor.h"
+#include "cli/terminal.h"
 
 /* Lines of one transaction at most: others want the write lock too. */
-#define GROUP_MAX 500u
+#define GROUP_MAX   500u
+#define GROUP_BYTES (256u * 1024u) /* read at once */
 
 /* --- one line ------------------------------------------------------------ */
 
@@ -143,9 +145,10 @@ int hf_line_encode(struct hf_buf *buf, uint64_t epoch, const struct hf_row *row)
     return hf_buf_error(buf);
 }
 
-/* --- standard input ------------------------------------------------------ */
+/* --- reading ------------------------------------------------------------- */
 
 struct input {
+    const struct hf_lines *from;
     char *at;
     size_t start; /* bytes before it are done with */
     size_t len;   /* bytes read, `start` included; at most cap */
@@ -195,28 +198,42 @@ static int read_more(struct hf_cli *cli, struct input *input)
                            (unsigned long long)input->line + 1, input->cap,
                            cli->dir.path);
     do
-        got =
-            read(STDIN_FILENO, input->at + input->len, input->cap - input->len);
-    while (got < 0 && errno == EINTR);
+        got = read(input->from->fd, input->at + input->len,
+                   input->cap - input->len);
+    while (got < 0 && errno == EINTR && !hf_interrupted());
+    if (got < 0 && errno == EINTR)
+        return HF_EXIT_OK; /* whoever called us sees why */
     if (got < 0)
-        return hf_cli_fail(cli, "cannot read standard input: %s",
+        return hf_cli_fail(cli, "cannot read %s: %s", input->from->name,
                            strerror(errno));
     input->len += (size_t)got;
     input->ended = got == 0;
     return HF_EXIT_OK;
 }
 
+/* --- publishing in groups ------------------------------------------------ */
+
 struct group {
     uint64_t ids[GROUP_MAX];
     size_t count;
-    bool failed; /* the line taken last: see why */
+    size_t repeats; /* of them, were there before */
+    bool failed;    /* the line taken last: see why */
     struct hf_why why;
+};
+
+/* All groups. */
+struct total {
+    struct hf_progress progress;
+    uint64_t published; /* lines, repeats not counted */
+    uint64_t repeats;
+    uint64_t last_id; /* 0 = none */
 };
 
 static int append_line(struct hf_cli *cli, struct hf_str text,
                        struct hf_str publisher, struct group *group)
 {
     struct hf_line line;
+    bool repeated = false;
     int err = hf_line_decode(text, &line, &group->why);
 
     if (err)
@@ -224,85 +241,145 @@ static int append_line(struct hf_cli *cli, struct hf_str text,
     if (!line.publish.publisher.len)
         line.publish.publisher = publisher;
     err = hf_cli_append(cli, &line.publish, &group->ids[group->count],
-                        &group->why);
-    if (!err)
-        group->count++;
-    return err;
+                        &repeated, &group->why);
+    if (err)
+        return err;
+    group->count++;
+    group->repeats += repeated;
+    return 0;
+}
+
+static int fail_from(struct hf_cli *cli, uint64_t line, int err)
+{
+    struct hf_why why = {""};
+
+    hf_cli_explain(cli, err, &why);
+    return hf_cli_fail(cli,
+                       "line %llu and those after it are not published: %s",
+                       (unsigned long long)line, why.text);
 }
 
 /* Append `line` and those after it that are here already; then commit. */
 static int publish_group(struct hf_cli *cli, struct input *input,
-                         struct hf_str line, struct hf_str publisher,
-                         struct group *group)
+                         struct hf_str line, struct group *group)
 {
     uint64_t first = input->line;
-    struct hf_why why = {""};
     int err = hf_journal_begin(cli->journal);
 
-    if (err) {
-        hf_cli_explain(cli, err, &why);
-        return hf_cli_fail(cli,
-                           "line %llu and those after it are not "
-                           "published: %s",
-                           (unsigned long long)first, why.text);
-    }
+    if (err)
+        return fail_from(cli, first, err);
     do
-        group->failed = append_line(cli, line, publisher, group) != 0;
+        group->failed =
+            append_line(cli, line, input->from->publisher, group) != 0;
     while (!group->failed && group->count < GROUP_MAX &&
            take_line(input, &line));
 
     err = hf_journal_commit(cli->journal);
-    if (!err)
+    return err ? fail_from(cli, first, err) : HF_EXIT_OK;
+}
+
+static int count_group(struct hf_cli *cli, struct total *total,
+                       const struct group *group, bool batch)
+{
+    total->repeats += group->repeats;
+    total->published += group->count - group->repeats;
+    if (group->count)
+        total->last_id = group->ids[group->count - 1];
+    if (batch) {
+        hf_progress_say(
+            &total->progress, "%llu published, %llu a second",
+            (unsigned long long)total->published,
+            (unsigned long long)(total->published * 1000 /
+                                 (uint64_t)hf_progress_ms(&total->progress)));
         return HF_EXIT_OK;
-    hf_cli_explain(cli, err, &why);
-    return hf_cli_fail(cli,
-                       "line %llu and those after it are not published: "
-                       "%s",
-                       (unsigned long long)first, why.text);
+    }
+    for (size_t i = 0; i < group->count; i++)
+        hf_cli_print_cursor(cli, group->ids[i]);
+    return hf_cli_flush(cli);
 }
 
 /* Everything that has arrived whole. */
 static int publish_arrived(struct hf_cli *cli, struct input *input,
-                           struct hf_str publisher)
+                           struct total *total)
 {
     struct hf_str line;
-    int exit_code;
+    int exit_code = HF_EXIT_OK;
 
-    while (take_line(input, &line)) {
+    while (!exit_code && !hf_interrupted() && take_line(input, &line)) {
         struct group group = {.count = 0};
 
-        exit_code = publish_group(cli, input, line, publisher, &group);
+        exit_code = publish_group(cli, input, line, &group);
         if (exit_code)
             return exit_code;
-        for (size_t i = 0; i < group.count; i++)
-            hf_cli_print_cursor(cli, group.ids[i]);
-        exit_code = hf_cli_flush(cli);
-        if (group.failed)
-            return hf_cli_fail(cli,
-                               "line %llu is not published: %s. Lines "
-                               "before it are; those after it are not",
-                               (unsigned long long)input->line, group.why.text);
-        if (exit_code)
-            return exit_code;
+        exit_code = count_group(cli, total, &group, input->from->batch);
+        if (!group.failed)
+            continue;
+        hf_progress_end(&total->progress);
+        return hf_cli_fail(cli,
+                           "line %llu is not published: %s. Lines "
+                           "before it are; those after it are not",
+                           (unsigned long long)input->line, group.why.text);
     }
-    return HF_EXIT_OK;
+    return exit_code;
 }
 
-int hf_lines_publish(struct hf_cli *cli, struct hf_str publisher)
+static int sum_up(struct hf_cli *cli, struct total *total)
 {
-    struct input input = {
-        .cap = cli->settings.max_payload + HF_LINE_EXTRA_BYTES,
-    };
+    double seconds = (double)hf_progress_ms(&total->progress) / 1000;
+
+    fprintf(stderr, "%llu published in %.1f s, %.0f a second",
+            (unsigned long long)total->published, seconds,
+            (double)total->published / seconds);
+    if (total->repeats)
+        fprintf(stderr, "; %llu were there already",
+                (unsigned long long)total->repeats);
+    fputc('\n', stderr);
+    if (total->last_id)
+        hf_cli_print_cursor(cli, total->last_id);
+    return hf_cli_flush(cli);
+}
+
+static int publish_all(struct hf_cli *cli, struct input *input,
+                       struct total *total)
+{
     int exit_code = HF_EXIT_OK;
+
+    while (!exit_code && !input->ended && !hf_interrupted()) {
+        exit_code = read_more(cli, input);
+        if (!exit_code)
+            exit_code = publish_arrived(cli, input, total);
+    }
+    hf_progress_end(&total->progress);
+    if (!exit_code && hf_interrupted() && !input->ended)
+        exit_code = hf_cli_fail(cli,
+                                "stopped: lines up to %llu are published, "
+                                "those after it are not",
+                                (unsigned long long)input->line);
+    if (input->from->batch) {
+        int summed = sum_up(cli, total);
+
+        return exit_code ? exit_code : summed;
+    }
+    return exit_code;
+}
+
+int hf_lines_publish(struct hf_cli *cli, const struct hf_lines *lines)
+{
+    size_t longest = cli->settings.max_payload + HF_LINE_EXTRA_BYTES;
+    struct input input = {
+        .from = lines,
+        .cap = longest > GROUP_BYTES ? longest : GROUP_BYTES,
+    };
+    struct total total = {.published = 0};
+    int exit_code;
 
     input.at = malloc(input.cap);
     if (!input.at)
         return hf_cli_fail(cli, "%s", hf_strerror(HF_ENOMEM));
-    while (!exit_code && !input.ended) {
-        exit_code = read_more(cli, &input);
-        if (!exit_code)
-            exit_code = publish_arrived(cli, &input, publisher);
-    }
+    hf_progress_start(&total.progress);
+    if (lines->batch)
+        hf_catch_signals();
+    exit_code = publish_all(cli, &input, &total);
     free(input.at);
     return exit_code;
 }

@@ -41,13 +41,21 @@ int hf_line_decode(struct hf_str text, struct hf_line *out, struct hf_why *why);
 int hf_line_encode(struct hf_buf *buf, uint64_t epoch,
                    const struct hf_row *row);
 
+/* What `publish` reads its lines from, and what it says meanwhile. */
+struct hf_lines {
+    struct hf_str publisher; /* for lines that name none; or empty */
+    int fd;
+    const char *name; /* of the file, for messages: "standard input" */
+    bool batch;       /* no cursor for each, but progress and a summary */
+};
+
 /*
- * Publish what stands on standard input, a line at a time, in groups: a group
- * is what has arrived, so that nobody's message waits for the next one.
- * Prints one cursor per line once it is committed. Stops at the first line
- * that fails and names it; those before it stay published. `publisher` is for
- * lines that name none. An exit code.
+ * Publish what is read, a line at a time, in groups: a group is what has
+ * arrived, so that nobody's message waits for the next one. Prints one cursor
+ * per line once it is committed; a batch only the last one's. Stops at the
+ * first line that fails and names it; those before it stay published. An exit
+ * code.
  */
-int hf_lines_publish(struct hf_cli *cli, struct hf_str publisher);
+int hf_lines_publish(struct hf_cli *cli, const struct hf_lines *lines);
 
 #endif

@@ -8,9 +8,11 @@ noinst_LIBRARIES += libcli.a
 libcli_a_SOURCES = \
 	cli/cli.c cli/cli.h \
 	cli/lines.c cli/lines.h \
-	cli/progress.c cli/progress.h \
+	cli/pages.c cli/pages.h \
+	cli/terminal.c cli/terminal.h \
 	cli/allow.c \
 	cli/backup.c \
+	cli/history.c \
 	cli/init.c \
 	cli/publish.c \
 	cli/status.c \

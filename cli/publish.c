@@ -1,15 +1,19 @@
 /*
  * holdfast publish - append messages to the journal
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/sys.h"
 #include "cli/lines.h"
 
 static const char help[] =
     "Usage: holdfast publish [OPTIONS] TOPIC EVENT PAYLOAD\n"
     "       holdfast publish [--publisher NAME] [-]\n"
+    "       holdfast publish [--publisher NAME] --batch [FILE]\n"
     "\n"
     "Publish a message and print its cursor, once it is safely in the "
     "journal.\n"
@@ -21,10 +25,17 @@ static const char help[] =
     "be\n"
     "published it stops and names it; lines before it stay published.\n"
     "\n"
+    "The third form does the same with a file, or standard input, that holds "
+    "many:\n"
+    "while it works it shows on a terminal how far it is, at the end it says "
+    "how\n"
+    "many it published, and it prints the last one's cursor only.\n"
+    "\n"
     "  --key KEY          publishing again with the same key and publisher "
     "adds\n"
     "                     nothing and prints the first one's cursor\n"
     "  --publisher NAME   who the key is unique for\n"
+    "  --batch            publish many messages\n"
     "\n"
     "An operand that begins with '-' goes after '--'.\n";
 
@@ -50,12 +61,13 @@ static int publish_one(struct hf_cli *cli, const struct hf_publish *publish)
 {
     struct hf_why why = {""};
     uint64_t id = 0;
+    bool repeated;
     int err;
 
     err = hf_journal_begin(cli->journal);
     if (err)
         goto fail;
-    err = hf_cli_append(cli, publish, &id, &why);
+    err = hf_cli_append(cli, publish, &id, &repeated, &why);
     if (err)
         goto rollback;
     err = hf_journal_commit(cli->journal);
@@ -92,7 +104,8 @@ static int run_one(struct hf_cli *cli, struct hf_publish *publish,
     return exit_code;
 }
 
-static int run_lines(struct hf_cli *cli, const struct hf_publish *publish)
+static int run_lines(struct hf_cli *cli, const struct hf_publish *publish,
+                     const struct hf_lines *lines)
 {
     int exit_code;
 
@@ -101,44 +114,81 @@ static int run_lines(struct hf_cli *cli, const struct hf_publish *publish)
                                  "member of each");
     exit_code = hf_cli_open(cli, HF_JOURNAL_WRITE);
     if (!exit_code) {
-        if (isatty(STDIN_FILENO))
+        if (isatty(lines->fd))
             fputs("Reading messages, one JSON object a line; end with "
                   "Ctrl-D.\n",
                   stderr);
-        exit_code = hf_lines_publish(cli, publish->publisher);
+        exit_code = hf_lines_publish(cli, lines);
     }
     hf_cli_close(cli);
     return exit_code;
 }
 
-static int run(struct hf_cli *cli, int argc, char **argv)
+/* `name` NULL or "-": standard input. */
+static int run_input(struct hf_cli *cli, const struct hf_publish *publish,
+                     const char *name, bool batch)
+{
+    struct hf_lines lines = {.publisher = publish->publisher,
+                             .fd = STDIN_FILENO,
+                             .name = "standard input",
+                             .batch = batch};
+    int exit_code;
+
+    if (name && strcmp(name, "-") != 0) {
+        lines.name = name;
+        lines.fd = open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    }
+    if (lines.fd < 0)
+        return hf_cli_fail(cli, "%s: %s", name, strerror(errno));
+    exit_code = run_lines(cli, publish, &lines);
+    if (lines.fd != STDIN_FILENO)
+        hf_close(&lines.fd);
+    return exit_code;
+}
+
+static int parse(struct hf_cli *cli, int argc, char **argv,
+                 struct hf_publish *publish, bool *batch, int *out_exit)
 {
     static const struct option options[] = {
         {"key", required_argument, NULL, 'k'},
         {"publisher", required_argument, NULL, 'p'},
+        {"batch", no_argument, NULL, 'b'},
         HF_CLI_OPTIONS,
     };
-    struct hf_publish publish = {.kind = HF_KIND_JSON};
-    int exit_code = HF_EXIT_OK;
-    int operands;
     int option;
 
-    while ((option = hf_cli_option(cli, argc, argv, ":h", options,
-                                   &exit_code)) > 0) {
-        if (!*optarg)
-            return hf_cli_usage(cli, "--key and --publisher are not to be "
-                                     "empty");
-        if (option == 'k')
-            publish.key = hf_str_of(optarg);
-        else
-            publish.publisher = hf_str_of(optarg);
+    while ((option = hf_cli_option(cli, argc, argv, ":h", options, out_exit)) >
+           0) {
+        if (option == 'b') {
+            *batch = true;
+        } else if (!*optarg) {
+            *out_exit = hf_cli_usage(cli, "--key and --publisher are not to be "
+                                          "empty");
+            return -1;
+        } else if (option == 'k') {
+            publish->key = hf_str_of(optarg);
+        } else {
+            publish->publisher = hf_str_of(optarg);
+        }
     }
-    if (option < 0)
-        return exit_code;
+    return option;
+}
 
+static int run(struct hf_cli *cli, int argc, char **argv)
+{
+    struct hf_publish publish = {.kind = HF_KIND_JSON};
+    bool batch = false;
+    int exit_code = HF_EXIT_OK;
+    int operands;
+
+    if (parse(cli, argc, argv, &publish, &batch, &exit_code) < 0)
+        return exit_code;
     operands = argc - optind;
-    if (operands == 0 || (operands == 1 && strcmp(argv[optind], "-") == 0))
-        return run_lines(cli, &publish);
+    if (batch && operands > 1)
+        return hf_cli_usage(cli, "--batch reads one FILE, or standard input");
+    if (batch || operands == 0 ||
+        (operands == 1 && strcmp(argv[optind], "-") == 0))
+        return run_input(cli, &publish, operands ? argv[optind] : NULL, batch);
     if (operands != 3)
         return hf_cli_usage(cli, "say TOPIC, EVENT and PAYLOAD, or nothing to "
                                  "read lines from standard input");

@@ -108,6 +108,11 @@ int hf_journal_trimmed(struct hf_journal *journal, struct hf_str topic,
 int hf_journal_trimmed_highest(struct hf_journal *journal,
                                uint64_t *out_through);
 
+/* The id before this topic's newest `count` rows: those after it are at most so
+ * many. 0 when the topic has no more than that. */
+int hf_journal_before_last(struct hf_journal *journal, struct hf_str topic,
+                           uint64_t count, uint64_t *out_before);
+
 /* --- writing ----------------------------------------------------------- */
 
 /*

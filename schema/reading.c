@@ -346,3 +346,27 @@ int hf_journal_trimmed_highest(struct hf_journal *journal,
         hf_db_done(stmt);
     return 0;
 }
+
+int hf_journal_before_last(struct hf_journal *journal, struct hf_str topic,
+                           uint64_t count, uint64_t *out_before)
+{
+    sqlite3_stmt *stmt;
+    bool row;
+    int err;
+
+    err = hf_db_get(&journal->db,
+                    "SELECT id FROM messages WHERE topic = ?1"
+                    " ORDER BY id DESC LIMIT 1 OFFSET ?2",
+                    &stmt);
+    if (err)
+        return err;
+    hf_db_bind_text(stmt, 1, topic);
+    hf_db_bind_u64(stmt, 2, count);
+    err = hf_db_step(&journal->db, stmt, &row);
+    if (err)
+        return err;
+    *out_before = row ? hf_db_u64(stmt, 0) : 0;
+    if (row)
+        hf_db_done(stmt);
+    return 0;
+}

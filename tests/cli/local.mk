@@ -5,7 +5,9 @@ cli_tests = \
 	tests/cli/allow.sh \
 	tests/cli/publish.sh \
 	tests/cli/lines.sh \
+	tests/cli/batch.sh \
 	tests/cli/tail.sh \
+	tests/cli/history.sh \
 	tests/cli/status.sh \
 	tests/cli/backup.sh \
 	tests/cli/man.sh

@@ -1,14 +1,20 @@
 /*
- * progress.h - a line on the terminal that is rewritten in place, and Ctrl-C
- *
- * Shown when standard error is a terminal, at most ten times a second; nothing
- * at all when it is a pipe or a file, for nobody watches those.
+ * terminal.h - a progress line, text that may be shown, and Ctrl-C
  */
-#ifndef HF_CLI_PROGRESS_H
-#define HF_CLI_PROGRESS_H
+#ifndef HF_CLI_TERMINAL_H
+#define HF_CLI_TERMINAL_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+
+#include "base/buf.h"
+
+/*
+ * A line that is rewritten in place: shown when standard error is a terminal,
+ * at most ten times a second; nothing at all when it is a pipe or a file, for
+ * nobody watches those.
+ */
 
 struct hf_progress {
     bool shown;         /* standard error is a terminal */
@@ -25,6 +31,17 @@ void hf_progress_say(struct hf_progress *progress, const char *format, ...)
 void hf_progress_end(struct hf_progress *progress);
 /* Since the start; at least 1. */
 int64_t hf_progress_ms(const struct hf_progress *progress);
+
+/* Columns of the terminal that standard output is; 0 = it is none. */
+size_t hf_terminal_columns(void);
+
+/*
+ * Append `text`, UTF-8, cut to so many columns with an ellipsis at the end, or
+ * whole for SIZE_MAX. Whatever could move the cursor, hide or reorder text
+ * becomes a blank or a question mark: what somebody published must not play
+ * tricks on who looks at it. Returns the columns it takes. Errors as hf_buf_add.
+ */
+size_t hf_terminal_add(struct hf_buf *buf, struct hf_str text, size_t columns);
 
 /*
  * From now on SIGINT, SIGTERM and SIGHUP only set a flag, so that what was

@@ -1,0 +1,43 @@
+/*
+ * pages.h - a topic's messages after a cursor, a page at a time
+ *
+ * Each page is read in a snapshot of its own, so that none stays open while
+ * whoever reads our output takes its time; head, epoch and what was trimmed are
+ * looked at in the same snapshot, so that nothing can be left out in between
+ * (D7). The lines of a page are gathered by the caller's callback and printed
+ * after it.
+ */
+#ifndef HF_CLI_PAGES_H
+#define HF_CLI_PAGES_H
+
+#include "base/buf.h"
+#include "cli/cli.h"
+
+struct hf_pages {
+    struct hf_cli *cli;
+    struct hf_str topic;
+    uint64_t after;   /* everything up to here was read */
+    uint64_t epoch;   /* of `after` */
+    uint64_t through; /* rows beyond it are not asked for; 0 = no end */
+};
+
+/* Where --since says: start, now, or a cursor; `last` other than 0: at most the
+ * newest `last` messages after that. 0 or an error of journal.h. */
+int hf_pages_begin(struct hf_pages *pages, struct hf_cli *cli,
+                   struct hf_str topic, const char *since, uint64_t last);
+
+/* Is this something for --since? */
+bool hf_pages_is_place(const char *since);
+
+/*
+ * The next page, and whether there is more at once. HF_EGAP: rows after `after`
+ * are no longer kept; HF_ECONFLICT: the journal is not the one of our cursor;
+ * else of journal.h, or what `each` returns.
+ */
+int hf_pages_next(struct hf_pages *pages, hf_row_fn each, void *ctx,
+                  bool *out_more);
+
+/* Say what such an error means; HF_EXIT_FAILED. */
+int hf_pages_fail(const struct hf_pages *pages, int err);
+
+#endif
