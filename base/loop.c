@@ -2,11 +2,13 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <linux/futex.h>
 #include <linux/time_types.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -19,6 +21,8 @@ struct hf_loop {
     int epoll_fd;
     int timer_fd; /* -1 unless the kernel has no epoll_pwait2 */
     bool stop;
+    size_t watched;       /* descriptors */
+    struct hf_word *word; /* heeded, or NULL */
 
     /* The batch being delivered: events from batch_at on are still to come. */
     struct epoll_event batch[BATCH];
@@ -49,7 +53,11 @@ static int control(struct hf_loop *loop, int op, struct hf_watch *watch,
 
 int hf_loop_watch(struct hf_loop *loop, struct hf_watch *watch, uint32_t events)
 {
-    return control(loop, EPOLL_CTL_ADD, watch, events);
+    int err = control(loop, EPOLL_CTL_ADD, watch, events);
+
+    if (!err)
+        loop->watched++;
+    return err;
 }
 
 int hf_loop_rewatch(struct hf_loop *loop, struct hf_watch *watch,
@@ -63,7 +71,8 @@ void hf_loop_unwatch(struct hf_loop *loop, struct hf_watch *watch)
     int saved = errno;
     int i;
 
-    (void)control(loop, EPOLL_CTL_DEL, watch, 0); /* not watched: no matter */
+    if (control(loop, EPOLL_CTL_DEL, watch, 0) == 0) /* else not watched */
+        loop->watched--;
     errno = saved;
     /* The struct may be gone when its event's turn comes. */
     for (i = loop->batch_at; i < loop->batch_len; i++) {
@@ -197,6 +206,43 @@ static void fire_due(struct hf_loop *loop)
     }
 }
 
+/* --- a word -------------------------------------------------------------- */
+
+void hf_loop_heed(struct hf_loop *loop, struct hf_word *word)
+{
+    loop->word = word;
+    if (word)
+        word->seen = atomic_load(word->at);
+}
+
+static void look_at_word(struct hf_loop *loop)
+{
+    struct hf_word *word = loop->word;
+    uint32_t now;
+
+    if (!word)
+        return;
+    now = atomic_load(word->at);
+    if (now == word->seen)
+        return;
+    word->seen = now;
+    word->changed(word);
+}
+
+/* Not the private kind of futex: others map the word elsewhere. */
+static int wait_on_word(struct hf_loop *loop, int64_t us)
+{
+    struct timespec wait = {.tv_sec = us / 1000000,
+                            .tv_nsec = us % 1000000 * 1000};
+    long done = syscall(SYS_futex, loop->word->at, FUTEX_WAIT, loop->word->seen,
+                        us < 0 ? NULL : &wait, NULL, 0);
+
+    loop->batch_at = loop->batch_len = 0;
+    if (done < 0 && errno != EAGAIN && errno != EINTR && errno != ETIMEDOUT)
+        return HF_EIO;
+    return 0;
+}
+
 /* --- end of turn --------------------------------------------------------- */
 
 void hf_loop_at_turn_end(struct hf_loop *loop, struct hf_turn *turn)
@@ -303,6 +349,9 @@ static int wait_for_events(struct hf_loop *loop, int64_t us)
 {
     int count = -1;
 
+    if (loop->word && loop->watched == 0)
+        return wait_on_word(loop, us);
+
     if (loop->timer_fd < 0) {
         count = wait_precisely(loop, us);
         /* Some containers answer EPERM to calls they do not know. */
@@ -360,6 +409,7 @@ int hf_loop_turn(struct hf_loop *loop, int max_wait_ms)
         return err;
     loop->turn_us = hf_boot_us();
     deliver(loop);
+    look_at_word(loop);
     fire_due(loop);
     end_turn(loop);
     return 0;

@@ -1,5 +1,5 @@
 /*
- * loop.h - one thread's event loop: descriptors (epoll), timers, end of turn
+ * loop.h - one thread's event loop: descriptors, timers, a word, end of turn
  *
  * One turn: wait, deliver the events that are ready, fire timers that are due,
  * then call those who asked for the end of the turn. All callbacks run on the
@@ -10,6 +10,7 @@
 #ifndef HF_BASE_LOOP_H
 #define HF_BASE_LOOP_H
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 #include "base/list.h"
@@ -27,6 +28,14 @@ struct hf_timer {
     void (*fire)(struct hf_timer *timer);
     int64_t due_us; /* hf_boot_us(); private */
     size_t slot;    /* 0 = not armed; private */
+};
+
+/* A word in memory, perhaps shared with other processes, whose change wakes the
+ * loop (futex). */
+struct hf_word {
+    _Atomic uint32_t *at;
+    void (*changed)(struct hf_word *word);
+    uint32_t seen; /* private */
 };
 
 /* Called once at the end of the turn in which it was asked for. */
@@ -48,13 +57,21 @@ int hf_loop_rewatch(struct hf_loop *loop, struct hf_watch *watch,
 void hf_loop_unwatch(struct hf_loop *loop, struct hf_watch *watch);
 
 /* Fire once after delay_us (0 = next turn); re-arms if armed. 0, HF_ENOMEM. */
-int hf_loop_arm(struct hf_loop *loop, struct hf_timer *timer,
-                int64_t delay_us);
+int hf_loop_arm(struct hf_loop *loop, struct hf_timer *timer, int64_t delay_us);
 void hf_loop_disarm(struct hf_loop *loop, struct hf_timer *timer);
 static inline bool hf_timer_armed(const struct hf_timer *timer)
 {
     return timer->slot != 0;
 }
+
+/*
+ * Have one word heeded, NULL for none; what it is at this moment counts as
+ * seen. For processes that watch no descriptor: they sleep on the word, and
+ * whoever changes it wakes them with FUTEX_WAKE, without files. While any
+ * descriptor is watched too the loop sleeps on those, and the word is looked at
+ * once in every turn, whatever caused it.
+ */
+void hf_loop_heed(struct hf_loop *loop, struct hf_word *word);
 
 /* Asking twice in one turn is once. If asked during the end of a turn, the
  * next turn does not wait. */

@@ -558,6 +558,8 @@ int hf_longpoll_open(struct hf_process *process, int64_t hold_ms,
         return err;
     }
     hf_wake_on_ring(lp->wake, look_at_live);
+    if (!process->threaded)
+        hf_wake_without_descriptors(lp->wake);
     hf_reaper_start(lp);
     *out = lp;
     return 0;

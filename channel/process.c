@@ -110,6 +110,7 @@ int hf_process_open(struct hf_process *process, struct hf_loop *loop,
     memset(process, 0, sizeof(*process));
     process->dir.fd = -1;
     process->loop = loop;
+    process->threaded = threaded;
     err = open_all(process, path, threaded, why);
     if (err)
         hf_process_close(process);

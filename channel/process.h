@@ -16,6 +16,7 @@
 
 struct hf_process {
     struct hf_loop *loop;
+    bool threaded; /* resident; else plain CGI */
     struct hf_dir dir;
     struct hf_settings settings;
     struct hf_journal *journal; /* reads, on the loop's thread */

@@ -1,7 +1,9 @@
 #include "schema/bell.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -9,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -32,7 +35,7 @@
  * So a ringer that finds none of its names looks at `listed` once more, and if
  * it is not what it was, rings.
  */
-enum slot_kind { SLOT_DATAGRAM = 1, SLOT_FUTEX = 2 };
+enum slot_kind { SLOT_FREE = 0, SLOT_DATAGRAM = 1, SLOT_FUTEX = 2 };
 
 struct slot {
     _Atomic uint64_t buckets; /* that wake its owner; 0 = nobody waits */
@@ -63,7 +66,8 @@ struct hf_bell {
     struct bells *bells;
     int fd; /* the file; owns the locks */
     int dir_fd;
-    int socket; /* to ring with and, once a slot is taken, to be rung */
+    int socket; /* to ring with and, in a slot with one, to be rung; opened
+                 * when first needed, else -1 */
     unsigned slot;
 };
 
@@ -186,10 +190,6 @@ static int open_parts(struct hf_bell *bell, const struct hf_dir *dir)
         err = open_file(bell, dir);
     if (err)
         return HF_EIO;
-    bell->socket =
-        socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (bell->socket < 0)
-        return HF_EIO;
     return map_file(bell);
 }
 
@@ -237,21 +237,31 @@ static struct sockaddr_un address_of(const struct hf_bell *bell, unsigned slot)
     return address;
 }
 
+static bool has_socket(struct hf_bell *bell)
+{
+    if (bell->socket < 0)
+        bell->socket =
+            socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    return bell->socket >= 0;
+}
+
 static int bind_socket(struct hf_bell *bell, unsigned slot)
 {
     struct sockaddr_un address = address_of(bell, slot);
     struct stat st;
 
     /* What a dead owner left behind; the lock says that it is dead. */
-    if (unlink(address.sun_path) < 0 && errno != ENOENT)
+    if (!has_socket(bell) || (unlink(address.sun_path) < 0 && errno != ENOENT))
         return HF_EIO;
     if (bind(bell->socket, (struct sockaddr *)&address, sizeof(address)) < 0)
         return HF_EIO;
     /* The umask may have left less than a group needs, or more than we want. */
-    if (fstat(bell->fd, &st) < 0 ||
-        chmod(address.sun_path, st.st_mode & 0777) < 0)
-        return HF_EIO;
-    return 0;
+    if (fstat(bell->fd, &st) == 0 &&
+        chmod(address.sun_path, st.st_mode & 0777) == 0)
+        return 0;
+    (void)unlink(address.sun_path);
+    hf_close(&bell->socket); /* it cannot get another name */
+    return HF_EIO;
 }
 
 static void count_as_used(struct bells *bells, unsigned slot)
@@ -263,66 +273,102 @@ static void count_as_used(struct bells *bells, unsigned slot)
         continue;
 }
 
-/* The slot's lock is ours: fill it. */
-static int take_slot(struct hf_bell *bell, unsigned number)
+/* A free slot, emptied, its lock ours; *out is its number. */
+static int lock_slot(struct hf_bell *bell, unsigned *out)
+{
+    int err = HF_EBUSY;
+    unsigned number;
+
+    for (number = 0; number < HF_BELL_SLOTS; number++) {
+        err = hf_lock_try(bell->fd, number, 1);
+        if (err != HF_EBUSY)
+            break;
+    }
+    if (err)
+        return err == HF_EBUSY ? HF_ELIMIT : HF_EIO;
+    atomic_store(&bell->bells->slots[number].buckets, 0); /* of a dead owner */
+    *out = number;
+    return 0;
+}
+
+static void own_slot(struct hf_bell *bell, unsigned number, enum slot_kind kind)
 {
     struct slot *slot = &bell->bells->slots[number];
 
-    atomic_store(&slot->buckets, 0); /* of a dead owner */
-    if (bind_socket(bell, number))
-        return HF_EIO;
-    atomic_store(&slot->kind, SLOT_DATAGRAM);
+    atomic_store(&slot->kind, kind);
     atomic_store(&slot->pid, (uint32_t)getpid());
     count_as_used(bell->bells, number);
     bell->slot = number;
-    return 0;
 }
 
 int hf_bell_claim(struct hf_bell *bell, int *out_fd)
 {
     unsigned number;
-    int err = HF_EBUSY;
+    int err;
 
-    if (bell->slot != NO_SLOT) {
-        *out_fd = bell->socket;
-        return 0;
-    }
-    for (number = 0; err == HF_EBUSY && number < HF_BELL_SLOTS; number++) {
-        err = hf_lock_try(bell->fd, number, 1);
-        if (!err)
-            break;
-    }
+    assert(bell->slot == NO_SLOT);
+    err = lock_slot(bell, &number);
     if (err)
-        return err == HF_EBUSY ? HF_ELIMIT : HF_EIO;
-    err = take_slot(bell, number);
+        return err;
+    err = bind_socket(bell, number);
     if (err) {
         hf_unlock(bell->fd, number, 1);
         return err;
     }
+    own_slot(bell, number, SLOT_DATAGRAM);
     *out_fd = bell->socket;
     return 0;
 }
 
-/* A bound socket cannot be bound to another name: start afresh. */
-static void replace_socket(struct hf_bell *bell)
+int hf_bell_claim_word(struct hf_bell *bell, _Atomic uint32_t **out_word)
 {
-    hf_close(&bell->socket);
-    bell->socket =
-        socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    struct sockaddr_un address;
+    unsigned number;
+    int err;
+
+    assert(bell->slot == NO_SLOT);
+    err = lock_slot(bell, &number);
+    if (err)
+        return err;
+    if (atomic_load(&bell->bells->slots[number].kind) == SLOT_DATAGRAM) {
+        address = address_of(bell, number);
+        (void)unlink(address.sun_path); /* a killed owner left it */
+    }
+    own_slot(bell, number, SLOT_FUTEX);
+    *out_word = &bell->bells->slots[number].futex;
+    return 0;
+}
+
+int hf_bell_use_socket(struct hf_bell *bell, int *out_fd)
+{
+    int err;
+
+    assert(bell->slot != NO_SLOT);
+    err = bind_socket(bell, bell->slot);
+    if (err)
+        return err;
+    atomic_store(&bell->bells->slots[bell->slot].kind, SLOT_DATAGRAM);
+    *out_fd = bell->socket;
+    return 0;
 }
 
 void hf_bell_disclaim(struct hf_bell *bell)
 {
     struct sockaddr_un address;
+    struct slot *slot;
 
     if (bell->slot == NO_SLOT)
         return;
-    address = address_of(bell, bell->slot);
-    atomic_store(&bell->bells->slots[bell->slot].buckets, 0);
-    (void)unlink(address.sun_path); /* while the lock says that it is ours */
+    slot = &bell->bells->slots[bell->slot];
+    atomic_store(&slot->buckets, 0);
+    if (atomic_load(&slot->kind) == SLOT_DATAGRAM) {
+        address = address_of(bell, bell->slot);
+        (void)unlink(address.sun_path); /* the lock says that it is ours */
+        hf_close(&bell->socket);        /* it cannot get another name */
+        atomic_store(&slot->kind, SLOT_FREE);
+    }
     hf_unlock(bell->fd, bell->slot, 1);
     bell->slot = NO_SLOT;
-    replace_socket(bell);
 }
 
 void hf_bell_listen(struct hf_bell *bell, const struct hf_bell_names *names)
@@ -372,11 +418,13 @@ static void bury(struct hf_bell *bell, unsigned number)
     hf_unlock(bell->fd, number, 1);
 }
 
-static void ring_slot(struct hf_bell *bell, unsigned number)
+static void ring_socket(struct hf_bell *bell, unsigned number)
 {
     struct sockaddr_un address = address_of(bell, number);
     ssize_t sent;
 
+    if (!has_socket(bell))
+        return; /* out of descriptors: heard at the backstop */
     do {
         sent = sendto(bell->socket, "!", 1, MSG_NOSIGNAL,
                       (struct sockaddr *)&address, sizeof(address));
@@ -386,10 +434,28 @@ static void ring_slot(struct hf_bell *bell, unsigned number)
         bury(bell, number);
 }
 
-static void ring_if_used(struct hf_bell *bell, unsigned number)
+static void ring_word(struct hf_bell *bell, unsigned number)
 {
-    if (atomic_load(&bell->bells->slots[number].kind) == SLOT_DATAGRAM)
-        ring_slot(bell, number);
+    _Atomic uint32_t *word = &bell->bells->slots[number].futex;
+
+    atomic_fetch_add(word, 1);
+    /* Nobody sleeps there: at work, and will see the word, or dead. */
+    if (syscall(SYS_futex, word, FUTEX_WAKE, 1, NULL, NULL, 0) == 0)
+        bury(bell, number);
+}
+
+static void ring_slot(struct hf_bell *bell, unsigned number)
+{
+    switch ((enum slot_kind)atomic_load(&bell->bells->slots[number].kind)) {
+    case SLOT_FREE:
+        break;
+    case SLOT_DATAGRAM:
+        ring_socket(bell, number);
+        break;
+    case SLOT_FUTEX:
+        ring_word(bell, number);
+        break;
+    }
 }
 
 static bool has_hash(const struct hf_bell_names *names, uint64_t hash)
@@ -435,11 +501,12 @@ void hf_bell_ring(struct hf_bell *bell, const struct hf_bell_names *names)
     used = slots_used(bell);
     for (number = 0; number < used; number++) {
         if (number != bell->slot && listens(&bell->bells->slots[number], names))
-            ring_if_used(bell, number);
+            ring_slot(bell, number);
     }
 }
 
-bool hf_bell_ring_one(struct hf_bell *bell)
+/* An owner that listens to nothing is about to leave. */
+static bool ring_one_of(struct hf_bell *bell, enum slot_kind kind)
 {
     uint32_t used = slots_used(bell);
     uint32_t number;
@@ -447,14 +514,18 @@ bool hf_bell_ring_one(struct hf_bell *bell)
     for (number = 0; number < used; number++) {
         struct slot *slot = &bell->bells->slots[number];
 
-        /* An owner that listens to nothing is about to leave. */
-        if (number == bell->slot || atomic_load(&slot->buckets) == 0 ||
-            !hf_locked(bell->fd, number, 1))
+        if (number == bell->slot || atomic_load(&slot->kind) != kind ||
+            atomic_load(&slot->buckets) == 0 || !hf_locked(bell->fd, number, 1))
             continue;
-        ring_if_used(bell, number);
+        ring_slot(bell, number);
         return true;
     }
     return false;
+}
+
+bool hf_bell_ring_one(struct hf_bell *bell)
+{
+    return ring_one_of(bell, SLOT_DATAGRAM) || ring_one_of(bell, SLOT_FUTEX);
 }
 
 void hf_bell_rung(struct hf_bell *bell, uint64_t first, uint64_t last)

@@ -58,14 +58,23 @@ struct hf_bell;
 int hf_bell_open(const struct hf_dir *dir, struct hf_bell **out);
 void hf_bell_close(struct hf_bell *bell);
 
-/* Take a slot with a datagram socket; *out_fd is readable when rung. 0;
- * HF_ELIMIT: none free (wait by looking alone); HF_EIO. */
+/*
+ * Take a slot; two kinds of waiters. One with a loop of descriptors has a
+ * datagram socket in the directory: *out_fd is readable when rung. One that
+ * waits for nothing else sleeps on a word in the slot (futex), which is changed
+ * when rung: no file, and ringing costs half. 0; HF_ELIMIT: none free (wait by
+ * looking alone); HF_EIO.
+ */
 int hf_bell_claim(struct hf_bell *bell, int *out_fd);
+int hf_bell_claim_word(struct hf_bell *bell, _Atomic uint32_t **out_word);
+/* From now on the slot with a word is rung by a socket; the word may change
+ * once more. 0, HF_EIO: as it was. */
+int hf_bell_use_socket(struct hf_bell *bell, int *out_fd);
 void hf_bell_disclaim(struct hf_bell *bell);
 /* The names that wake us. Visible to others when it returns; until then those
  * that are in the former set too still do. */
 void hf_bell_listen(struct hf_bell *bell, const struct hf_bell_names *names);
-/* Swallow pending rings. */
+/* Swallow pending rings of the socket. */
 void hf_bell_drain(struct hf_bell *bell);
 
 /* Wake every other slot that listens to one of these. */

@@ -1,5 +1,6 @@
 #include "schema/wake.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,7 +56,9 @@ struct hf_wake {
     struct waited waited;
     bool started; /* else all below is idle */
     bool has_slot;
-    struct hf_watch rung; /* the slot's socket */
+    bool wordy;           /* sleep on a word while there is nothing else */
+    struct hf_watch rung; /* the slot's socket; fd -1 = none */
+    struct hf_word word;  /* the slot's; at NULL = none */
     struct hf_timer backstop;
 
     int watcher_fd;       /* flock `watcher`; -1 = not the watcher */
@@ -353,6 +356,17 @@ static void close_eyes(struct hf_wake *wake)
     hf_close(&wake->watcher_fd); /* and so the lock */
 }
 
+/* The loop now sleeps on a descriptor, so we have to be rung by one. What came
+ * by the word until then is seen in the turn that the ladder makes. */
+static void change_to_socket(struct hf_wake *wake)
+{
+    if (!wake->word.at || wake->rung.fd >= 0 ||
+        hf_bell_use_socket(wake->bell, &wake->rung.fd))
+        return;
+    /* Else bells are heard when something else wakes us. */
+    (void)hf_loop_watch(wake->loop, &wake->rung, EPOLLIN);
+}
+
 /* Become the watcher if there is none. Failing is no error: without inotify
  * (128 instances per user) or with another watcher the backstop remains. */
 static void stand_for_election(struct hf_wake *wake)
@@ -379,6 +393,7 @@ static void stand_for_election(struct hf_wake *wake)
         return;
     }
     HF_LOG(HF_LOG_DEBUG, "watching", hf_field("directory", wake->dir.path));
+    change_to_socket(wake);
     /* What the last watcher left: its events are gone, its commits are not. */
     ring_others(wake);
     start_ladder(wake); /* looks soon, not now: the caller may be in `grown` */
@@ -397,18 +412,28 @@ static void resign(struct hf_wake *wake)
 
 /* --- bell and backstop --------------------------------------------------- */
 
+static void was_rung(struct hf_wake *wake)
+{
+    (void)look(wake, BY_BELL);
+    /* Found or not: rings merge, and this one may be all three. */
+    if (wake->started && !hf_bell_watched(wake->bell))
+        stand_for_election(wake);
+    if (wake->on_ring && wake->waited.total > 0)
+        wake->on_ring(wake->ctx);
+}
+
 static void on_bell(struct hf_watch *watch, uint32_t events)
 {
     struct hf_wake *wake = HF_ITEM(watch, struct hf_wake, rung);
 
     (void)events; /* readable: that is all it can be */
     hf_bell_drain(wake->bell);
-    (void)look(wake, BY_BELL);
-    /* Found or not: rings merge, and this one may be all three. */
-    if (!hf_bell_watched(wake->bell))
-        stand_for_election(wake);
-    if (wake->on_ring && wake->waited.total > 0)
-        wake->on_ring(wake->ctx);
+    was_rung(wake);
+}
+
+static void on_word(struct hf_word *word)
+{
+    was_rung(HF_ITEM(word, struct hf_wake, word));
 }
 
 static void arm_backstop(struct hf_wake *wake)
@@ -437,22 +462,33 @@ static void on_backstop(struct hf_timer *timer)
 
 /* --- waiting or not ------------------------------------------------------ */
 
-static void take_slot(struct hf_wake *wake)
+static bool take_slot(struct hf_wake *wake)
 {
-    if (hf_bell_claim(wake->bell, &wake->rung.fd))
-        return;
-    if (hf_loop_watch(wake->loop, &wake->rung, EPOLLIN) < 0) {
-        hf_bell_disclaim(wake->bell);
-        return;
+    if (wake->wordy) {
+        if (hf_bell_claim_word(wake->bell, &wake->word.at))
+            return false;
+        hf_loop_heed(wake->loop, &wake->word);
+        return true;
     }
-    wake->has_slot = true;
+    if (hf_bell_claim(wake->bell, &wake->rung.fd))
+        return false;
+    if (hf_loop_watch(wake->loop, &wake->rung, EPOLLIN) == 0)
+        return true;
+    hf_bell_disclaim(wake->bell);
+    wake->rung.fd = -1;
+    return false;
 }
 
 static void leave_slot(struct hf_wake *wake)
 {
     if (!wake->has_slot)
         return;
-    hf_loop_unwatch(wake->loop, &wake->rung);
+    if (wake->word.at)
+        hf_loop_heed(wake->loop, NULL);
+    wake->word.at = NULL;
+    if (wake->rung.fd >= 0)
+        hf_loop_unwatch(wake->loop, &wake->rung);
+    wake->rung.fd = -1;
     hf_bell_disclaim(wake->bell);
     wake->has_slot = false;
 }
@@ -462,7 +498,7 @@ static void start(struct hf_wake *wake)
     bool changed;
 
     wake->started = true;
-    take_slot(wake);
+    wake->has_slot = take_slot(wake);
     listen_to(wake);
     /* From this state on we tell; an error here comes back at the next look. */
     (void)hf_journal_changed(wake->journal, &changed);
@@ -478,6 +514,12 @@ static void stop(struct hf_wake *wake)
     hf_loop_disarm(wake->loop, &wake->backstop);
     leave_slot(wake);
     resign(wake);
+}
+
+void hf_wake_without_descriptors(struct hf_wake *wake)
+{
+    assert(!wake->started);
+    wake->wordy = true;
 }
 
 void hf_wake_add(struct hf_wake *wake, struct hf_str name)
@@ -529,6 +571,7 @@ int hf_wake_new(struct hf_loop *loop, const struct hf_dir *dir,
     wake->watcher_fd = wake->eyes.fd = wake->rung.fd = -1;
     wake->eyes.ready = on_event;
     wake->rung.ready = on_bell;
+    wake->word.changed = on_word;
     wake->ladder.fire = climb;
     wake->backstop.fire = on_backstop;
     err = hf_dir_copy(dir, &wake->dir);

@@ -32,6 +32,14 @@ int hf_wake_new(struct hf_loop *loop, const struct hf_dir *dir,
 void hf_wake_free(struct hf_wake *wake);
 
 /*
+ * This process watches no descriptors of its own (plain CGI): it is rung by a
+ * word in memory, which leaves no file behind and costs ringer and waiter less.
+ * Only while it is the watcher, whose eyes are a descriptor, it has a socket
+ * all the same. Before the first hf_wake_add.
+ */
+void hf_wake_without_descriptors(struct hf_wake *wake);
+
+/*
  * One more, or one less, who waits here for this name (of a topic, a session,
  * a user); those of one name are counted. When it returns the name is heard;
  * what was committed before is not told, so read the journal once yourself.

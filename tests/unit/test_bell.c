@@ -3,11 +3,13 @@
 #include "schema_fixture.h"
 
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 static struct hf_bell *open_bell(void)
 {
@@ -403,6 +405,125 @@ static void a_long_directory_name_is_no_obstacle(void **state)
     hf_bell_close(bell);
 }
 
+/* A waiter on a word, in a process of its own: tells how often it woke. */
+static pid_t fork_sleeper(const char *words, int *out_fd)
+{
+    int told[2];
+    pid_t pid;
+
+    assert_int_equal(pipe(told), 0);
+    pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        struct hf_bell *bell = open_bell();
+        _Atomic uint32_t *word;
+        uint32_t seen;
+
+        if (hf_bell_claim_word(bell, &word))
+            _exit(1);
+        seen = *word;
+        listen_to(bell, words);
+        for (;;) {
+            (void)!write(told[1], "x", 1);
+            while (*word == seen)
+                (void)syscall(SYS_futex, word, FUTEX_WAIT, seen, NULL, NULL, 0);
+            seen = *word;
+        }
+    }
+    assert_int_equal(close(told[1]), 0);
+    *out_fd = told[0];
+    return pid;
+}
+
+static void reap(pid_t pid, int fd)
+{
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    assert_int_equal(close(fd), 0);
+}
+
+/* Did it tell something within this time? */
+static bool tells(int fd, int ms)
+{
+    struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+    char byte;
+
+    return poll(&poll_fd, 1, ms) == 1 && read(fd, &byte, 1) == 1;
+}
+
+static void a_sleeper_is_woken_by_its_word_and_leaves_no_file(void **state)
+{
+    struct hf_bell *publisher = open_bell();
+    struct hf_bell_owner owner;
+    int fd, i;
+    pid_t pid = fork_sleeper("a", &fd);
+
+    (void)state;
+    assert_true(tells(fd, 2000)); /* it waits */
+    assert_int_equal(access(path_of("bell.2.0"), F_OK), -1);
+    ring(publisher, "b");
+    assert_false(tells(fd, 50));
+    for (i = 0; i < 100; i++) { /* asleep already, or just about to */
+        ring(publisher, "a");
+        assert_true(tells(fd, 2000));
+    }
+    assert_true(hf_bell_ring_one(publisher));
+    assert_true(tells(fd, 2000));
+    reap(pid, fd);
+    assert_int_equal(hf_bell_owners(publisher, &owner, 1), 0);
+    ring(publisher, "a"); /* finds nobody, and that is no harm */
+    assert_false(hf_bell_ring_one(publisher));
+    hf_bell_close(publisher);
+}
+
+static void a_sleeper_may_change_to_a_socket(void **state)
+{
+    struct hf_bell *bell = open_bell(), *publisher = open_bell();
+    _Atomic uint32_t *word;
+    uint32_t seen;
+    int fd;
+
+    (void)state;
+    assert_int_equal(hf_bell_claim_word(bell, &word), 0);
+    seen = *word;
+    listen_to(bell, "a");
+    ring(publisher, "a");
+    assert_int_equal(*word, seen + 1);
+    assert_int_equal(hf_bell_use_socket(bell, &fd), 0);
+    ring(publisher, "a");
+    assert_true(is_rung(fd));
+    assert_int_equal(*word, seen + 1);
+    hf_bell_disclaim(bell);
+    assert_int_equal(access(path_of("bell.2.0"), F_OK), -1);
+
+    /* A killed one left its file; who sleeps on a word takes it away. */
+    kill_a_listener("a");
+    assert_int_equal(access(path_of("bell.2.0"), F_OK), 0);
+    assert_int_equal(hf_bell_claim_word(bell, &word), 0);
+    assert_int_equal(access(path_of("bell.2.0"), F_OK), -1);
+    hf_bell_close(publisher);
+    hf_bell_close(bell);
+}
+
+/* Who goes leaves the watching to somebody who stays, if there is one. */
+static void a_socket_is_rung_before_a_sleeper(void **state)
+{
+    struct hf_bell *publisher = open_bell();
+    int sleeper_fd, fd;
+    pid_t pid = fork_sleeper("a", &sleeper_fd);
+    struct hf_bell *bell;
+
+    (void)state;
+    assert_true(tells(sleeper_fd, 2000));
+    bell = listener("b", &fd); /* the slot after the sleeper's */
+    assert_true(hf_bell_ring_one(publisher));
+    assert_true(is_rung(fd));
+    assert_false(tells(sleeper_fd, 50));
+    reap(pid, sleeper_fd);
+    hf_bell_close(bell);
+    hf_bell_close(publisher);
+}
+
 static void put_in_bells(const char *bytes)
 {
     int fd = open(path_of(HF_FILE_BELLS), O_WRONLY | O_TRUNC | O_CREAT, 0600);
@@ -476,6 +597,9 @@ int main(void)
         FIXTURE_TEST(a_killed_owner_leaves_a_slot_that_can_be_taken),
         FIXTURE_TEST(what_was_rung_counts_only_without_a_gap),
         FIXTURE_TEST(a_long_directory_name_is_no_obstacle),
+        FIXTURE_TEST(a_sleeper_is_woken_by_its_word_and_leaves_no_file),
+        FIXTURE_TEST(a_sleeper_may_change_to_a_socket),
+        FIXTURE_TEST(a_socket_is_rung_before_a_sleeper),
         FIXTURE_TEST(a_file_that_is_none_of_ours_is_replaced),
         FIXTURE_TEST(two_that_replace_it_agree_on_one),
     };

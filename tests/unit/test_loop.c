@@ -9,7 +9,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
+#include <linux/futex.h>
 #include <linux/seccomp.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -628,6 +630,74 @@ static void a_loop_runs_until_it_is_stopped(void **state)
     assert_int_equal(hf_loop_run(loop), 0); /* stopped before it began */
 }
 
+/* --- a word -------------------------------------------------------------- */
+
+static _Atomic uint32_t in_memory;
+
+struct heeded {
+    struct hf_word word;
+    unsigned calls;
+};
+
+static void word_changed(struct hf_word *word)
+{
+    HF_ITEM(word, struct heeded, word)->calls++;
+}
+
+static void *change_word(void *arg)
+{
+    (void)usleep(20000);
+    in_memory++;
+    (void)syscall(SYS_futex, &in_memory, FUTEX_WAKE, 1, NULL, NULL, 0);
+    return arg;
+}
+
+static void a_changed_word_wakes_the_loop(void **state)
+{
+    struct heeded h = {.word = {.at = &in_memory, .changed = word_changed}};
+    struct alarm a = alarm_of(1);
+    pthread_t thread;
+
+    (void)state;
+    in_memory = 7;
+    hf_loop_heed(loop, &h.word);
+    assert_int_equal(hf_loop_turn(loop, 20), 0); /* as it was: waits */
+    assert_int_equal(h.calls, 0);
+    assert_int_equal(pthread_create(&thread, NULL, change_word, NULL), 0);
+    assert_int_equal(hf_loop_turn(loop, -1), 0);
+    assert_int_equal(h.calls, 1);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    in_memory++; /* before the loop waits */
+    assert_int_equal(hf_loop_turn(loop, -1), 0);
+    assert_int_equal(h.calls, 2);
+    assert_int_equal(hf_loop_arm(loop, &a.timer, 3000), 0);
+    assert_int_equal(hf_loop_turn(loop, -1), 0); /* timers go on */
+    assert_int_equal(fired_digits, 1);
+    in_memory++;
+    hf_loop_heed(loop, NULL);
+    assert_int_equal(hf_loop_turn(loop, 0), 0);
+    assert_int_equal(h.calls, 2);
+}
+
+static void beside_descriptors_a_word_is_seen_in_each_turn(void **state)
+{
+    struct heeded h = {.word = {.at = &in_memory, .changed = word_changed}};
+    struct seen seen;
+
+    (void)state;
+    hf_loop_heed(loop, &h.word);
+    start(&seen, 1, EPOLLIN | EPOLLONESHOT);
+    in_memory++;
+    assert_int_equal(hf_loop_turn(loop, -1), 0);
+    assert_int_equal(seen.calls, 1); /* the word does not hide it */
+    assert_int_equal(h.calls, 1);
+    finish(&seen); /* unwatched: the word is what is slept on again */
+    in_memory++;
+    assert_int_equal(hf_loop_turn(loop, -1), 0);
+    assert_int_equal(h.calls, 2);
+    hf_loop_heed(loop, NULL);
+}
+
 static void to_free_no_loop_does_nothing(void **state)
 {
     (void)state;
@@ -701,6 +771,8 @@ int main(void)
         T(a_turn_waits_no_longer_than_it_is_told),
         T(a_loop_that_has_waited_once_can_wait_again),
         T(a_loop_runs_until_it_is_stopped),
+        T(a_changed_word_wakes_the_loop),
+        T(beside_descriptors_a_word_is_seen_in_each_turn),
         T(to_free_no_loop_does_nothing),
         {"ready_descriptors_are_delivered (timerfd)",
          ready_descriptors_are_delivered, forbid_and_set_up, tear_down, NULL},

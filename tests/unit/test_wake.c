@@ -3,8 +3,10 @@
 #include "schema_fixture.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/inotify.h>
 #include <sys/syscall.h>
 
@@ -308,6 +310,167 @@ static void the_next_takes_over_when_the_watcher_is_killed(void **state)
     waiter_close(&waiter);
 }
 
+/* --- plain CGI: rung by a word ------------------------------------------- */
+
+/* What a process tells of each thing that happens to it. */
+struct report {
+    uint64_t head;
+    bool watching;
+    struct hf_wake_counts counts;
+};
+
+static int report_fd;
+
+static void report(struct waiter *waiter)
+{
+    struct report report = {.head = waiter->head,
+                            .watching = hf_wake_watching(waiter->wake),
+                            .counts = hf_wake_counts(waiter->wake)};
+
+    (void)!write(report_fd, &report, sizeof(report));
+}
+
+static void grown_in_child(void *ctx)
+{
+    grown(ctx);
+    report(ctx);
+}
+
+static void rung_in_child(void *ctx)
+{
+    report(ctx);
+}
+
+/*
+ * As holdfast-gateway waits as a CGI program: this program started anew, for
+ * neither a lock nor a connection bears being forked. Ends after 20 s at most.
+ */
+static int be_sleeper(const char *dir, const char *topic, bool is_blind)
+{
+    struct waiter waiter = {0};
+    struct hf_why why = {""};
+
+    (void)alarm(20);
+    report_fd = STDOUT_FILENO;
+    blind = is_blind;
+    hf_settings_default(&f.settings);
+    if (hf_dir_open(&f.dir, dir, &why) || hf_loop_new(&loop) ||
+        hf_journal_open(&f.dir, &f.settings, HF_JOURNAL_READ, &waiter.journal,
+                        &why) ||
+        hf_wake_new(loop, &f.dir, waiter.journal, grown_in_child, &waiter,
+                    &waiter.wake))
+        return 1;
+    hf_wake_without_descriptors(waiter.wake);
+    hf_wake_on_ring(waiter.wake, rung_in_child);
+    hf_wake_add(waiter.wake, hf_str_of(topic));
+    report(&waiter);
+    return hf_loop_run(loop);
+}
+
+static pid_t start_sleeper(const char *topic, int *out_fd, struct report *first)
+{
+    int told[2];
+    pid_t pid;
+
+    assert_int_equal(pipe(told), 0);
+    pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        (void)dup2(told[1], STDOUT_FILENO);
+        (void)close(told[0]);
+        (void)close(told[1]);
+        (void)execl("/proc/self/exe", "test_wake", "sleeper", f.path, topic,
+                    blind ? "blind" : "", (char *)NULL);
+        _exit(1);
+    }
+    assert_int_equal(close(told[1]), 0);
+    *out_fd = told[0];
+    assert_int_equal(read(told[0], first, sizeof(*first)), sizeof(*first));
+    return pid;
+}
+
+static void reap(pid_t pid, int fd)
+{
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    assert_int_equal(close(fd), 0);
+}
+
+/* Reads reports until one names this head; false after `ms`. */
+static bool reports(int fd, uint64_t head, int ms, struct report *out)
+{
+    int64_t end_ms = hf_boot_ms() + ms;
+    struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+
+    while (hf_boot_ms() < end_ms) {
+        /* our own loop too, where a waiter of ours may be the watcher */
+        assert_int_equal(hf_loop_turn(loop, 1), 0);
+        if (poll(&poll_fd, 1, 1) == 1 &&
+            read(fd, out, sizeof(*out)) == sizeof(*out) && out->head >= head)
+            return true;
+    }
+    return false;
+}
+
+static void a_sleeper_is_rung_and_watches_when_nobody_does(void **state)
+{
+    struct hf_journal *w = open_journal(HF_JOURNAL_WRITE);
+    struct report r = {0};
+    struct waiter watcher;
+    int fd, slow = 0;
+    uint64_t i;
+    pid_t pid;
+
+    (void)state;
+    waiter_open(&watcher, "x");
+    run_for(20);
+    pid = start_sleeper("a", &fd, &r);
+    assert_false(r.watching);
+    assert_int_equal(access(path_of("bell.2.1"), F_OK), -1); /* no file */
+    for (i = 1; i <= 20; i += 2) {
+        publish(w, "a", "1"); /* by its own publisher */
+        slow += !reports(fd, i, 300, &r);
+        insert("a"); /* by the watcher */
+        slow += !reports(fd, i + 1, 300, &r);
+    }
+    assert_in_range(slow, 0, 2);
+    assert_true(r.counts.rung >= 15);
+    assert_in_range(r.counts.needless, 0, 3);
+
+    waiter_close(&watcher); /* rings its successor */
+    assert_true(reports(fd, 0, 300, &r));
+    insert("a");
+    assert_true(reports(fd, 21, 300, &r));
+    assert_true(r.watching);
+    assert_true(r.counts.noticed >= 1);
+    /* With eyes it sleeps on descriptors, and is heard all the same. */
+    waiter_open(&watcher, "x");
+    hf_wake_ring(watcher.wake, HF_STR("a"));
+    assert_true(reports(fd, 21, 200, &r));
+    waiter_close(&watcher);
+    reap(pid, fd);
+    hf_journal_close(w);
+}
+
+static void a_sleeper_without_a_bell_looks_at_the_backstop(void **state)
+{
+    struct report r = {0};
+    int64_t start_ms;
+    int fd;
+    pid_t pid;
+
+    (void)state;
+    blind = true;
+    pid = start_sleeper("a", &fd, &r);
+    run_for(1000); /* the ladder of the election ends */
+    start_ms = hf_boot_ms();
+    insert("a");
+    assert_true(reports(fd, 1, 2000, &r));
+    blind = false;
+    assert_in_range(hf_boot_ms() - start_ms, 0, HF_WAKE_BACKSTOP_MS + 200);
+    reap(pid, fd);
+}
+
 static void who_does_not_wait_does_nothing(void **state)
 {
     struct waiter waiter;
@@ -473,7 +636,7 @@ static int tear_down(void **state)
 
 #define WAKE_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         WAKE_TEST(a_foreign_insert_reaches_watcher_and_waiter),
@@ -484,6 +647,8 @@ int main(void)
         WAKE_TEST(without_inotify_the_journal_is_polled),
         WAKE_TEST(the_next_takes_over_when_the_watcher_goes),
         WAKE_TEST(the_next_takes_over_when_the_watcher_is_killed),
+        WAKE_TEST(a_sleeper_is_rung_and_watches_when_nobody_does),
+        WAKE_TEST(a_sleeper_without_a_bell_looks_at_the_backstop),
         WAKE_TEST(who_does_not_wait_does_nothing),
         WAKE_TEST(what_comes_after_listen_is_told),
         WAKE_TEST(the_callback_may_stop_listening),
@@ -492,5 +657,7 @@ int main(void)
         WAKE_TEST(a_slow_sync_does_not_hide_a_commit),
     };
 
+    if (argc == 5 && strcmp(argv[1], "sleeper") == 0)
+        return be_sleeper(argv[2], argv[3], argv[4][0] != '\0');
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
