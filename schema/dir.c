@@ -236,6 +236,7 @@ static bool is_foreign(const char *name)
                                        HF_FILE_WATCHER,
                                        HF_FILE_WRITERS,
                                        HF_FILE_HEAD,
+                                       HF_FILE_UPKEEP,
                                        HF_FILE_BALLAST,
                                        HF_FILE_FAILED,
                                        NULL};

@@ -12,6 +12,7 @@
  *     writers                    OFD lock: our writers queue here; the pid of
  *                                the last one is in it
  *     head                       highest id ever seen, renamed into place
+ *     upkeep                     how far retention is (upkeep.h)
  *     ballast                    1 MiB to give up when the disk is full (space.h)
  *     failed                     there since a sync failed: nothing is published
  *
@@ -37,6 +38,7 @@
 #define HF_FILE_WATCHER  "watcher"
 #define HF_FILE_WRITERS  "writers"
 #define HF_FILE_HEAD     "head"
+#define HF_FILE_UPKEEP   "upkeep"
 #define HF_FILE_BALLAST  "ballast"
 #define HF_FILE_FAILED   "failed"
 

@@ -15,9 +15,11 @@ libschema_a_SOURCES = \
 	schema/readable.c schema/readable.h \
 	schema/reading.c \
 	schema/redact.c schema/redact.h \
+	schema/retention.c schema/retention.h \
 	schema/sessions.c schema/sessions.h \
 	schema/settings.c schema/settings.h \
 	schema/sql.h \
+	schema/upkeep.c schema/upkeep.h \
 	schema/wake.c schema/wake.h \
 	schema/writer.c schema/writer.h
 

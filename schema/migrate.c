@@ -71,14 +71,13 @@ static int change(struct hf_journal *journal, unsigned version,
     if (!err)
         err = run_texts(journal, version);
     if (err)
-        err = hf_explain(why, err,
-                         "the tables of %s/%s cannot be brought from version "
-                         "%u to %u: %s; nothing was changed",
-                         journal->dir.path, HF_FILE_JOURNAL, version,
-                         HF_SCHEMA_VERSION,
-                         err == HF_EBUSY
-                             ? "another program keeps the write lock"
-                             : sqlite3_errmsg(journal->db.handle));
+        err = hf_explain(
+            why, err,
+            "the tables of %s/%s cannot be brought from version "
+            "%u to %u: %s; nothing was changed",
+            journal->dir.path, HF_FILE_JOURNAL, version, HF_SCHEMA_VERSION,
+            err == HF_EBUSY ? "another program keeps the write lock"
+                            : sqlite3_errmsg(journal->db.handle));
     hf_journal_unlock(journal);
     return err;
 }

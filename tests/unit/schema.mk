@@ -9,6 +9,7 @@ unit_tests += \
 	tests/unit/test_migrate \
 	tests/unit/test_policies \
 	tests/unit/test_redact \
+	tests/unit/test_retention \
 	tests/unit/test_readable \
 	tests/unit/test_sessions \
 	tests/unit/test_settings \
@@ -87,3 +88,8 @@ tests_unit_test_redact_SOURCES = \
 	tests/unit/test_redact.c tests/unit/schema_fixture.h
 tests_unit_test_redact_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_redact_LDADD = $(SCHEMA_TEST_LINK)
+
+tests_unit_test_retention_SOURCES = \
+	tests/unit/test_retention.c tests/unit/schema_fixture.h
+tests_unit_test_retention_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_retention_LDADD = $(SCHEMA_TEST_LINK)

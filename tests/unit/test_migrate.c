@@ -84,9 +84,9 @@ static void not_opened(const char *words)
     struct hf_journal *journal = NULL;
     struct hf_why why = {""};
 
-    assert_int_not_equal(hf_journal_open(&f.dir, &f.settings, HF_JOURNAL_WRITE,
-                                         &journal, &why),
-                         0);
+    assert_int_not_equal(
+        hf_journal_open(&f.dir, &f.settings, HF_JOURNAL_WRITE, &journal, &why),
+        0);
     if (!strstr(why.text, words))
         fail_msg("%s", why.text);
 }
@@ -280,9 +280,8 @@ static void check_after_kill(void)
                                " WHERE integrity_check = 'ok'"),
                      1);
     hf_journal_close(open_journal(HF_JOURNAL_WRITE));
-    assert_int_equal(number_in(HF_FILE_JOURNAL,
-                               "SELECT count(*) FROM messages"),
-                     500);
+    assert_int_equal(
+        number_in(HF_FILE_JOURNAL, "SELECT count(*) FROM messages"), 500);
     assert_int_equal(number_in(BACKUP, "PRAGMA user_version"), 1);
 }
 

@@ -254,8 +254,7 @@ static void a_repeat_stays_a_repeat_whatever_its_payload(void **state)
         foreign_run("INSERT INTO messages (topic, event, payload, publisher,"
                     " key) VALUES ('b', 'say', '{}', 'me', 'k')"),
         "key: used before by this publisher for another message");
-    assert_int_equal(
-        foreign_number("SELECT payload = '{}' FROM messages"), 1);
+    assert_int_equal(foreign_number("SELECT payload = '{}' FROM messages"), 1);
     hf_journal_close(w);
 }
 
