@@ -107,6 +107,30 @@ int hf_queue_push(struct hf_queue *queue, struct hf_queue_item *item)
     return err;
 }
 
+void hf_queue_push_all(struct hf_queue *queue, struct hf_queue_item *first)
+{
+    struct hf_queue_item *item;
+    size_t count = 0, cost = 0;
+    struct hf_queue_item **last = &first;
+
+    for (item = first; item; item = item->next) {
+        last = &item->next;
+        count++;
+        cost += item->cost;
+    }
+    if (count == 0)
+        return;
+    lock(queue);
+    assert(!queue->closed && queue->max_count == 0 && queue->max_cost == 0);
+    if (!queue->first)
+        make_readable(queue);
+    *queue->last = first;
+    queue->last = last;
+    queue->count += count;
+    queue->cost += cost;
+    unlock(queue);
+}
+
 void hf_queue_close(struct hf_queue *queue)
 {
     lock(queue);

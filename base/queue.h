@@ -35,6 +35,9 @@ void hf_queue_release(struct hf_queue *queue); /* must be empty */
 /* 0; HF_ELIMIT: full; HF_ECLOSED: after close. On error the item stays the
  * caller's. One item larger than max_cost is taken when the queue is empty. */
 int hf_queue_push(struct hf_queue *queue, struct hf_queue_item *item);
+/* A whole list at once, linked by next, into a queue without bounds that
+ * nobody closes: one lock, and the taker wakes once. */
+void hf_queue_push_all(struct hf_queue *queue, struct hf_queue_item *first);
 /* Nothing more goes in; what is inside can still be taken. Wakes the taker. */
 void hf_queue_close(struct hf_queue *queue);
 

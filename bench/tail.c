@@ -34,7 +34,7 @@
 #define MAX_SIZES   6u
 #define MAX_TOPICS  6u
 #define SCATTER     2654435761u /* odd: row -> topic, without a pattern */
-#define TRIGGER_MAX 8u
+#define TRIGGER_MAX 16u
 
 static const char *parent = "/tmp";
 static uint64_t max_rows = 10000000;

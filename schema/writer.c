@@ -66,18 +66,6 @@ static void fail_all(struct hf_queue_item *first, int err)
         job_of(item)->err = err;
 }
 
-static void give_back(struct hf_writer *writer, struct hf_queue_item *first)
-{
-    struct hf_queue_item *item, *next;
-
-    for (item = first; item; item = next) {
-        next = item->next;
-        /* Unbounded and closed by nobody: cannot fail. What is in it was
-         * counted when it was submitted. */
-        (void)hf_queue_push(&writer->finished, item);
-    }
-}
-
 static bool out_of_time(struct hf_writer *writer)
 {
     int64_t give_up_ms = atomic_load(&writer->give_up_ms);
@@ -92,7 +80,7 @@ static void do_batch(struct hf_writer *writer, struct hf_queue_item *first)
 
     if (err)
         fail_all(first, err);
-    give_back(writer, first);
+    hf_queue_push_all(&writer->finished, first);
 }
 
 #ifdef HF_BROKEN_ACK_BEFORE_COMMIT
@@ -105,7 +93,7 @@ static void do_batch_wrong(struct hf_writer *writer,
     if (hf_journal_begin(writer->journal) == 0)
         for (item = first; item; item = item->next)
             run_part(job_of(item), writer->journal);
-    give_back(writer, first);
+    hf_queue_push_all(&writer->finished, first);
     (void)hf_journal_commit(writer->journal);
 }
 #define do_batch do_batch_wrong

@@ -89,6 +89,28 @@ static void some_can_be_taken_and_others_added(void **state)
     hf_queue_release(&queue);
 }
 
+static void a_list_goes_in_whole_and_in_order(void **state)
+{
+    struct job jobs[5] = {{.n = 1}, {.n = 2}, {.n = 3}, {.n = 4}, {.n = 5}};
+    struct hf_queue queue;
+
+    (void)state;
+    assert_int_equal(hf_queue_init(&queue, 0, 0), 0);
+    hf_queue_push_all(&queue, NULL); /* of nothing: nothing */
+    assert_false(is_readable(&queue));
+    jobs[0].item.next = &jobs[1].item;
+    hf_queue_push_all(&queue, &jobs[0].item);
+    assert_true(is_readable(&queue));
+    assert_int_equal(hf_queue_push(&queue, &jobs[2].item), 0);
+    jobs[3].item.next = &jobs[4].item;
+    hf_queue_push_all(&queue, &jobs[3].item);
+    assert_int_equal(digits(hf_queue_take(&queue, 4)), 1234);
+    assert_true(is_readable(&queue));
+    assert_int_equal(digits(hf_queue_take(&queue, 4)), 5);
+    assert_false(is_readable(&queue));
+    hf_queue_release(&queue);
+}
+
 static void a_queue_full_by_count_refuses(void **state)
 {
     struct job jobs[3] = {{.n = 1}, {.n = 2}, {.n = 3}};
@@ -275,6 +297,7 @@ int main(void)
         cmocka_unit_test(items_come_out_in_the_order_they_went_in),
         cmocka_unit_test(the_descriptor_is_readable_while_there_is_something),
         cmocka_unit_test(some_can_be_taken_and_others_added),
+        cmocka_unit_test(a_list_goes_in_whole_and_in_order),
         cmocka_unit_test(a_queue_full_by_count_refuses),
         cmocka_unit_test(a_queue_full_by_cost_refuses),
         cmocka_unit_test(one_item_past_the_bound_goes_into_an_empty_queue),

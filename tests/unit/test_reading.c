@@ -12,7 +12,7 @@
     "[\"" ref "\",\"" ref "\",\"room:a\",\"phx_error\",{\"reason\":\"gap\"}]"
 #define RESET(ref)                                                             \
     "[\"" ref "\",\"" ref "\",\"room:a\",\"phx_error\",{\"reason\":\"reset\"}" \
-                          "]"
+    "]"
 
 /* Statements that the loop's connection begins; at one of them something may
  * happen in another connection. */
@@ -326,6 +326,27 @@ static void rows_of_other_topics_that_are_gone_are_no_gap(void **state)
     quiet(&a, 2);
 }
 
+/* The hub notices what it has not seen of room:b; room:a's ring stays. */
+static void a_ring_keeps_its_rows_when_those_of_others_go(void **state)
+{
+    (void)state;
+    say(&a, JOIN("1"));
+    say(&b, "[\"1\",\"1\",\"room:b\",\"phx_join\",{}]");
+    settle();
+    publish("room:a", "1");
+    a.woken = false;
+    assert_int_equal(hf_tail_page(hub, &(bool){false}), 0);
+    assert_true(a.woken); /* and it has not taken yet */
+    fixture_sql(&f, "INSERT INTO messages(topic,event,payload)"
+                    " VALUES('room:b','news','2');"
+                    "DELETE FROM messages");
+    assert_int_equal(hf_tail_page(hub, &(bool){false}), 0);
+    take_all(&a);
+    got(&a, 1, "[null,null,\"room:a\",\"news\",1]");
+    wait_for(&b, 2);
+    assert_non_null(strstr(b.got[1], "\"reason\":\"gap\""));
+}
+
 static void the_global_watermark_is_a_gap_in_every_topic(void **state)
 {
     uint64_t first = publish("room:a", "0");
@@ -410,6 +431,7 @@ int main(void)
         T(a_refill_never_reads_in_another_history),
         T(a_member_that_falls_behind_and_misses_rows_is_told),
         T(rows_of_other_topics_that_are_gone_are_no_gap),
+        T(a_ring_keeps_its_rows_when_those_of_others_go),
         T(the_global_watermark_is_a_gap_in_every_topic),
         T(a_member_that_has_caught_up_moves_with_the_hub),
         T(what_goes_while_the_tail_reads_is_seen_all_the_same),
