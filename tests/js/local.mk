@@ -2,6 +2,7 @@
 # node --test with HOLDFAST_BIN naming the build folder; see ../../check
 EXTRA_DIST += \
 	tests/js/checker.test.js \
+	tests/js/crash.test.js \
 	tests/js/demo.test.js \
 	tests/js/gateway.test.js \
 	tests/js/holdfast.test.js \

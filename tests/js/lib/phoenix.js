@@ -7,6 +7,8 @@ import WebSocket from "ws";
 import { XMLHttpRequest } from "./xhr.js";
 import { until, within } from "./wait.js";
 
+export { WebSocket };
+
 // The client reports each page of the web server that is no JSON; tests make
 // many of these.
 const { log } = console;

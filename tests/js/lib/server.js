@@ -47,6 +47,14 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
   process.on(signal, () => process.exit(1));
 }
 
+// A child that somebody else started: it is not to stay behind either.
+export function own(child) {
+  if (!child.pid) return child;
+  alive.add(child.pid);
+  child.once("exit", () => alive.delete(child.pid));
+  return child;
+}
+
 export function program(name) {
   const build = process.env.HOLDFAST_BIN;
   if (!build)

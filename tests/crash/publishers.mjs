@@ -1,0 +1,175 @@
+// publishers.mjs - who publishes while everything is killed
+//
+// Those that read lines put a key on each message and repeat, once started
+// again, whatever had no answer. Pushes of stock clients have no key: without
+// an answer nobody knows, and they are not repeated.
+import { spawn } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { own, program } from "../js/lib/server.js";
+import { sleep, until, within } from "../js/lib/wait.js";
+import { Chance, message } from "./events.mjs";
+
+const WINDOW = 40; // messages without an answer
+const WRITER = fileURLToPath(new URL("writer.php", import.meta.url));
+
+// A process that answers each line of its standard input by a line.
+class LinePublisher {
+  #chance;
+  #unanswered = []; // in the order they were sent
+  #number = 0;
+  #child = null;
+  #wanted = true; // new messages
+
+  constructor(run, name) {
+    this.run = run;
+    this.name = name;
+    this.#chance = new Chance(run.seed, name);
+  }
+
+  get pids() {
+    return this.#child ? [this.#child.pid] : [];
+  }
+
+  get settled() {
+    return this.#unanswered.length === 0;
+  }
+
+  async start() {
+    const [command, args] = this.command();
+    const child = own(spawn(command, args, { stdio: ["pipe", "pipe", "pipe"] }));
+    let pending = "";
+    let words = "";
+    child.stdin.on("error", () => {}); // it was killed; `exit` tells
+    child.stderr.on("data", (part) => (words += part));
+    child.stdout.on("data", (part) => {
+      const lines = (pending + part).split("\n");
+      pending = lines.pop();
+      for (const line of lines) this.#answered(line);
+    });
+    this.ended = new Promise((done) =>
+      child.once("close", (code, signal) => {
+        if (this.#child === child) this.#child = null;
+        if (code !== 0 && signal === null) this.run.trouble(`${this.name}: exit ${code}: ${words}`);
+        done();
+      }),
+    );
+    this.#child = child;
+    child.stdin.write(this.#unanswered.map((m) => this.line(m)).join(""));
+  }
+
+  async strike(signal) {
+    this.#child?.kill(signal);
+    await within(10000, `${this.name} ends`, this.ended);
+  }
+
+  // Publish until told to stop; a burst now and then.
+  async work() {
+    while (this.#wanted) {
+      const count = this.#chance.number() < 0.02 ? 30 : 1;
+      for (let i = 0; i < count && this.#unanswered.length < WINDOW; i++) this.publish();
+      await sleep(this.#chance.between(5, 75));
+    }
+  }
+
+  publish() {
+    const m = message(this.run, this.#chance, this.name, ++this.#number, true);
+    this.#unanswered.push(m);
+    this.#child?.stdin.write(this.line(m));
+  }
+
+  async rest() {
+    this.#wanted = false;
+    await until(30000, `${this.name} has its answers`, () => this.settled);
+  }
+
+  async stop() {
+    this.#wanted = false;
+    this.#child?.stdin.end();
+    await within(10000, `${this.name} ends`, this.ended);
+  }
+
+  #answered(line) {
+    const m = this.#unanswered.shift();
+    if (!m) return this.run.log.add("fault", { text: `${this.name} answered too much: ${line}` });
+    const { id, key = m.key, ms = Date.now() } = this.parse(line);
+    if (key !== m.key)
+      this.run.log.add("fault", { text: `${this.name} answered ${key} instead of ${m.key}` });
+    this.run.acked(m, id, ms);
+  }
+}
+
+// `holdfast publish` with its standard input.
+export class CommandPublisher extends LinePublisher {
+  command() {
+    return [
+      program("holdfast"),
+      ["--dir", this.run.server.dir, "publish", "--publisher", this.name],
+    ];
+  }
+
+  line({ topic, payload, key }) {
+    return `{"topic":"${topic}","event":"note","payload":${payload},"key":"${key}"}\n`;
+  }
+
+  parse(line) {
+    return { id: Number(/^j:[\w-]{11}\.(\d+)$/.exec(line)?.[1]) };
+  }
+}
+
+// PHP's class SQLite3: an INSERT, nothing of ours.
+export class ScriptPublisher extends LinePublisher {
+  command() {
+    return ["php", [WRITER, this.run.server.journal, this.name]];
+  }
+
+  line({ topic, payload, key }) {
+    return `${key}\t${topic}\t${payload}\n`;
+  }
+
+  parse(line) {
+    const [id, key, ms] = line.split("\t");
+    return { id: Number(id) || null, key, ms: Number(ms) };
+  }
+}
+
+// Pushes of a stock client, on the channels it reads.
+export class Pusher {
+  #chance;
+  #number = 0;
+  #wanted = true;
+  #open = 0;
+
+  constructor(run, name, channels) {
+    this.run = run;
+    this.name = name;
+    this.channels = channels;
+    this.#chance = new Chance(run.seed, name);
+  }
+
+  async work() {
+    while (this.#wanted) {
+      await sleep(this.#chance.between(20, 100));
+      if (this.#open < 10) this.#push();
+    }
+  }
+
+  #push() {
+    const number = this.#number + 1;
+    const ready = this.run.topics.every((topic) => this.channels[topic].state === "joined");
+    if (!ready) return;
+    const m = message(this.run, this.#chance, this.name, (this.#number = number), false);
+    this.#open++;
+    const over = (status) => {
+      this.#open--;
+      if (status === "ok") this.run.acked(m, null, Date.now());
+    };
+    const push = this.channels[m.topic].push("note", JSON.parse(m.payload), 5000);
+    for (const status of ["ok", "error", "timeout"]) push.receive(status, () => over(status));
+  }
+
+  // What was buffered and timed out may still be sent, but is never answered.
+  async rest() {
+    this.#wanted = false;
+    await until(30000, `${this.name} has its answers`, () => this.#open === 0);
+  }
+}
