@@ -10,9 +10,9 @@
  *     or `head` of another epoch, or        trimmed are forgotten, every cursor
  *     beyond reason                         is answered with "reset"
  *
- * All of it inside one IMMEDIATE transaction under the writers' queue; `head`
- * is written before the commit. A kill in between leaves a `head` of another
- * epoch, which asks for a new epoch once more.
+ * All of it inside one IMMEDIATE transaction under the writers' queue, fully
+ * synced; `head` is written before the commit. A kill in between leaves a
+ * `head` of another epoch, which asks for a new epoch once more.
  */
 #include "schema/journal_impl.h"
 
@@ -26,14 +26,16 @@
 #include "base/log.h"
 #include "base/sys.h"
 
-#define HEAD_EVERY_MS 1000
-#define SEQUENCE_MAX  (UINT64_C(1) << 62) /* beyond it ids would run out */
+#define HEAD_EVERY_MS    1000
+#define SEQUENCE_MAX     (UINT64_C(1) << 62) /* beyond it ids would run out */
+#define SYNCHRONOUS_FULL 2                   /* as PRAGMA synchronous has it */
 
 struct state {
     uint64_t epoch; /* 0 = none */
     uint64_t sequence;
     bool has_sequence;
     bool same_boot;
+    bool booted; /* it was open in this boot or another */
 };
 
 struct head {
@@ -291,12 +293,18 @@ static int new_epoch(struct hf_journal *journal, struct state *state,
     return err;
 }
 
+/* A sequence of 0 does not say that no id was given: all of them may be lost.
+ * Only a journal that was open in no boot before has lost nothing. */
 static int leap_for_boot(struct hf_journal *journal, const char *boot,
                          struct state *state)
 {
+    bool leap = state->booted || state->sequence > 0;
     int err;
 
-    if (state->sequence > 0) { /* a new journal has lost nothing */
+#ifdef HF_BROKEN_IDS_REUSED /* for tests: what must never be left out */
+    leap = false;
+#endif
+    if (leap) {
         state->sequence += HF_HISTORY_LEAP;
         err = set_sequence(journal, state->sequence);
         if (err)
@@ -305,14 +313,15 @@ static int leap_for_boot(struct hf_journal *journal, const char *boot,
     return set_meta(journal, HF_STR("boot"), hf_str_of(boot));
 }
 
+/* *out_before: it was open in some boot. */
 static int read_boot(struct hf_journal *journal, const char *boot,
-                     bool *out_same)
+                     bool *out_same, bool *out_before)
 {
     sqlite3_stmt *stmt;
     bool row;
     int err;
 
-    *out_same = false;
+    *out_same = *out_before = false;
     err = hf_db_get(&journal->db, "SELECT value FROM meta WHERE name = 'boot'",
                     &stmt);
     if (!err)
@@ -320,6 +329,7 @@ static int read_boot(struct hf_journal *journal, const char *boot,
     if (err || !row)
         return err;
     *out_same = hf_str_eq(hf_db_text(stmt, 0), hf_str_of(boot));
+    *out_before = hf_db_text(stmt, 0).len > 0;
     hf_db_done(stmt);
     return 0;
 }
@@ -382,7 +392,7 @@ static int repair_inside(struct hf_journal *journal)
     if (!err)
         err = read_state(journal, &state);
     if (!err)
-        err = read_boot(journal, boot, &state.same_boot);
+        err = read_boot(journal, boot, &state.same_boot, &state.booted);
     if (!err)
         err = put_right(journal, boot, &state, &dirty);
     if (!err && dirty)
@@ -394,15 +404,36 @@ static int repair_inside(struct hf_journal *journal)
     return err;
 }
 
+static int set_synchronous(struct hf_journal *journal, int64_t level)
+{
+    char sql[48];
+
+    (void)snprintf(sql, sizeof(sql), "PRAGMA synchronous = %d", (int)level);
+    return hf_db_run(&journal->db, sql);
+}
+
+/*
+ * Synced whatever `durability` says: were the leap of this boot lost in a power
+ * cut, the next boot would make the same leap again, to the same ids.
+ */
 int hf_history_repair(struct hf_journal *journal, int64_t deadline_ms)
 {
+    int64_t level;
     int err;
 
-    err = hf_journal_lock(journal, deadline_ms);
+    err = hf_db_number(&journal->db, "PRAGMA synchronous", &level);
+    if (!err && level < SYNCHRONOUS_FULL)
+        err = set_synchronous(journal, SYNCHRONOUS_FULL);
     if (err)
         return err;
-    err = repair_inside(journal);
-    hf_journal_unlock(journal);
+    err = hf_journal_lock(journal, deadline_ms);
+    if (!err) {
+        err = repair_inside(journal);
+        hf_journal_unlock(journal);
+    }
+    /* Cannot fail outside of a transaction; if it did, more would be synced. */
+    if (level < SYNCHRONOUS_FULL)
+        (void)set_synchronous(journal, level);
     return err;
 }
 
@@ -422,7 +453,7 @@ static int looks_sound(struct hf_journal *journal, bool *out)
     if (!err)
         err = read_state(journal, &state);
     if (!err)
-        err = read_boot(journal, boot, &state.same_boot);
+        err = read_boot(journal, boot, &state.same_boot, &state.booted);
     if (err)
         return err;
     *out = is_sound(journal, &state) && state.same_boot &&

@@ -951,6 +951,27 @@ static void a_damaged_head_is_as_good_as_none(void **state)
     hf_journal_close(w);
 }
 
+/* All of its messages may be what the power cut has taken. */
+static void an_empty_journal_leaps_too_in_a_new_boot(void **state)
+{
+    struct hf_journal *w;
+
+    (void)state;
+    foreign_ok("UPDATE meta SET value = 'another' WHERE name = 'boot'");
+    w = open_journal(HF_JOURNAL_WRITE);
+    assert_int_equal(head_of(w), HF_HISTORY_LEAP);
+    hf_journal_close(w);
+}
+
+static void a_new_journal_begins_with_id_1(void **state)
+{
+    struct hf_journal *w = open_journal(HF_JOURNAL_WRITE);
+
+    (void)state;
+    assert_int_equal(publish(w, "a", "1"), 1);
+    hf_journal_close(w);
+}
+
 static void a_new_boot_leaps_over_ids_that_may_be_lost(void **state)
 {
     struct hf_journal *w = open_journal(HF_JOURNAL_WRITE);
@@ -1216,6 +1237,8 @@ int main(void)
         FIXTURE_TEST(a_head_of_another_history_is_a_new_epoch),
         FIXTURE_TEST(a_damaged_head_is_as_good_as_none),
         FIXTURE_TEST(a_new_boot_leaps_over_ids_that_may_be_lost),
+        FIXTURE_TEST(an_empty_journal_leaps_too_in_a_new_boot),
+        FIXTURE_TEST(a_new_journal_begins_with_id_1),
         FIXTURE_TEST(the_head_is_kept_in_a_file),
         FIXTURE_TEST(a_commit_says_what_was_rung),
         FIXTURE_TEST(a_connection_trusts_nobody),
