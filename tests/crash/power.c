@@ -12,10 +12,13 @@
  *
  * The seed decides what is done and where it is cut. Threads take turns as they
  * like, so the same seed repeats the same kind of round, not each byte of it.
+ * The first broken rule ends the rounds; with HF_KEEP in the environment the
+ * directory of that cut stays, as the judge has left it.
  */
 #include "tests/crash/power.h"
 
 #include <inttypes.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -130,11 +133,11 @@ static void remove_tree(const char *path)
         power_die("cannot remove", path);
 }
 
-static void wait_for(pid_t pid, const char *what)
+static void wait_for(pid_t pid, const char *what, bool killed)
 {
     int status;
 
-    if (waitpid(pid, &status, 0) != pid || status != 0)
+    if (waitpid(pid, &status, 0) != pid || (status != 0 && !killed))
         power_die(what, "ended badly");
 }
 
@@ -156,20 +159,53 @@ static void judge(const struct round *round, const char *image)
 
     if (pid == 0)
         power_judge(round, image, boot);
-    wait_for(pid, "the process after the cut");
+    wait_for(pid, "the process after the cut", false);
+}
+
+static bool all_well(void)
+{
+    unsigned rule, bad = 0;
+
+    for (rule = 0; rule < RULES; rule++)
+        bad += shared->findings.bad[rule];
+    return bad == 0;
+}
+
+/* The cuts of a round, each judged; false: a rule was broken, which ends it. */
+static bool judge_all(const struct round *round, const char *image, int told,
+                      int go_on)
+{
+    char byte;
+    unsigned i;
+
+    for (i = 1; i <= round->cuts; i++) {
+        if (read(told, &byte, 1) != 1)
+            power_die("load", "ended before its last cut");
+        judge(round, image);
+        if (!all_well())
+            return false;
+        if (i == round->cuts)
+            break;
+        remove_tree(image);
+        if (write(go_on, "g", 1) != 1)
+            power_die("load", "is gone");
+    }
+    return true;
 }
 
 /* Ends with `directory` being what the last cut has left of it. */
-static void play(struct round *round, const char *directory)
+static bool play(struct round *round, const char *directory)
 {
     int tell[2], go_on[2];
-    char image[80], byte;
-    unsigned i;
+    char image[80];
     pid_t pid;
+    bool well;
 
     (void)snprintf(image, sizeof(image), "%s/image", parent);
     if (pipe(tell) < 0 || pipe(go_on) < 0)
         power_die("pipe", "failed");
+    if (round->rebooted)
+        boots++;
     round->boot = boots;
     pid = fork_now();
     if (pid == 0) {
@@ -178,23 +214,17 @@ static void play(struct round *round, const char *directory)
     }
     (void)close(tell[1]);
     (void)close(go_on[0]);
-    for (i = 1; i <= round->cuts; i++) {
-        if (read(tell[0], &byte, 1) != 1)
-            power_die("load", "ended before its last cut");
-        judge(round, image);
-        if (i < round->cuts) {
-            remove_tree(image);
-            if (write(go_on[1], "g", 1) != 1)
-                power_die("load", "is gone");
-        }
-    }
-    wait_for(pid, "the load");
+    well = judge_all(round, image, tell[0], go_on[1]);
+    if (!well)
+        (void)kill(pid, SIGKILL); /* it waits to go on */
+    wait_for(pid, "the load", !well);
     (void)close(tell[0]);
     (void)close(go_on[1]);
     remove_tree(directory);
     if (rename(image, directory) < 0)
         power_die("rename", image);
     memcpy(&shared->now, &shared->at_cut, sizeof(shared->now));
+    return well;
 }
 
 static void make_journal(const char *directory)
@@ -210,41 +240,46 @@ static void make_journal(const char *directory)
             power_die("init", why.text);
         _exit(0);
     }
-    wait_for(pid, "init");
+    wait_for(pid, "init", false);
     memset(&shared->now, 0, sizeof(shared->now));
 }
 
-static struct round random_round(uint64_t *seed)
+/* The kinds take turns, so that a short run has some of each. */
+static struct round next_round(unsigned number, uint64_t *seed)
 {
     uint64_t random = disk_random(seed);
 
-    return (struct round){.seed = random,
-                          .durability = random % 10 < 6 ? HF_DURABILITY_FULL
-                                                        : HF_DURABILITY_NORMAL,
-                          .foreign =
-                              (enum foreign)((random >> 8) % FOREIGN_OFF),
-                          .deletes = (random >> 16) % 2,
-                          .scripts_first = (random >> 20) % 3 == 0};
+    return (struct round){
+        .seed = random,
+        .durability = number % 2 ? HF_DURABILITY_NORMAL : HF_DURABILITY_FULL,
+        .foreign = random % 4 ? FOREIGN_FULL + (number / 2) % 2 : FOREIGN_NONE,
+        .deletes = number % 3 == 0,
+        .scripts_first = (random >> 20) % 3 == 0,
+        .soon = number % 3 == 1,
+        .rebooted = (random >> 28) % 2};
 }
 
 static void rounds(unsigned cuts, uint64_t seed)
 {
+    unsigned number = 0;
     char directory[80];
 
     (void)snprintf(directory, sizeof(directory), "%s/journal", parent);
     make_journal(directory);
     while (cuts > 0) {
-        struct round round = random_round(&seed);
+        struct round round = next_round(number++, &seed);
 
-        round.cuts = cuts < CUTS_A_ROUND ? cuts : CUTS_A_ROUND;
+        round.cuts = round.soon ? 2 : CUTS_A_ROUND;
+        if (round.cuts > cuts)
+            round.cuts = cuts;
         cuts -= round.cuts;
-        play(&round, directory);
+        if (!play(&round, directory))
+            return;
         if (shared->now.next > MESSAGES / 2) {
             remove_tree(directory);
             make_journal(directory);
         }
     }
-    remove_tree(directory);
 }
 
 /* --- verdict -------------------------------------------------------------- */
@@ -298,7 +333,7 @@ static void control(uint64_t seed)
     memset(&shared->findings, 0, sizeof(shared->findings));
     (void)snprintf(directory, sizeof(directory), "%s/control", parent);
     make_journal(directory);
-    play(&round, directory);
+    (void)play(&round, directory);
     printf("# control, synchronous=OFF: %u cuts, %" PRIu64
            " promised messages lost, %u times the file was damaged\n",
            shared->findings.cuts, shared->findings.lost,
@@ -329,6 +364,9 @@ int main(int argc, char **argv)
     verdict();
     control(seed);
     printf("1..%u\n", tests);
-    remove_tree(parent);
+    if (failed > 0 && getenv("HF_KEEP"))
+        printf("# what was left: %s\n", parent);
+    else
+        remove_tree(parent);
     return failed > 0;
 }

@@ -61,6 +61,8 @@ struct round {
     bool deletes;
     bool scripts_first; /* open, insert, close, before any of ours */
     bool control;       /* FOREIGN_OFF is called PROMISED */
+    bool soon;          /* cut right after the start, while ids leap */
+    bool rebooted;      /* the load is the first to open it in its boot */
     unsigned boot;
 };
 

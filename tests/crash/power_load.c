@@ -69,6 +69,10 @@ static void plan_next(void)
     plan.moment = (enum disk_moment)(disk_random(&work.random) % DISK_MOMENTS);
     plan.nth = 1 + disk_random(&work.random) % within[plan.moment];
     plan.at_latest = 2500;
+    if (work.round->soon) {
+        plan.moment = DISK_ANY;
+        plan.nth = 1 + disk_random(&work.random) % 90;
+    }
     plan.fate = (enum disk_fate)(disk_random(&work.random) % DISK_FATES);
     plan.seed = disk_random(&work.random);
     shared->moment = plan.moment;
@@ -250,7 +254,7 @@ static void *script(void *arg)
         if (what % 64 == 0) { /* a script ends, another one starts */
             close_script(db);
             db = open_script();
-        } else if (what % 64 < 3 && work.round->deletes) {
+        } else if (what % 8 == 1 && work.round->deletes) {
             script_delete(db);
         } else {
             script_insert(db);

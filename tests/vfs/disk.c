@@ -27,10 +27,14 @@ struct change {
     unsigned char *data;
 };
 
+struct bytes {
+    unsigned char *at;
+    size_t size, cap;
+};
+
 struct node {
     ino_t inode;
-    unsigned char *durable;
-    size_t size;
+    struct bytes durable;
     struct change *changes;
     size_t count, cap;
     struct node *next;
@@ -232,37 +236,34 @@ static void opened(const char *name, ino_t inode)
         rename_now(NULL, name, new_node(inode));
 }
 
-static void apply_write(unsigned char **bytes, size_t *size, int64_t at,
+/* Longer by zeros, or by noise. */
+static void lengthen(struct bytes *bytes, size_t size, bool noise)
+{
+    if (size > bytes->cap) {
+        bytes->cap = 2 * size;
+        bytes->at = more(bytes->at, bytes->cap, 1);
+    }
+    if (size > bytes->size)
+        memset(bytes->at + bytes->size, noise ? 0xa5 : 0, size - bytes->size);
+    bytes->size = size > bytes->size ? size : bytes->size;
+}
+
+static void apply_write(struct bytes *bytes, int64_t at,
                         const unsigned char *data, size_t len, bool noise)
 {
-    size_t begin = (size_t)at;
-    size_t end = begin + len;
-
-    if (end > *size) {
-        *bytes = more(*bytes, end, 1);
-        if (begin > *size)
-            memset(*bytes + *size, noise ? 0xa5 : 0, begin - *size);
-        *size = end;
-    }
-    memcpy(*bytes + begin, data, len);
+    lengthen(bytes, (size_t)at + len, noise);
+    memcpy(bytes->at + at, data, len);
 }
 
-static void apply_truncate(unsigned char **bytes, size_t *size, int64_t to)
+static void apply_change(struct bytes *bytes, const struct change *change,
+                         bool noise)
 {
-    if ((size_t)to > *size) {
-        *bytes = more(*bytes, (size_t)to, 1);
-        memset(*bytes + *size, 0, (size_t)to - *size);
+    if (!change->truncate) {
+        apply_write(bytes, change->at, change->data, change->len, noise);
+        return;
     }
-    *size = (size_t)to;
-}
-
-static void apply_change(unsigned char **bytes, size_t *size,
-                         const struct change *change, bool noise)
-{
-    if (change->truncate)
-        apply_truncate(bytes, size, change->at);
-    else
-        apply_write(bytes, size, change->at, change->data, change->len, noise);
+    lengthen(bytes, (size_t)change->at, false);
+    bytes->size = (size_t)change->at;
 }
 
 static void changed(struct node *node, struct change change, const void *data)
@@ -287,7 +288,7 @@ static void synced(struct node *node)
         struct change *change = &node->changes[i];
 
         if (!change->doomed || disk_random(&doom) % 2)
-            apply_change(&node->durable, &node->size, change, false);
+            apply_change(&node->durable, change, false);
         free(change->data);
     }
     node->count = 0;
@@ -308,7 +309,7 @@ static void free_node(struct node *node)
     for (i = 0; i < node->count; i++)
         free(node->changes[i].data);
     free(node->changes);
-    free(node->durable);
+    free(node->durable.at);
     free(node);
 }
 
@@ -343,8 +344,8 @@ static bool is_torn(uint64_t its_order, uint64_t last)
     return (plan.fate == DISK_MIXED || plan.fate == DISK_LATE) && chance(25);
 }
 
-static void apply_torn(unsigned char **bytes, size_t *size,
-                       const struct change *change, bool noise)
+static void apply_torn(struct bytes *bytes, const struct change *change,
+                       bool noise)
 {
     size_t done = 0;
 
@@ -354,21 +355,20 @@ static void apply_torn(unsigned char **bytes, size_t *size,
         if (part > change->len - done)
             part = change->len - done;
         if (chance(50))
-            apply_write(bytes, size, change->at + (int64_t)done,
-                        change->data + done, part, noise);
+            apply_write(bytes, change->at + (int64_t)done, change->data + done,
+                        part, noise);
         done += part;
     }
 }
 
-static void write_image(const char *name, const unsigned char *bytes,
-                        size_t size)
+static void write_image(const char *name, const struct bytes *bytes)
 {
     char path[2 * PATH_MAX];
     FILE *file;
 
     (void)snprintf(path, sizeof(path), "%s/%s", plan.image, name);
     file = fopen(path, "w");
-    if (!file || fwrite(bytes, 1, size, file) != size ||
+    if (!file || fwrite(bytes->at, 1, bytes->size, file) != bytes->size ||
         fchmod(fileno(file), 0600) < 0 || fclose(file)) {
         perror(path);
         abort();
@@ -377,25 +377,26 @@ static void write_image(const char *name, const unsigned char *bytes,
 
 static void image_of(const char *name, const struct node *node, uint64_t last)
 {
-    unsigned char *bytes = more(NULL, node->size + 1, 1);
+    struct bytes bytes = {NULL, 0, 0};
     bool noise = chance(50);
-    size_t size = node->size;
     size_t i;
 
-    if (node->size > 0)
-        memcpy(bytes, node->durable, node->size);
+    lengthen(&bytes, node->durable.size + 1, false);
+    bytes.size = node->durable.size;
+    if (bytes.size > 0)
+        memcpy(bytes.at, node->durable.at, bytes.size);
     for (i = 0; i < node->count; i++) {
         const struct change *change = &node->changes[i];
 
         if (!survives(change->order, last))
             continue;
         if (!change->truncate && is_torn(change->order, last))
-            apply_torn(&bytes, &size, change, noise);
+            apply_torn(&bytes, change, noise);
         else
-            apply_change(&bytes, &size, change, noise);
+            apply_change(&bytes, change, noise);
     }
-    write_image(name, bytes, size);
-    free(bytes);
+    write_image(name, &bytes);
+    free(bytes.at);
 }
 
 static uint64_t oldest_change(void)
@@ -763,9 +764,9 @@ static void take_in(const char *name, int dir)
     }
     file = fdopen(fd, "r");
     node = new_node(st.st_ino);
-    node->size = (size_t)st.st_size;
-    node->durable = more(NULL, node->size + 1, 1);
-    if (!file || fread(node->durable, 1, node->size, file) != node->size)
+    lengthen(&node->durable, (size_t)st.st_size, false);
+    if (!file || fread(node->durable.at, 1, node->durable.size, file) !=
+                     node->durable.size)
         abort();
     (void)fclose(file);
     put(&now, name, node);
