@@ -1,10 +1,12 @@
 #include "schema/db.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/json.h"
+#include "schema/space.h"
 
 /* --- opening ------------------------------------------------------------- */
 
@@ -84,6 +86,7 @@ int hf_db_open(struct hf_db *db, const char *path, bool create,
     *db = (struct hf_db){.handle = NULL};
     if (create)
         flags |= SQLITE_OPEN_CREATE;
+    errno = 0;
     code = sqlite3_open_v2(path, &db->handle, flags, NULL);
     if (!code) {
         hf_db_wait(db, 1000);
@@ -123,7 +126,62 @@ void hf_db_wait(struct hf_db *db, int64_t ms)
     (void)sqlite3_busy_timeout(db->handle, ms > 3600000 ? 3600000 : (int)ms);
 }
 
+/* --- the log ------------------------------------------------------------- */
+
+static int count_pages(void *ctx, sqlite3 *handle, const char *name, int pages)
+{
+    struct hf_db *db = ctx;
+
+    (void)handle;
+    (void)name; /* main is all there is */
+    db->log_pages = pages;
+    return SQLITE_OK;
+}
+
+void hf_db_own_checkpoints(struct hf_db *db)
+{
+    /* Takes the place of the hook that checkpoints. */
+    (void)sqlite3_wal_hook(db->handle, count_pages, db);
+}
+
+int hf_db_checkpoint(struct hf_db *db, bool empty, int *out_log, int *out_done)
+{
+    int log = 0, done = 0;
+    int code;
+
+    errno = 0;
+    code = sqlite3_wal_checkpoint_v2(db->handle, "main",
+                                     empty ? SQLITE_CHECKPOINT_TRUNCATE
+                                           : SQLITE_CHECKPOINT_PASSIVE,
+                                     &log, &done);
+    *out_log = log < 0 ? 0 : log;
+    *out_done = done < 0 ? 0 : done;
+    return hf_db_error(db, code);
+}
+
 /* --- errors -------------------------------------------------------------- */
+
+/*
+ * Only a sync that failed calls into doubt what was written before: the kernel
+ * drops the pages and reports it once. A write that failed has kept nothing and
+ * promised nothing: the transaction is undone, and the next may try.
+ */
+static int io_error(struct hf_db *db, int code)
+{
+    if (code == SQLITE_IOERR_FSYNC || code == SQLITE_IOERR_DIR_FSYNC) {
+        db->sync_lost = true;
+        return HF_EFAILED;
+    }
+    if (code == SQLITE_IOERR_NOMEM)
+        return HF_ENOMEM;
+    /* SQLite takes ENOSPC alone for full, and a quota for some I/O error;
+     * sqlite3_system_errno says nothing after a commit. A wal-index that
+     * cannot grow has no other reason. */
+    if (code != SQLITE_IOERR_SHMSIZE && !hf_space_is_full(errno))
+        return HF_ESTORE;
+    db->full = true;
+    return HF_EFULL;
+}
 
 int hf_db_error(struct hf_db *db, int code)
 {
@@ -139,6 +197,12 @@ int hf_db_error(struct hf_db *db, int code)
         return HF_ENOMEM;
     case SQLITE_TOOBIG:
         return HF_ELIMIT;
+    case SQLITE_FULL:
+        db->full = true;
+        return HF_EFULL;
+    case SQLITE_IOERR:
+    case SQLITE_CANTOPEN:
+        return io_error(db, code);
     case SQLITE_CONSTRAINT:
         (void)snprintf(db->refusal, sizeof(db->refusal), "%s",
                        sqlite3_errmsg(db->handle));
@@ -152,6 +216,7 @@ int hf_db_error(struct hf_db *db, int code)
 
 int hf_db_run(struct hf_db *db, const char *sql)
 {
+    errno = 0;
     return hf_db_error(db, sqlite3_exec(db->handle, sql, NULL, NULL, NULL));
 }
 
@@ -168,6 +233,7 @@ int hf_db_get(struct hf_db *db, const char *sql, sqlite3_stmt **out)
         }
     }
     assert(db->kept_count < HF_DB_STATEMENTS);
+    errno = 0;
     code = sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT,
                               &stmt, NULL);
     if (code)
@@ -218,9 +284,10 @@ void hf_db_done(sqlite3_stmt *stmt)
 
 int hf_db_step(struct hf_db *db, sqlite3_stmt *stmt, bool *out_row)
 {
-    int code = sqlite3_step(stmt);
-    int err;
+    int code, err;
 
+    errno = 0;
+    code = sqlite3_step(stmt);
     *out_row = code == SQLITE_ROW;
     if (*out_row)
         return 0;

@@ -18,9 +18,10 @@
 #include "base/err.h"
 #include "base/str.h"
 
+#define HF_DB_PAGE       4096              /* bytes; init sets it */
 #define HF_DB_STATEMENTS 96u               /* kept per connection; asserted */
 #define HF_DB_WAL_LIMIT  (8 * 1024 * 1024) /* bytes left after a checkpoint */
-#define HF_DB_CHECKPOINT 500               /* pages, for every commit of ours */
+#define HF_DB_CHECKPOINT 500               /* pages in the log at a commit */
 #define HF_DB_JSON_DEPTH 128u              /* deeper payloads are refused */
 
 struct hf_db {
@@ -31,6 +32,12 @@ struct hf_db {
         sqlite3_stmt *stmt;
     } kept[HF_DB_STATEMENTS];
     char refusal[256]; /* words of the last HF_EINVAL */
+
+    /* Met since the connection was opened or the owner put them back: */
+    bool sync_lost; /* a sync failed, HF_EFAILED */
+    bool full;      /* a write found no room, HF_EFULL */
+
+    int log_pages; /* in the log after the last commit; own checkpoints only */
 };
 
 /*
@@ -44,6 +51,20 @@ void hf_db_close(struct hf_db *db);
 
 /* Longest wait for a lock of another connection. */
 void hf_db_wait(struct hf_db *db, int64_t ms);
+
+/*
+ * From now on commits do not empty the log by themselves: SQLite would do so at
+ * HF_DB_CHECKPOINT pages and forget what went wrong, a failed sync of the main
+ * file too. The owner looks at log_pages and calls hf_db_checkpoint.
+ */
+void hf_db_own_checkpoints(struct hf_db *db);
+/*
+ * Copy what the log holds into the main file, as far as readers let. `empty`:
+ * wait for them, at most hf_db_wait, and cut the log to nothing; HF_EBUSY when
+ * they did not let. *out_log, *out_done: pages in the log, and of these copied;
+ * 0 when not known. Not in a transaction.
+ */
+int hf_db_checkpoint(struct hf_db *db, bool empty, int *out_log, int *out_done);
 
 /* Run texts that give no rows, parameters none. Not kept. */
 int hf_db_run(struct hf_db *db, const char *sql);
@@ -70,7 +91,9 @@ void hf_db_done(sqlite3_stmt *stmt);
 struct hf_str hf_db_text(sqlite3_stmt *stmt, int column);
 uint64_t hf_db_u64(sqlite3_stmt *stmt, int column); /* negative gives 0 */
 
-/* What a result code of SQLite means to us; a refusal's words are kept. */
+/* What a result code of SQLite means to us, right after it came, for errno
+ * counts (0 before the call); a refusal's words are kept, a lost sync and a
+ * full disk are noted. */
 int hf_db_error(struct hf_db *db, int code);
 
 /*

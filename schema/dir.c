@@ -19,6 +19,7 @@
 #include "schema/live.h"
 #include "schema/migrate.h"
 #include "schema/settings.h"
+#include "schema/space.h"
 
 #define NETWORK_FS_VARIABLE "HOLDFAST_ALLOW_NETWORK_FS"
 #define NETWORK_FS_VALUE    "all-processes-on-this-host"
@@ -395,6 +396,14 @@ static int make_small_files(struct init *init)
                               names[i], strerror(errno));
         hf_close(&fd);
     }
+    if (hf_space_make_ballast(&init->dir, HF_SPACE_BALLAST, HF_SPACE_GROWING) ==
+        HF_EFULL)
+        return hf_explain(init->why, HF_EFULL,
+                          "there is too little room for a journal in %s: %lld "
+                          "MiB are needed to begin with",
+                          init->dir.path,
+                          (long long)(HF_SPACE_BALLAST + HF_SPACE_GROWING) >>
+                              20);
     return write_missing(init, HF_FILE_SETTINGS,
                          hf_str_of(hf_settings_template), init->dir.file_mode);
 }

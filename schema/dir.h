@@ -13,7 +13,7 @@
  *                                the last one is in it
  *     head                       highest id ever seen, renamed into place
  *     upkeep                     how far retention is (upkeep.h)
- *     ballast                    1 MiB to give up when the disk is full (space.h)
+ *     ballast                    room to give up when the disk is full (space.h)
  *     failed                     there since a sync failed: nothing is published
  *
  * The directory is 0700 and every file 0600; with a group 2770 and 0660, the

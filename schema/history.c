@@ -16,6 +16,7 @@
  */
 #include "schema/journal_impl.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +26,8 @@
 #include "base/crypto.h"
 #include "base/log.h"
 #include "base/sys.h"
+#include "schema/failed.h"
+#include "schema/space.h"
 
 #define HEAD_EVERY_MS    1000
 #define SEQUENCE_MAX     (UINT64_C(1) << 62) /* beyond it ids would run out */
@@ -70,9 +73,18 @@ static int write_head(struct hf_journal *journal, uint64_t epoch, uint64_t id,
         snprintf(text, sizeof(text), "%016" PRIx64 " %" PRIu64 "\n", epoch, id);
 
     journal->head_saved_ms = hf_boot_ms();
-    return hf_file_replace(journal->dir.fd, HF_FILE_HEAD,
-                           journal->dir.file_mode, hf_str(text, (size_t)len),
-                           sync);
+    if (hf_file_replace(journal->dir.fd, HF_FILE_HEAD, journal->dir.file_mode,
+                        hf_str(text, (size_t)len), sync) == 0)
+        return 0;
+    if (hf_space_is_full(errno)) {
+        journal->db.full = true;
+        return HF_EFULL;
+    }
+    if (!sync || errno != EIO)
+        return HF_EIO;
+    /* A sync, or a write on a disk that will fail the next sync. */
+    journal->db.sync_lost = true;
+    return HF_EFAILED;
 }
 
 bool hf_history_head_due(const struct hf_journal *journal)
@@ -91,8 +103,10 @@ void hf_history_save_head(struct hf_journal *journal)
     head = read_head(journal);
     if (head.epoch == journal->epoch && head.id >= journal->head_seen)
         return;
-    /* A full disk: the file stays a second older, the next one is tried. */
-    (void)write_head(journal, journal->epoch, journal->head_seen, false);
+    /* A full disk: the file stays a second older, the next one is tried; and
+     * the rows, which have found room, decide whether it is full. */
+    if (write_head(journal, journal->epoch, journal->head_seen, false))
+        journal->db.full = false;
 }
 
 /* --- looking -------------------------------------------------------------- */
@@ -399,8 +413,10 @@ static int repair_inside(struct hf_journal *journal)
         err = write_head(journal, state.epoch, state.sequence, true);
     if (!err)
         err = hf_db_do(&journal->db, "COMMIT");
-    if (!err)
+    if (!err) {
         believe(journal, &state);
+        journal->owed = false;
+    }
     return err;
 }
 
@@ -463,15 +479,39 @@ static int looks_sound(struct hf_journal *journal, bool *out)
     return 0;
 }
 
+/*
+ * On a full disk, or one that lost a sync, nothing can be put right; but what
+ * is there can be read. No process of ours publishes in this state, and the
+ * first that may begin again does this first.
+ */
+static int owe(struct hf_journal *journal)
+{
+    struct state state;
+    int err;
+
+    err = read_state(journal, &state);
+    if (err)
+        return err;
+    if (!state.epoch)
+        return HF_ESTORE;
+    believe(journal, &state);
+    journal->owed = true;
+    return 0;
+}
+
 int hf_history_open(struct hf_journal *journal, struct hf_why *why)
 {
+    int64_t deadline_ms = hf_boot_ms() + journal->settings->busy_ms;
     bool sound = false;
     int err;
 
     err = looks_sound(journal, &sound);
     if (!err && !sound)
-        err = hf_history_repair(journal,
-                                hf_boot_ms() + journal->settings->busy_ms);
+        err = hf_history_repair(journal, deadline_ms);
+    if (err == HF_EFULL) /* there may be room by now */
+        err = hf_history_repair(journal, deadline_ms);
+    if (err == HF_EFULL || (err && hf_failed(&journal->dir)))
+        err = owe(journal);
     if (err == HF_EBUSY)
         return hf_explain(why, err,
                           "another program holds the journal's write lock");

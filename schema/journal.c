@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/sys.h"
 #include "schema/failed.h"
+#include "schema/holders.h"
 #include "schema/journal_impl.h"
 #include "schema/migrate.h"
 
@@ -101,6 +102,13 @@ static int tell_max_payload(struct hf_journal *journal)
     return err;
 }
 
+/* A journal that cannot be written can still be read: then it is not a reason
+ * to refuse, and the next to open the journal says it again. */
+static bool is_for_writing_only(int err)
+{
+    return err == HF_EFAILED || err == HF_EBLOCKED || err == HF_EFULL;
+}
+
 static int look_over(struct hf_journal *journal, struct hf_why *why)
 {
     int64_t version = 0;
@@ -119,13 +127,39 @@ static int look_over(struct hf_journal *journal, struct hf_why *why)
     if (err || journal->use == HF_JOURNAL_READ)
         return err;
     err = tell_max_payload(journal);
-    if (err)
+    if (err && !is_for_writing_only(err))
         return hf_explain(why, err, "cannot write to the journal: %s",
                           hf_strerror(err));
     /* Without bells others see a message half a second later. */
     if (hf_bell_open(&journal->dir, &journal->bell))
         journal->bell = NULL;
     return 0;
+}
+
+static int open_database(struct hf_journal *journal, const char *path,
+                         struct hf_why *why)
+{
+    bool full = journal->settings->durability == HF_DURABILITY_FULL;
+    const char *sync = full ? "FULL" : "NORMAL";
+    char holders[160];
+    int err;
+
+#ifdef HF_BROKEN_NO_SYNC
+    sync = "OFF";
+#endif
+    err = hf_db_open(&journal->db, path, false, sync, why);
+    if (!err) {
+        hf_db_own_checkpoints(&journal->db);
+        return 0;
+    }
+    if (err == HF_EBUSY &&
+        hf_holders(&journal->dir, HF_HOLD_EXCLUSIVE, holders, sizeof(holders)))
+        return hf_explain(why, err,
+                          "%s is locked by process %s, which uses PRAGMA "
+                          "locking_mode = EXCLUSIVE or changes the journal "
+                          "mode; nobody can read or publish until it ends",
+                          path, holders);
+    return err;
 }
 
 static int open_files(struct hf_journal *journal, const struct hf_dir *dir,
@@ -140,14 +174,7 @@ static int open_files(struct hf_journal *journal, const struct hf_dir *dir,
     err = hf_dir_file(dir, HF_FILE_JOURNAL, path, sizeof(path));
     if (err)
         return hf_explain(why, err, "%s: the path is too long", dir->path);
-#ifdef HF_BROKEN_NO_SYNC
-    return hf_db_open(&journal->db, path, false, "OFF", why);
-#else
-    return hf_db_open(
-        &journal->db, path, false,
-        journal->settings->durability == HF_DURABILITY_FULL ? "FULL" : "NORMAL",
-        why);
-#endif
+    return open_database(journal, path, why);
 }
 
 int hf_journal_open(const struct hf_dir *dir,
@@ -166,6 +193,8 @@ int hf_journal_open(const struct hf_dir *dir,
     err = open_files(journal, dir, why);
     if (!err)
         err = look_over(journal, why);
+    /* Of what looking over has written outside of a transaction of ours. */
+    hf_guard_settle(journal, "opening the journal");
     if (err) {
         hf_journal_close(journal);
         return err;
@@ -226,16 +255,20 @@ int hf_journal_queue(struct hf_journal *journal, int64_t deadline_ms)
     return 0;
 }
 
+static int begin_immediate(struct hf_journal *journal, int64_t deadline_ms)
+{
+    /* Foreign writers do not queue: for them the rest of the time. */
+    hf_db_wait(&journal->db, deadline_ms - hf_boot_ms());
+    return hf_db_do(&journal->db, "BEGIN IMMEDIATE");
+}
+
 int hf_journal_lock(struct hf_journal *journal, int64_t deadline_ms)
 {
     int err;
 
     err = hf_journal_queue(journal, deadline_ms);
-    if (err)
-        return err;
-    /* Foreign writers do not queue: for them the rest of the time. */
-    hf_db_wait(&journal->db, deadline_ms - hf_boot_ms());
-    err = hf_db_do(&journal->db, "BEGIN IMMEDIATE");
+    if (!err)
+        err = begin_immediate(journal, deadline_ms);
     if (err)
         hf_journal_unlock(journal);
     return err;
@@ -245,6 +278,7 @@ void hf_journal_unlock(struct hf_journal *journal)
 {
     if (!sqlite3_get_autocommit(journal->db.handle))
         (void)hf_db_do(&journal->db, "ROLLBACK"); /* cannot fail: no I/O */
+    hf_guard_settle(journal, "writing to the journal");
     if (journal->queued)
         hf_unlock(journal->writers_fd, HF_WRITERS_QUEUE, 1);
     journal->queued = false;
@@ -267,21 +301,17 @@ pid_t hf_journal_holder(const struct hf_dir *dir)
 
 /* --- transactions -------------------------------------------------------- */
 
-/* May it begin? Holding the queue, in which the flag is raised too. */
-static int admit(struct hf_journal *journal)
-{
-    return hf_failed(&journal->dir) ? HF_EFAILED : 0;
-}
-
-static int begin_once(struct hf_journal *journal, int64_t deadline_ms)
+static int begin_once(struct hf_journal *journal, bool upkeep,
+                      int64_t deadline_ms)
 {
     uint64_t head;
     int err;
 
-    err = hf_journal_lock(journal, deadline_ms);
-    if (err)
-        return err;
-    err = admit(journal);
+    err = hf_journal_queue(journal, deadline_ms);
+    if (!err)
+        err = hf_guard_admit(journal, upkeep);
+    if (!err)
+        err = begin_immediate(journal, deadline_ms);
     if (!err)
         err = hf_history_look(journal, &head);
     if (err) {
@@ -294,30 +324,32 @@ static int begin_once(struct hf_journal *journal, int64_t deadline_ms)
     return 0;
 }
 
-static int begin(struct hf_journal *journal)
+static int begin_sound(struct hf_journal *journal, bool upkeep)
 {
     int64_t deadline_ms = hf_boot_ms() + journal->settings->busy_ms;
     int err;
 
     err = hf_journal_check_files(journal);
+    if (!err && journal->owed && !hf_failed(&journal->dir))
+        err = hf_history_repair(journal, deadline_ms);
     if (!err)
-        err = begin_once(journal, deadline_ms);
+        err = begin_once(journal, upkeep, deadline_ms);
     if (err != HF_EAGAIN)
         return err;
     err = hf_history_repair(journal, deadline_ms);
     if (!err)
-        err = begin_once(journal, deadline_ms);
+        err = begin_once(journal, upkeep, deadline_ms);
     return err == HF_EAGAIN ? HF_EBUSY : err;
 }
 
 int hf_journal_begin(struct hf_journal *journal)
 {
-    return begin(journal);
+    return hf_guard_report(journal, begin_sound(journal, false));
 }
 
 int hf_journal_begin_upkeep(struct hf_journal *journal)
 {
-    return begin(journal);
+    return begin_sound(journal, true);
 }
 
 static void ring(struct hf_journal *journal, uint64_t last)
@@ -330,13 +362,20 @@ static void ring(struct hf_journal *journal, uint64_t last)
         hf_bell_rung(journal->bell, journal->first, last);
 }
 
+/* SQLite has rolled back by itself; after what? */
+static int gave_up(const struct hf_journal *journal)
+{
+    return journal->db.sync_lost ? HF_EFAILED
+           : journal->db.full    ? HF_EFULL
+                                 : HF_ESTORE;
+}
+
 static int commit(struct hf_journal *journal, uint64_t *out_last)
 {
     int err;
 
-    /* SQLite has rolled back by itself? (Disk full, I/O error.) */
     if (!journal->writing || sqlite3_get_autocommit(journal->db.handle))
-        return HF_ESTORE;
+        return gave_up(journal);
     err = hf_journal_head(journal, out_last);
     if (err)
         return err;
@@ -355,9 +394,10 @@ int hf_journal_commit(struct hf_journal *journal)
     }
     journal->writing = false;
     journal->head_seen = last;
+    ring(journal, last); /* it can be read; the rest is our own business */
     hf_history_save_head(journal);
+    hf_guard_checkpoint(journal);
     hf_journal_unlock(journal);
-    ring(journal, last);
     return 0;
 }
 
@@ -370,7 +410,7 @@ void hf_journal_rollback(struct hf_journal *journal)
 int hf_journal_part_begin(struct hf_journal *journal)
 {
     if (!journal->writing || sqlite3_get_autocommit(journal->db.handle))
-        return HF_ESTORE;
+        return gave_up(journal);
     return hf_db_do(&journal->db, "SAVEPOINT part");
 }
 

@@ -21,6 +21,19 @@
 /* Ids of unreadable rows that a connection remembers to have named. */
 #define HF_UNREADABLE_NAMED 64u
 
+/* What guard.c knows of log and disk. */
+struct hf_guard {
+    int64_t wal_bytes;  /* length of the WAL at the last look at the files */
+    int checkpoint_at;  /* pages in the log that ask for a checkpoint */
+    int64_t room_ms;    /* hf_boot_ms of the last look at the disk; 0 = none */
+    bool full;          /* what it found */
+    bool no_ballast;    /* there can be none here, and not for lack of room */
+    bool failed;        /* a sync was lost, and the flag could not be raised */
+    int refused;        /* what was refused and logged last; 0 = nothing */
+    int64_t refused_ms; /* when it was logged */
+    int64_t locked_ms;  /* when being locked out was logged */
+};
+
 struct hf_journal {
     struct hf_db db;
     struct hf_dir dir; /* our own copy and descriptor */
@@ -44,6 +57,8 @@ struct hf_journal {
     uint64_t unreadable; /* rows passed over and named in the log */
     uint64_t named[HF_UNREADABLE_NAMED]; /* their ids, by id modulo slots */
 
+    struct hf_guard guard;
+    bool owed; /* the history could not be put right at open */
     ino_t wal; /* 0 = not seen yet */
     bool lost; /* the files were replaced below us */
 };
@@ -58,6 +73,14 @@ static inline struct hf_db *hf_journal_db(struct hf_journal *journal)
 #define HF_WRITERS_QUEUE  0 /* our writers' queue before BEGIN IMMEDIATE */
 #define HF_WRITERS_LIVE   1 /* making live.db */
 #define HF_WRITERS_UPKEEP 2 /* migrating, or one step of retention */
+/* Contents: the pid of who writes, as text, then how the last attempt to empty
+ * a log above its ceiling went, for all our processes; written in the queue. */
+#define HF_WRITERS_DRAINED 16
+struct hf_drained {
+    int64_t at_ms; /* hf_boot_ms; 0 = never */
+    int64_t bytes; /* that the log still held */
+    int64_t file;  /* length of its file then; longer now: the log has grown */
+};
 
 /* The writers' queue, and with it BEGIN IMMEDIATE; bounded by deadline_ms. 0,
  * HF_EBUSY, HF_EIO, HF_ESTORE. On error nothing is held. */
@@ -69,9 +92,37 @@ void hf_journal_unlock(struct hf_journal *journal);
 /*
  * Was the journal or its WAL replaced or removed below us? SQLite would go on
  * happily in the unlinked files, and what we publish there nobody would see.
- * HF_ESTORE from then on: close the connection and open another.
+ * HF_EREPLACED from then on. No way back within this process: SQLite's locks
+ * are the process', and hold as long as any connection to the old files is
+ * open; nor is one process enough, for those that have the old WAL and those
+ * that make a new one share the index. So all must end, and the log says so.
  */
 int hf_journal_check_files(struct hf_journal *journal);
+
+/* --- guard.c ------------------------------------------------------------- */
+
+/*
+ * May a transaction begin? In the queue, before BEGIN; tries what may help
+ * first: empties a log above its ceiling, puts back the ballast, each at most
+ * once a second. 0, HF_EFAILED, HF_EBLOCKED, HF_EFULL.
+ */
+int hf_guard_admit(struct hf_journal *journal, bool upkeep);
+
+/* After a commit, in the queue: copy a long log into the main file. What goes
+ * wrong is noted in the connection, and settled when the queue is left. */
+void hf_guard_checkpoint(struct hf_journal *journal);
+
+/* Before the queue is left, no transaction open: raise the flag if a sync was
+ * lost, make room if a write found none. */
+void hf_guard_settle(struct hf_journal *journal, const char *while_doing);
+
+/* Log that writing is refused: when that is new, then once a minute; and, with
+ * 0, that it goes on again. Returns err. */
+int hf_guard_report(struct hf_journal *journal, int err);
+
+/* A read met HF_EBUSY, which WAL mode does not know unless somebody has locked
+ * everything: says so, once a minute. Returns err. */
+int hf_guard_locked_out(struct hf_journal *journal, int err);
 
 /* --- history.c ----------------------------------------------------------- */
 

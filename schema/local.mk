@@ -7,7 +7,9 @@ libschema_a_SOURCES = \
 	schema/dir.c schema/dir.h \
 	schema/failed.c schema/failed.h \
 	schema/fresh.c schema/fresh.h \
+	schema/guard.c \
 	schema/history.c \
+	schema/holders.c schema/holders.h \
 	schema/journal.c schema/journal.h schema/journal_impl.h \
 	schema/live.c schema/live.h \
 	schema/migrate.c schema/migrate.h \
@@ -18,6 +20,7 @@ libschema_a_SOURCES = \
 	schema/retention.c schema/retention.h \
 	schema/sessions.c schema/sessions.h \
 	schema/settings.c schema/settings.h \
+	schema/space.c schema/space.h \
 	schema/sql.h \
 	schema/upkeep.c schema/upkeep.h \
 	schema/wake.c schema/wake.h \

@@ -23,6 +23,7 @@ static bool wal_is_ours(struct hf_journal *journal)
     if (fstatat(journal->dir.fd, HF_FILE_JOURNAL "-wal", &st,
                 AT_SYMLINK_NOFOLLOW) < 0)
         return journal->wal == 0 || errno != ENOENT;
+    journal->guard.wal_bytes = st.st_size;
     if (journal->wal == 0)
         journal->wal = st.st_ino;
     return journal->wal == st.st_ino;
@@ -33,7 +34,7 @@ int hf_journal_check_files(struct hf_journal *journal)
     int moved = 0;
 
     if (journal->lost)
-        return HF_ESTORE;
+        return HF_EREPLACED;
     (void)sqlite3_file_control(journal->db.handle, "main",
                                SQLITE_FCNTL_HAS_MOVED, &moved);
     if (!moved && wal_is_ours(journal))
@@ -41,9 +42,11 @@ int hf_journal_check_files(struct hf_journal *journal)
     journal->lost = true;
     HF_LOG(HF_LOG_ERROR, "journal_replaced",
            hf_field("file", moved ? HF_FILE_JOURNAL : HF_FILE_JOURNAL "-wal"),
-           hf_field("hint", "somebody moved or removed a file of the journal "
-                            "while it was open; restart Holdfast"));
-    return HF_ESTORE;
+           hf_field("effect", "this process neither delivers nor publishes"),
+           hf_field("hint", "somebody moved, replaced or deleted a file of the "
+                            "journal while programs had it open; stop all of "
+                            "them, scripts too, then start them again"));
+    return HF_EREPLACED;
 }
 
 /* --- reading ------------------------------------------------------------- */
@@ -70,7 +73,7 @@ int hf_journal_changed(struct hf_journal *journal, bool *out)
     if (!err)
         err = hf_db_number(&journal->db, "PRAGMA data_version", &version);
     if (err)
-        return err;
+        return hf_guard_locked_out(journal, err);
     *out = !journal->version_known || version != journal->data_version;
     if (!*out)
         return 0;
@@ -87,11 +90,11 @@ int hf_journal_snapshot(struct hf_journal *journal)
     int tries, err;
 
     if (journal->lost)
-        return HF_ESTORE;
+        return HF_EREPLACED;
     for (tries = 0; tries < 2; tries++) {
         err = hf_db_do(&journal->db, "BEGIN");
         if (err)
-            return err;
+            return hf_guard_locked_out(journal, err);
         /* The first read is what makes it a snapshot. */
         err = hf_history_look(journal, NULL);
         if (!err)

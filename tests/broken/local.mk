@@ -10,6 +10,7 @@ BROKEN_CFLAGS = $(UNIT_CFLAGS) -Wno-unused
 broken_programs = \
 	tests/broken/ack_before_commit \
 	tests/broken/ack_before_commit_writer \
+	tests/broken/checkpoint_ignored \
 	tests/broken/ids_reused \
 	tests/broken/no_sync \
 	tests/broken/react_once \
@@ -59,6 +60,13 @@ tests_broken_ack_before_commit_writer_CPPFLAGS = \
 	$(AM_CPPFLAGS) -DHF_BROKEN_ACK_BEFORE_COMMIT
 tests_broken_ack_before_commit_writer_CFLAGS = $(BROKEN_CFLAGS)
 tests_broken_ack_before_commit_writer_LDADD = $(SCHEMA_TEST_LINK)
+
+tests_broken_checkpoint_ignored_SOURCES = \
+	tests/unit/test_guard.c schema/guard.c
+tests_broken_checkpoint_ignored_CPPFLAGS = \
+	$(AM_CPPFLAGS) -DHF_BROKEN_CHECKPOINT_IGNORED
+tests_broken_checkpoint_ignored_CFLAGS = $(BROKEN_CFLAGS)
+tests_broken_checkpoint_ignored_LDADD = $(VFS_LINK) $(SCHEMA_TEST_LINK)
 
 tests_broken_ids_reused_SOURCES = \
 	tests/unit/test_journal.c schema/history.c

@@ -4,6 +4,7 @@ unit_tests += \
 	tests/unit/test_bell \
 	tests/unit/test_dir \
 	tests/unit/test_failed \
+	tests/unit/test_guard \
 	tests/unit/test_journal \
 	tests/unit/test_live \
 	tests/unit/test_migrate \
@@ -13,6 +14,7 @@ unit_tests += \
 	tests/unit/test_readable \
 	tests/unit/test_sessions \
 	tests/unit/test_settings \
+	tests/unit/test_space \
 	tests/unit/test_wake \
 	tests/unit/test_writer
 
@@ -36,6 +38,11 @@ tests_unit_test_failed_SOURCES = \
 	tests/unit/test_failed.c tests/unit/schema_fixture.h
 tests_unit_test_failed_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_failed_LDADD = $(SCHEMA_TEST_LINK)
+
+tests_unit_test_guard_SOURCES = \
+	tests/unit/test_guard.c tests/unit/schema_fixture.h
+tests_unit_test_guard_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_guard_LDADD = $(VFS_LINK) $(SCHEMA_TEST_LINK)
 
 tests_unit_test_journal_SOURCES = \
 	tests/unit/test_journal.c tests/unit/schema_fixture.h
@@ -66,6 +73,13 @@ tests_unit_test_settings_SOURCES = \
 	tests/unit/test_settings.c tests/unit/schema_fixture.h
 tests_unit_test_settings_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_settings_LDADD = $(SCHEMA_TEST_LINK)
+
+tests_unit_test_space_SOURCES = \
+	tests/unit/test_space.c tests/unit/schema_fixture.h
+tests_unit_test_space_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_space_LDADD = $(VFS_LINK) $(SCHEMA_TEST_LINK)
+tests_unit_test_space_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=fallocate \
+	-Wl,--wrap=fstatvfs
 
 tests_unit_test_wake_SOURCES = \
 	tests/unit/test_wake.c tests/unit/schema_fixture.h
