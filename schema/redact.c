@@ -70,18 +70,16 @@ static int take_away(struct hf_journal *journal, uint64_t id, bool *out_already)
 static int erase(struct hf_journal *journal, bool *out_erased)
 {
     int64_t deadline_ms = hf_boot_ms() + journal->settings->busy_ms;
-    int code, err;
+    int pages, done, err;
 
     *out_erased = false;
     err = hf_journal_queue(journal, deadline_ms);
     if (err)
         return err == HF_EBUSY ? 0 : err;
     hf_db_wait(&journal->db, deadline_ms - hf_boot_ms());
-    code = sqlite3_wal_checkpoint_v2(journal->db.handle, "main",
-                                     SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
-    hf_journal_unlock(journal);
-    *out_erased = code == SQLITE_OK;
-    err = hf_db_error(&journal->db, code);
+    err = hf_db_checkpoint(&journal->db, true, &pages, &done);
+    hf_journal_unlock(journal); /* and so a lost sync is settled */
+    *out_erased = !err;
     return err == HF_EBUSY ? 0 : err;
 }
 
