@@ -13,6 +13,7 @@ EXTRA_DIST += \
 	tests/js/publish.test.js \
 	tests/js/sidecar.test.js \
 	tests/js/transcripts.test.js \
+	tests/js/unreadable.test.js \
 	tests/js/lib \
 	tests/js/.npmrc \
 	tests/js/package.json \
