@@ -78,6 +78,15 @@ BEGIN
     END;
 END;
 
+-- An id that is there already: messages_place would say the same, but after the
+-- insert, to which OR IGNORE and ON CONFLICT DO NOTHING do not come. Where the
+-- id is left out it is -1 before the insert.
+CREATE TRIGGER messages_taken BEFORE INSERT ON messages
+WHEN new.id > 0 AND EXISTS (SELECT 1 FROM messages WHERE id = new.id)
+BEGIN
+    SELECT RAISE(ABORT, 'id: given by the journal; leave it out');
+END;
+
 INSERT INTO meta (name, value) VALUES ('redacted_rev', 0);
 
 PRAGMA user_version = 2;
