@@ -643,7 +643,14 @@ static void rows_are_never_changed(void **state)
         foreign_run("INSERT INTO messages (id, topic, event, payload)"
                     " VALUES (1, 'a', 'b', '2')"
                     " ON CONFLICT (id) DO UPDATE SET payload = '2'"),
-        words);
+        "id: given by the journal; leave it out");
+    assert_string_equal(
+        foreign_run("INSERT INTO messages (topic, event, payload, publisher,"
+                    " key) SELECT topic, event, payload, publisher, 'l'"
+                    " FROM messages WHERE true ON CONFLICT (publisher, key)"
+                    " WHERE key IS NOT NULL DO UPDATE SET payload = '2'"),
+        "");
+    assert_string_equal(foreign_run("UPDATE messages SET key = 'm'"), words);
 }
 
 /* --- ids are never given twice ------------------------------------------- */
