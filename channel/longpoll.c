@@ -192,11 +192,14 @@ static int64_t hold_of(const struct hf_longpoll *lp)
     return hold < HF_EMPTY_SPACING_MS ? HF_EMPTY_SPACING_MS : hold;
 }
 
-/* What was committed between reading and listening rang no bell of ours. */
-static void look_again(struct hf_longpoll *lp)
+/* What was committed between reading and listening rang no bell of ours; and
+ * a page may have held nothing but what is not for this session. */
+static void look_again(struct hf_longpoll *lp, struct hf_poll *poll)
 {
     uint64_t head;
 
+    if (lp->stream.more)
+        make_dirty(poll);
     if (hf_journal_head(lp->process->journal, &head) == 0 &&
         head > lp->stream.head)
         hf_longpoll_soon(lp);
@@ -231,7 +234,7 @@ static int park(struct hf_longpoll *lp, struct hf_poll *poll)
     hf_wake_add(lp->wake, session_of(poll));
     if (lp->parked_count++ == 0 && !hf_timer_armed(&lp->tick))
         (void)hf_loop_arm(loop, &lp->tick, TICK_MS * 1000);
-    look_again(lp);
+    look_again(lp, poll);
     /* an older poll of the session may be parked in another process */
     hf_wake_ring(lp->wake, session_of(poll));
     return 0;
@@ -269,8 +272,11 @@ static bool answer_if_any(struct hf_longpoll *lp, struct hf_poll *poll)
         answer_dead(poll);
         return true;
     }
-    if (lp->stream.count == 0)
+    if (lp->stream.count == 0) {
+        if (lp->stream.more)
+            poll->token = lp->stream.next; /* a page a turn */
         return false;
+    }
     answer_stream(lp, poll);
     return true;
 }
@@ -291,7 +297,7 @@ static void wait_anew(struct hf_longpoll *lp, struct hf_poll *poll)
     if (err)
         answer_dead(poll);
     else
-        look_again(lp);
+        look_again(lp, poll);
 }
 
 static void deadline(struct hf_timer *timer)
