@@ -29,6 +29,7 @@ struct hf_hub {
     struct hf_wake *wake;
     uint64_t epoch;
     uint64_t cursor;         /* rows at or below are in the rings, or were */
+    uint64_t redactions;     /* hf_journal_redactions when rings were filled */
     struct hf_map topics;    /* name -> struct hf_topic */
     bool behind;             /* the tail stopped before the end */
     size_t refill_left;      /* rows that refills may still read this turn */

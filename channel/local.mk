@@ -6,6 +6,7 @@ libchannel_a_SOURCES = \
 	channel/deliver.c \
 	channel/dispatch.c channel/dispatch.h \
 	channel/hub.c channel/hub.h \
+	channel/keeper.c channel/keeper.h \
 	channel/limits.h \
 	channel/link.h \
 	channel/longpoll.c channel/longpoll.h \

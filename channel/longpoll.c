@@ -12,6 +12,10 @@
 /* Polls recomputed in one turn, so that accepting goes on meanwhile. */
 #define ANSWERS_PER_TURN 256u
 
+/* How often parked polls look for what live.db alone knows, ms, for a bell may
+ * be lost. */
+#define TICK_MS 500
+
 /* A poll's lease (D20, G7), ms. */
 #define LEASE_MS 45000
 
@@ -188,14 +192,11 @@ static int64_t hold_of(const struct hf_longpoll *lp)
     return hold < HF_EMPTY_SPACING_MS ? HF_EMPTY_SPACING_MS : hold;
 }
 
-/* What was committed between reading and listening rang no bell of ours; and
- * a page may have held nothing but what is not for this session. */
-static void look_again(struct hf_longpoll *lp, struct hf_poll *poll)
+/* What was committed between reading and listening rang no bell of ours. */
+static void look_again(struct hf_longpoll *lp)
 {
     uint64_t head;
 
-    if (lp->stream.more)
-        make_dirty(poll);
     if (hf_journal_head(lp->process->journal, &head) == 0 &&
         head > lp->stream.head)
         hf_longpoll_soon(lp);
@@ -228,8 +229,9 @@ static int park(struct hf_longpoll *lp, struct hf_poll *poll)
     poll->owner = lp;
     hf_list_append(&lp->parked, &poll->parked);
     hf_wake_add(lp->wake, session_of(poll));
-    lp->parked_count++;
-    look_again(lp, poll);
+    if (lp->parked_count++ == 0 && !hf_timer_armed(&lp->tick))
+        (void)hf_loop_arm(loop, &lp->tick, TICK_MS * 1000);
+    look_again(lp);
     /* an older poll of the session may be parked in another process */
     hf_wake_ring(lp->wake, session_of(poll));
     return 0;
@@ -253,25 +255,52 @@ static void answer_stream(struct hf_longpoll *lp, struct hf_poll *poll)
                 hf_buf_str(&lp->stream.messages));
 }
 
+/* Something that may concern every parked poll. */
+static void all_came(struct hf_longpoll *lp)
+{
+    struct hf_list *node, *tmp;
+
+    HF_LIST_EACH(node, tmp, &lp->parked)
+    make_dirty(HF_ITEM(node, struct hf_poll, parked));
+}
+
+/* May the session still join all it has joined? A new session is told of each
+ * topic what it may do there (D10). */
+static int check_rights(struct hf_longpoll *lp)
+{
+    struct hf_process *process = lp->process;
+    struct hf_str name;
+    bool changed = false;
+    size_t at = 0;
+    int err = hf_rights_refresh(process->rights, process->journal, &changed);
+
+    if (changed) /* whoever notices it first tells the others */
+        all_came(lp);
+    while (err == 0 && hf_stream_next_topic(&lp->stream, &at, &name)) {
+        if (!(hf_rights_of(process->rights, name).rights & HF_RIGHT_JOIN))
+            err = HF_EDENIED;
+    }
+    return err;
+}
+
 /* Compute; true when the poll has been answered. */
 static bool answer_if_any(struct hf_longpoll *lp, struct hf_poll *poll)
 {
     int err = hf_stream_read(&lp->stream, lp->process->journal,
                              lp->process->live, &poll->token);
 
+    if (err == 0)
+        err = check_rights(lp);
     if (err) {
-        if (err != HF_EGAP && err != HF_ENOTFOUND)
+        if (err != HF_EGAP && err != HF_ENOTFOUND && err != HF_EDENIED)
             HF_LOG(HF_LOG_WARN, "poll_failed",
                    hf_field("why", hf_strerror(err)),
                    hf_field("effect", "the client opens a new session"));
         answer_dead(poll);
         return true;
     }
-    if (lp->stream.count == 0) {
-        if (lp->stream.more)
-            poll->token = lp->stream.next; /* a page a turn */
+    if (lp->stream.count == 0)
         return false;
-    }
     answer_stream(lp, poll);
     return true;
 }
@@ -292,7 +321,7 @@ static void wait_anew(struct hf_longpoll *lp, struct hf_poll *poll)
     if (err)
         answer_dead(poll);
     else
-        look_again(lp, poll);
+        look_again(lp);
 }
 
 static void deadline(struct hf_timer *timer)
@@ -348,17 +377,19 @@ static int look_in_snapshot(struct hf_longpoll *lp)
 {
     struct hf_journal *journal = lp->process->journal;
     uint64_t head, at = lp->cursor;
-    struct hf_list *node, *tmp;
-    bool more = true;
+    bool more = true, changed = false;
     int err = hf_journal_head(journal, &head);
 
     if (err == 0 && hf_journal_epoch(journal) != lp->epoch) {
         lp->epoch = hf_journal_epoch(journal);
         lp->cursor = head;
-        HF_LIST_EACH(node, tmp, &lp->parked)
-        make_dirty(HF_ITEM(node, struct hf_poll, parked));
+        all_came(lp);
         return 0;
     }
+    if (err == 0)
+        err = hf_rights_refresh(lp->process->rights, journal, &changed);
+    if (err == 0 && changed)
+        all_came(lp); /* each is looked at for what it may */
     while (err == 0 && more)
         err = hf_journal_read_topics(journal, at, HF_PAGE_ROWS, row_came, lp,
                                      &at, &more);
@@ -434,6 +465,16 @@ static void look_at_live(void *ctx)
         else if (!poll->token.joined)
             make_dirty(poll);
     }
+}
+
+static void tick(struct hf_timer *timer)
+{
+    struct hf_longpoll *lp = HF_ITEM(timer, struct hf_longpoll, tick);
+
+    if (lp->parked_count == 0)
+        return;
+    look_at_live(lp);
+    (void)hf_loop_arm(lp->process->loop, &lp->tick, TICK_MS * 1000);
 }
 
 /* --- a GET ------------------------------------------------------------- */
@@ -536,6 +577,7 @@ int hf_longpoll_open(struct hf_process *process, int64_t hold_ms,
     lp->hold_ms = hold_ms;
     lp->mount = hf_token_mount(hf_str_of(process->settings.mount));
     lp->turn.end = end_of_turn;
+    lp->tick.fire = tick;
     hf_list_init(&lp->parked);
     hf_list_init(&lp->dirty);
     hf_buf_init(&lp->body, SIZE_MAX / 2); /* bounded by the stream's */
@@ -570,6 +612,7 @@ void hf_longpoll_close(struct hf_longpoll *lp)
     hf_longpoll_release(lp);
     hf_process_finish_writes(lp->process); /* answers the posts under way */
     hf_reaper_stop(lp);
+    hf_loop_disarm(lp->process->loop, &lp->tick);
     hf_loop_cancel_turn(&lp->turn);
     if (lp->wake)
         hf_wake_free(lp->wake);

@@ -60,6 +60,11 @@ void hf_poll_start(struct hf_longpoll *longpoll, struct hf_poll *poll,
  * since only a returning token acknowledges. Does nothing when not parked. */
 void hf_poll_cancel(struct hf_poll *poll);
 
+/* Plain CGI, when the answer is out: what resident processes do by timer, if
+ * none has done it for minutes: one bounded step of retention, one page of dead
+ * sessions. */
+void hf_longpoll_clean_up(struct hf_longpoll *longpoll);
+
 /* Polls parked in this process; beyond settings.max_held a poll without news
  * is answered {"status":500}, so that its client comes back later (D14). */
 size_t hf_longpoll_parked(const struct hf_longpoll *longpoll);

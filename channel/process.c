@@ -114,6 +114,8 @@ int hf_process_open(struct hf_process *process, struct hf_loop *loop,
     err = open_all(process, path, threaded, why);
     if (err)
         hf_process_close(process);
+    else if (threaded)
+        hf_keeper_start(&process->keeper, process);
     return err;
 }
 
@@ -129,6 +131,7 @@ void hf_process_close(struct hf_process *process)
     /* The writer first: what is queued is finished, and its callbacks may
      * still look at everything else. */
     hf_process_finish_writes(process);
+    hf_keeper_stop(&process->keeper);
     if (process->live)
         hf_live_close(process->live);
     hf_rights_free(process->rights);

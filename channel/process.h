@@ -8,6 +8,7 @@
 #define HF_CHANNEL_PROCESS_H
 
 #include "base/loop.h"
+#include "channel/keeper.h"
 #include "channel/rights.h"
 #include "schema/journal.h"
 #include "schema/live.h"
@@ -22,8 +23,9 @@ struct hf_process {
     struct hf_journal *journal; /* reads, on the loop's thread */
     struct hf_writer *writer;
     struct hf_live *live;
-    struct hf_rights *rights;   /* for the loop's thread */
-    unsigned char secret[32];   /* signs poll tokens */
+    struct hf_keeper keeper;  /* retention, in a resident process */
+    struct hf_rights *rights; /* for the loop's thread */
+    unsigned char secret[32]; /* signs poll tokens */
 };
 
 /*

@@ -8,6 +8,7 @@
  * seen when the first pass meets it.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/err.h"
@@ -102,12 +103,22 @@ static void make_pass(struct hf_longpoll *lp)
                          PASS_ROWS);
 }
 
+/* Nobody remembers where the last pass stopped, so it begins anywhere. */
+void hf_longpoll_clean_up(struct hf_longpoll *lp)
+{
+    if (!hf_keeper_is_late(lp->process))
+        return;
+    if (hf_token_new_session(lp->reaped_to) == 0)
+        lp->reaped_to_len = sizeof(lp->reaped_to);
+    make_pass(lp);
+    hf_keeper_step(lp->process);
+}
+
 static void fire(struct hf_timer *timer)
 {
     struct hf_longpoll *lp = HF_ITEM(timer, struct hf_longpoll, reaper);
 
-    if (hf_wake_watching(lp->wake))
-        make_pass(lp);
+    make_pass(lp);
     (void)hf_loop_arm(lp->process->loop, timer, PASS_MS * 1000);
 }
 

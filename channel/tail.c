@@ -93,6 +93,28 @@ static int notice_trimmed(struct hf_hub *hub)
     return err ? err : check.err;
 }
 
+static void forget_ring(struct hf_topic *topic, void *ctx)
+{
+    const struct hf_hub *hub = ctx;
+
+    hf_ring_restart(&topic->ring, hub->cursor);
+}
+
+/* Somebody has taken a payload away, and a ring may hold it: from here on all
+ * that lies behind the hub is read from the journal. */
+static int notice_redactions(struct hf_hub *hub)
+{
+    uint64_t redactions = hub->redactions;
+    int err = hf_journal_redactions(hub->process->journal, &redactions);
+
+    if (err || redactions == hub->redactions)
+        return err;
+    err = each_topic(hub, forget_ring, hub);
+    if (err == 0)
+        hub->redactions = redactions;
+    return err;
+}
+
 static int notice_epoch(struct hf_hub *hub, uint64_t head)
 {
     uint64_t epoch = hf_journal_epoch(hub->process->journal);
@@ -147,6 +169,8 @@ static int page_in_snapshot(struct hf_hub *hub, bool *out_more)
     if (err == 0)
         err = notice_trimmed(hub);
     if (err == 0)
+        err = notice_redactions(hub);
+    if (err == 0)
         err = notice_rights(hub);
     if (err == 0)
         err = hf_journal_read(journal, hub->cursor, HF_PAGE_ROWS, HF_PAGE_BYTES,
@@ -184,6 +208,8 @@ int hf_tail_skip_to_head(struct hf_hub *hub)
         hub->epoch = hf_journal_epoch(journal);
         err = hf_rights_refresh(hub->process->rights, journal, NULL);
     }
+    if (err == 0) /* there is no ring yet */
+        err = hf_journal_redactions(journal, &hub->redactions);
     hf_journal_snapshot_end(journal);
     return err;
 }

@@ -1,6 +1,7 @@
 #include "gateway/cgi.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 
 #include "base/buf.h"
 #include "base/log.h"
+#include "base/sys.h"
 #include "gateway/respond.h"
 #include "gateway/serve.h"
 
@@ -84,6 +86,19 @@ static void reply(struct hf_exchange *exchange, struct hf_str head,
     answer->err = write_answer(head, body);
 }
 
+/* Where nothing is resident, requests do what residents would do now and then.
+ * The answer ends where our output does, so nobody waits for it. */
+static void clean_up(struct hf_longpoll *longpoll)
+{
+    int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+    if (nowhere < 0)
+        return;
+    (void)dup2(nowhere, STDOUT_FILENO); /* or the answer ends a little later */
+    hf_close(&nowhere);
+    hf_longpoll_clean_up(longpoll);
+}
+
 static int serve(struct hf_process *process, const struct hf_request *request)
 {
     struct answer answer = {.exchange.reply = reply};
@@ -101,6 +116,8 @@ static int serve(struct hf_process *process, const struct hf_request *request)
         err = hf_loop_turn(process->loop, -1); /* the alarm bounds it */
     if (err)
         hf_exchange_gone(&answer.exchange);
+    else
+        clean_up(gateway.longpoll);
     hf_longpoll_close(gateway.longpoll);
     return err ? err : answer.err;
 }

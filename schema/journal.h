@@ -113,6 +113,10 @@ int hf_journal_trimmed_highest(struct hf_journal *journal,
 int hf_journal_before_last(struct hf_journal *journal, struct hf_str topic,
                            uint64_t count, uint64_t *out_before);
 
+/* How many payloads were ever taken away (redact.h). When it has changed, what
+ * was kept in memory of rows is not to be given out any more. */
+int hf_journal_redactions(struct hf_journal *journal, uint64_t *out);
+
 /* --- writing ----------------------------------------------------------- */
 
 /*

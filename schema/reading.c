@@ -373,3 +373,17 @@ int hf_journal_before_last(struct hf_journal *journal, struct hf_str topic,
         hf_db_done(stmt);
     return 0;
 }
+
+int hf_journal_redactions(struct hf_journal *journal, uint64_t *out)
+{
+    int64_t number = 0;
+    int err;
+
+    err = hf_db_number(&journal->db,
+                       "SELECT value FROM meta WHERE name = 'redacted_rev'",
+                       &number);
+    if (err && err != HF_ENOTFOUND)
+        return err;
+    *out = (uint64_t)number;
+    return 0;
+}

@@ -83,6 +83,41 @@ static void do_batch(struct hf_writer *writer, struct hf_queue_item *first)
     hf_queue_push_all(&writer->finished, first);
 }
 
+/* Take the jobs that want no transaction around them out of the list. */
+static struct hf_queue_item *take_alone(struct hf_queue_item **first)
+{
+    struct hf_queue_item *alone = NULL, **end = &alone, **at = first;
+
+    while (*at) {
+        struct hf_queue_item *item = *at;
+
+        if (!job_of(item)->alone) {
+            at = &item->next;
+            continue;
+        }
+        *at = item->next;
+        item->next = NULL;
+        *end = item;
+        end = &item->next;
+    }
+    return alone;
+}
+
+static void do_alone(struct hf_writer *writer, struct hf_queue_item *first)
+{
+    struct hf_queue_item *item, *next;
+
+    for (item = first; item; item = next) {
+        struct hf_job *job = job_of(item);
+
+        next = item->next;
+        item->next = NULL;
+        job->err =
+            out_of_time(writer) ? HF_ECLOSED : job->run(job, writer->journal);
+        hf_queue_push_all(&writer->finished, item);
+    }
+}
+
 #ifdef HF_BROKEN_ACK_BEFORE_COMMIT
 /* For tests: what this module must never do. */
 static void do_batch_wrong(struct hf_writer *writer,
@@ -106,9 +141,11 @@ static void *write_on(void *arg)
     while (hf_queue_wait(&writer->waiting)) {
         struct hf_queue_item *first =
             hf_queue_take(&writer->waiting, BATCH_MAX);
+        struct hf_queue_item *alone = take_alone(&first);
 
         if (first)
             do_batch(writer, first);
+        do_alone(writer, alone);
     }
     return NULL;
 }
@@ -221,6 +258,10 @@ static void run_now(struct hf_writer *writer, struct hf_job *job)
     int err;
 
     job->item.next = NULL;
+    if (job->alone) {
+        job->done(job, job->run(job, writer->journal));
+        return;
+    }
     err = run_all(&job->item, writer->journal);
     job->done(job, err ? err : job->err);
 }

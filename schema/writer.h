@@ -30,6 +30,10 @@ struct hf_job {
     int (*run)(struct hf_job *job, struct hf_journal *journal);
     /* Loop thread, later, exactly once; the job is the caller's again. */
     void (*done)(struct hf_job *job, int err);
+    /* No transaction around `run`, which begins and ends its own, behind those
+     * of the jobs that were taken with it. For upkeep, whose work must neither
+     * delay a batch nor fail with it. */
+    bool alone;
     int err; /* private */
 };
 

@@ -28,8 +28,7 @@ wrong()
 t "--version says a version" says "holdfast 0." holdfast --version
 t "--help lists the commands" says "publish" holdfast --help
 t "-h is --help" says "Usage: holdfast" holdfast -h
-for command in init allow publish tail history status backup \
-    restore check; do
+for command in init allow publish tail history status backup; do
     t "$command --help explains it" helped "$command"
 done
 

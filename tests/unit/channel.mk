@@ -3,6 +3,8 @@ unit_tests += \
 	tests/unit/test_connect \
 	tests/unit/test_cursor \
 	tests/unit/test_dispatch \
+	tests/unit/test_keeper \
+	tests/unit/test_keeper_poll \
 	tests/unit/test_longpoll \
 	tests/unit/test_msg \
 	tests/unit/test_origin \
@@ -23,6 +25,10 @@ tests_unit_test_cursor_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_cursor_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_dispatch_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_dispatch_LDADD = $(CHANNEL_TEST_LINK)
+tests_unit_test_keeper_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_keeper_LDADD = $(CHANNEL_TEST_LINK)
+tests_unit_test_keeper_poll_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_keeper_poll_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_longpoll_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_longpoll_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_msg_CFLAGS = $(UNIT_CFLAGS)

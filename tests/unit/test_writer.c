@@ -153,6 +153,70 @@ static void a_job_that_fails_fails_alone(void **state)
     assert_int_equal(foreign_number("SELECT count(*) FROM messages"), 2);
 }
 
+/* It has a transaction of its own, which begins with nothing open. */
+static int run_alone(struct hf_job *job, struct hf_journal *journal)
+{
+    int err = hf_journal_begin(journal);
+
+    if (err)
+        return err;
+    err = run(job, journal);
+    if (!err)
+        return hf_journal_commit(journal);
+    hf_journal_rollback(journal);
+    return err;
+}
+
+static struct push alone_of(const char *payload)
+{
+    struct push push = push_of(payload);
+
+    push.job.run = run_alone;
+    push.job.alone = true;
+    return push;
+}
+
+static void a_job_alone_has_a_transaction_of_its_own(void **state)
+{
+    struct push first = push_of("1"), alone = alone_of("2"),
+                bad = alone_of("3"), last = push_of("4");
+
+    (void)state;
+    open_writer(true);
+    bad.fails = true;
+    foreign_ok("BEGIN IMMEDIATE"); /* so that they are one batch, or two */
+    submit(&first);
+    submit(&alone);
+    submit(&bad);
+    submit(&last);
+    foreign_ok("ROLLBACK");
+    wait_for(&alone);
+    wait_for(&bad);
+    wait_for(&last);
+    assert_int_equal(first.err, 0);
+    assert_int_equal(alone.err, 0);
+    assert_true(alone.visible);
+    assert_int_equal(bad.err, HF_EDENIED);
+    assert_int_equal(last.err, 0);
+    assert_int_equal(alone.done + bad.done + first.done + last.done, 4);
+    assert_int_equal(foreign_number("SELECT count(*) FROM messages"
+                                    " WHERE payload IN ('1', '2', '4')"),
+                     3);
+    assert_int_equal(foreign_number("SELECT count(*) FROM messages"), 3);
+}
+
+static void without_a_loop_a_job_alone_runs_at_once(void **state)
+{
+    struct push alone = alone_of("2");
+
+    (void)state;
+    open_writer(false);
+    submit(&alone);
+    assert_int_equal(alone.done, 1);
+    assert_int_equal(alone.err, 0);
+    assert_true(alone.visible);
+}
+
 static void without_the_lock_all_jobs_are_told_busy(void **state)
 {
     struct push a = push_of("1"), b = push_of("2"), again = push_of("1");
@@ -309,6 +373,8 @@ int main(void)
         WRITER_TEST(nothing_is_acknowledged_before_it_is_committed),
         WRITER_TEST(many_jobs_share_a_commit_and_keep_their_order),
         WRITER_TEST(a_job_that_fails_fails_alone),
+        WRITER_TEST(a_job_alone_has_a_transaction_of_its_own),
+        WRITER_TEST(without_a_loop_a_job_alone_runs_at_once),
         WRITER_TEST(without_the_lock_all_jobs_are_told_busy),
         WRITER_TEST(a_full_queue_refuses),
         WRITER_TEST(done_may_submit_again),
