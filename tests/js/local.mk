@@ -11,6 +11,7 @@ EXTRA_DIST += \
 	tests/js/order.test.js \
 	tests/js/phoenix.test.js \
 	tests/js/publish.test.js \
+	tests/js/recipes.test.js \
 	tests/js/sidecar.test.js \
 	tests/js/transcripts.test.js \
 	tests/js/unreadable.test.js \
