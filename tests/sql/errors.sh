@@ -5,6 +5,8 @@
 . "$top_srcdir/tests/sql/lib.sh"
 
 holdfast init journal >/dev/null || exit 99
+HOLDFAST_DIR=$scratch/journal
+export HOLDFAST_DIR
 insert="INSERT INTO messages (topic, event, payload) VALUES ('a', 'b', '{}')"
 
 sed -n '/^## When it does not work/,/^## Once only/s/^| \(`.*\) | .*/\1/p' "$doc" |
@@ -102,6 +104,47 @@ damaged()
     gives 'database disk image is malformed' sqlite3 -batch damaged.db "$insert"
 }
 
+# What docs/SQL.md says under "When the journal is in trouble": nobody asks a
+# script.
+flagged()
+{
+    touch journal/failed
+    refuses holdfast publish trouble e 1 2>said && grep -q journal_failed said &&
+        sqlite3 -batch "$journal" "INSERT INTO messages (topic, event, payload)
+            VALUES ('trouble', 'e', '\"a script\"')" &&
+        holdfast tail --once trouble | grep -q 'a script'
+    as_it_says=$?
+    rm journal/failed
+    return "$as_it_says"
+}
+
+blocked()
+{
+    printf '[journal]\nmax_wal = 1M\n' >>journal/holdfast.conf
+    php -r '$db = new SQLite3($argv[1]); $db->exec("BEGIN");
+        $db->querySingle("SELECT count(*) FROM messages");
+        touch("reading"); sleep(60);' "$journal" &
+    holder=$!
+    pids="$pids $holder"
+    within 5 test -e reading || return 1
+    for _ in 1 2 3; do
+        sqlite3 -batch -cmd '.timeout 5000' "$journal" "
+            INSERT INTO messages (topic, event, payload)
+            WITH RECURSIVE c(n) AS
+                (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 20)
+            SELECT 'big', 'e', '\"' || printf('%.*c', 30000, 'x') || '\"' FROM c"
+    done
+    refuses holdfast publish trouble e 2 2>said &&
+        grep -q journal_blocked said && grep -q "$holder php" said &&
+        sqlite3 -batch "$journal" "INSERT INTO messages (topic, event, payload)
+            VALUES ('trouble', 'e', '\"another\"')" &&
+        holdfast tail --once trouble | grep -q another
+    as_it_says=$?
+    kill "$holder"
+    wait "$holder"
+    test "$as_it_says" -eq 0 && within 5 holdfast publish trouble e 3
+}
+
 # A mistake of these versions; later ones take the row.
 untrusted()
 {
@@ -122,8 +165,10 @@ with sh publish && {
     t "a full disk: nothing is published" full
     t "a damaged file" damaged
     t "trusted_schema=OFF" untrusted
+    t "a disk that lost a sync: Holdfast refuses, a script is not asked" flagged
 }
 with php publish-sqlite3 && {
+    t "a log beyond max_wal: Holdfast refuses, a script is not asked" blocked
     t "without a busy timeout a publisher is refused while another writes" \
         without_timeout
     t "BEGIN, SELECT, INSERT fails when somebody wrote in between" read_before
