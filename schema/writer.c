@@ -12,6 +12,9 @@
 /* Jobs in one transaction: enough that a sync costs each next to nothing, few
  * enough that other writers' turns come soon (about 10 ms of work). */
 #define BATCH_MAX 512u
+/* And their bytes, of which the log takes somewhat more: so that a full disk
+ * can be repaired with the ballast (space.h). */
+#define BATCH_BYTES (1024u * 1024u)
 
 struct hf_writer {
     struct hf_journal *journal;
@@ -73,10 +76,20 @@ static bool out_of_time(struct hf_writer *writer)
     return give_up_ms != 0 && hf_boot_ms() >= give_up_ms;
 }
 
+/* HF_EFULL has made what room could be made; perhaps it is enough. */
+static int run_batch(struct hf_writer *writer, struct hf_queue_item *first)
+{
+    int err;
+
+    if (out_of_time(writer))
+        return HF_ECLOSED;
+    err = run_all(first, writer->journal);
+    return err == HF_EFULL ? run_all(first, writer->journal) : err;
+}
+
 static void do_batch(struct hf_writer *writer, struct hf_queue_item *first)
 {
-    int err =
-        out_of_time(writer) ? HF_ECLOSED : run_all(first, writer->journal);
+    int err = run_batch(writer, first);
 
     if (err)
         fail_all(first, err);
@@ -134,6 +147,21 @@ static void do_batch_wrong(struct hf_writer *writer,
 #define do_batch do_batch_wrong
 #endif
 
+/* Cut the list behind BATCH_BYTES, at least one; what is left, or NULL. */
+static struct hf_queue_item *cut(struct hf_queue_item *first)
+{
+    struct hf_queue_item *last = first, *rest;
+    size_t bytes = first->cost;
+
+    while (last->next && bytes < BATCH_BYTES) {
+        last = last->next;
+        bytes += last->cost;
+    }
+    rest = last->next;
+    last->next = NULL;
+    return rest;
+}
+
 static void *write_on(void *arg)
 {
     struct hf_writer *writer = arg;
@@ -142,9 +170,12 @@ static void *write_on(void *arg)
         struct hf_queue_item *first =
             hf_queue_take(&writer->waiting, BATCH_MAX);
         struct hf_queue_item *alone = take_alone(&first);
+        struct hf_queue_item *rest;
 
-        if (first)
+        for (; first; first = rest) {
+            rest = cut(first);
             do_batch(writer, first);
+        }
         do_alone(writer, alone);
     }
     return NULL;
@@ -262,7 +293,7 @@ static void run_now(struct hf_writer *writer, struct hf_job *job)
         job->done(job, job->run(job, writer->journal));
         return;
     }
-    err = run_all(&job->item, writer->journal);
+    err = run_batch(writer, &job->item);
     job->done(job, err ? err : job->err);
 }
 

@@ -231,6 +231,75 @@ static void a_failed_journal_can_be_opened_after_a_reboot(void **state)
     hf_journal_close(w);
 }
 
+static void durability_says_how_often_is_synced(void **state)
+{
+    struct hf_journal *w = open_journal(HF_JOURNAL_WRITE);
+    int i;
+
+    (void)state;
+    publish(w, "a", "1");
+    shim_reset();
+    for (i = 0; i < 40; i++)
+        publish(w, "a", "1");
+    assert_int_equal(shim_count(SHIM_SYNC, SHIM_ANY), 40);
+    hf_journal_close(w);
+
+    /* normal: the log before it is copied, the main file after, and the log's
+     * new header; no more. */
+    f.settings.durability = HF_DURABILITY_NORMAL;
+    w = open_journal(HF_JOURNAL_WRITE);
+    shim_reset();
+    for (i = 0; i < 40; i++)
+        publish(w, "a", "1");
+    assert_int_equal(shim_count(SHIM_SYNC, SHIM_ANY), 0);
+    for (i = 0; i < 300; i++)
+        publish(w, "a", payload_of(8 * KIB));
+    assert_in_range(shim_count(SHIM_SYNC, SHIM_MAIN), 1, 5);
+    assert_in_range(shim_count(SHIM_SYNC, SHIM_WAL), 1, 10);
+    hf_journal_close(w);
+}
+
+/* --- locked out ---------------------------------------------------------- */
+
+static void an_exclusive_script_is_named_to_whoever_cannot_start(void **state)
+{
+    struct hf_journal *journal = NULL;
+    struct hf_why why = {""};
+
+    (void)state;
+    foreign_close();
+    begin_other("PRAGMA locking_mode = EXCLUSIVE;"
+                "INSERT INTO messages (topic, event, payload)"
+                " VALUES ('a', 'b', '1');");
+    assert_int_equal(
+        hf_journal_open(&f.dir, &f.settings, HF_JOURNAL_WRITE, &journal, &why),
+        HF_EBUSY);
+    assert_non_null(strstr(why.text, " sqlite3, which uses PRAGMA "
+                                     "locking_mode = EXCLUSIVE"));
+    end_other();
+    journal = open_journal(HF_JOURNAL_WRITE);
+    publish(journal, "a", "2");
+    hf_journal_close(journal);
+}
+
+static void an_exclusive_script_cannot_lock_out_who_is_there(void **state)
+{
+    struct hf_journal *w = open_journal(HF_JOURNAL_WRITE);
+    char command[PATH_MAX + 200];
+
+    (void)state;
+    publish(w, "a", "1");
+    (void)snprintf(command, sizeof(command),
+                   "sqlite3 '%s' \"PRAGMA locking_mode = EXCLUSIVE;"
+                   "INSERT INTO messages (topic, event, payload)"
+                   " VALUES ('a', 'b', '1');\" 2>&1 | grep -q 'is locked'",
+                   path_of(HF_FILE_JOURNAL));
+    assert_int_equal(system(command), 0);
+    publish(w, "a", "2");
+    assert_int_equal(count_messages(), 2);
+    hf_journal_close(w);
+}
+
 /* --- checkpoints --------------------------------------------------------- */
 
 static void the_log_is_emptied_at_five_hundred_pages(void **state)
@@ -411,6 +480,9 @@ int main(void)
         GUARD_TEST(a_sync_lost_by_a_checkpoint_is_noticed),
         GUARD_TEST(a_write_that_fails_is_undone_and_no_more),
         GUARD_TEST(a_failed_journal_can_be_opened_after_a_reboot),
+        GUARD_TEST(durability_says_how_often_is_synced),
+        GUARD_TEST(an_exclusive_script_is_named_to_whoever_cannot_start),
+        GUARD_TEST(an_exclusive_script_cannot_lock_out_who_is_there),
         GUARD_TEST(the_log_is_emptied_at_five_hundred_pages),
         GUARD_TEST(a_pinned_log_is_not_gone_through_at_each_commit),
         GUARD_TEST(a_log_above_its_ceiling_refuses_and_recovers),

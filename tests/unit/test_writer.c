@@ -3,6 +3,7 @@
 #include "schema_fixture.h"
 
 #include <pthread.h>
+#include <sys/stat.h>
 
 static struct hf_loop *loop;
 static struct hf_writer *writer;
@@ -269,6 +270,162 @@ static void a_full_queue_refuses(void **state)
         assert_int_equal(pushes[i].done, taken[i]); /* refused: not called */
 }
 
+static void a_queue_with_too_many_bytes_refuses(void **state)
+{
+    static struct push pushes[8];
+    unsigned count = 0, i;
+
+    (void)state;
+    f.settings.queue_bytes = 100;
+    f.settings.busy_ms = 10000;
+    open_writer(true);
+    foreign_ok("BEGIN IMMEDIATE");
+    for (i = 0; i < 8; i++) {
+        pushes[i] = push_of("\"forty bytes, with the quotes around it \"");
+        if (hf_writer_submit(writer, &pushes[i].job) == 0)
+            count++;
+        else
+            pushes[i].done = 1;
+        assert_int_equal(hf_loop_turn(loop, 10), 0);
+    }
+    /* The batch that waits for the lock, and two behind it. */
+    assert_in_range(count, 3, 5);
+    foreign_ok("ROLLBACK");
+    for (i = 0; i < 8; i++)
+        wait_for(&pushes[i]);
+    assert_int_equal(foreign_number("SELECT count(*) FROM messages"), count);
+}
+
+/* As long as somebody keeps the lock, be it for minutes: each batch is told
+ * busy after busy_ms, reading goes on, and what is sent again and again with
+ * its key is there once in the end. */
+static void a_lock_that_is_kept_for_long_loses_and_doubles_nothing(void **state)
+{
+    struct hf_journal *r = open_journal(HF_JOURNAL_READ);
+    char keys[10][8];
+    int64_t sent_ms;
+    int round, i, busy = 0;
+
+    (void)state;
+    f.settings.busy_ms = 60;
+    open_writer(true);
+    foreign_ok("BEGIN IMMEDIATE;"
+               "INSERT INTO messages (topic, event, payload)"
+               " VALUES ('a', 'b', '0')");
+    for (i = 0; i < 10; i++)
+        (void)snprintf(keys[i], sizeof(keys[i]), "key%d", i);
+    for (round = 0; round < 8; round++) {
+        struct push pushes[10];
+
+        if (round == 6)
+            foreign_ok("COMMIT");
+        for (i = 0; i < 10; i++) {
+            pushes[i] = push_of("1");
+            pushes[i].message.publisher = HF_STR("me");
+            pushes[i].message.key = hf_str_of(keys[i]);
+            submit(&pushes[i]);
+        }
+        sent_ms = hf_boot_ms();
+        assert_int_equal(head_of(r), round < 6 ? 0 : round == 6 ? 1 : 11);
+        for (i = 0; i < 10; i++) {
+            wait_for(&pushes[i]);
+            busy += pushes[i].err == HF_EBUSY;
+            assert_int_equal(pushes[i].err, round < 6 ? HF_EBUSY : 0);
+        }
+        /* The first may be a batch of its own. */
+        assert_in_range(hf_boot_ms() - sent_ms, 0, 2 * 60 + 800);
+    }
+    assert_int_equal(busy, 60);
+    assert_int_equal(foreign_number("SELECT count(*) FROM messages"), 11);
+    hf_journal_close(r);
+}
+
+static void large_jobs_do_not_share_one_large_transaction(void **state)
+{
+    static struct push pushes[100];
+    static char payload[60000];
+    int64_t pages_before;
+    struct stat st;
+    size_t i;
+
+    (void)state;
+    memset(payload, 'x', sizeof(payload) - 1);
+    payload[0] = payload[sizeof(payload) - 2] = '"';
+    open_writer(true);
+    foreign_ok("BEGIN IMMEDIATE");
+    for (i = 0; i < 100; i++) {
+        pushes[i] = push_of(payload);
+        submit(&pushes[i]);
+    }
+    foreign_ok("ROLLBACK");
+    for (i = 0; i < 100; i++) {
+        wait_for(&pushes[i]);
+        assert_int_equal(pushes[i].id, i + 1);
+        assert_int_equal(pushes[i].err, 0);
+    }
+    /* 6 MB in all. The log is emptied at 500 pages, so a batch more at most. */
+    assert_int_equal(stat(path_of(HF_FILE_JOURNAL "-wal"), &st), 0);
+    pages_before = st.st_size / 4120;
+    assert_in_range(pages_before, 1, 500 + 600);
+}
+
+/* Two processes repeat the same keys at the same time. */
+static void concurrent_repeats_of_a_key_give_one_row(void **state)
+{
+    static struct push pushes[50];
+    char keys[50][8];
+    pid_t child;
+    int i, status = -1;
+
+    (void)state;
+    fflush(NULL);
+    child = fork();
+    assert_true(child >= 0);
+    foreign_close();
+    for (i = 0; i < 50; i++)
+        (void)snprintf(keys[i], sizeof(keys[i]), "key%d", i);
+    if (child == 0) {
+        /* The other process is a new program: nothing is inherited. */
+        static char command[PATH_MAX + 400];
+
+        (void)snprintf(
+            command, sizeof(command),
+            "i=0; while [ $i -lt 50 ]; do echo \"PRAGMA busy_timeout=3000;"
+            " INSERT INTO messages (topic, event, payload, publisher, key)"
+            " VALUES ('a', 'b', '1', 'me', 'key$i') ON CONFLICT DO NOTHING;\";"
+            " i=$((i+1)); done | sqlite3 '%s' >/dev/null",
+            path_of(HF_FILE_JOURNAL));
+        execl("/bin/sh", "sh", "-c", command, (char *)NULL);
+        _exit(127);
+    }
+    open_writer(true);
+    for (i = 0; i < 50; i++) {
+        pushes[i] = push_of("1");
+        pushes[i].message.publisher = HF_STR("me");
+        pushes[i].message.key = hf_str_of(keys[i]);
+        submit(&pushes[i]);
+        wait_for(&pushes[i]);
+        assert_int_equal(pushes[i].err, 0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_int_equal(foreign_number("SELECT count(*) FROM messages"), 50);
+    for (i = 0; i < 50; i++) {
+        struct push again = push_of("1");
+        char sql[96];
+
+        again.message.publisher = HF_STR("me");
+        again.message.key = hf_str_of(keys[i]);
+        submit(&again);
+        wait_for(&again);
+        assert_int_equal(again.err, 0);
+        assert_int_equal(again.id, pushes[i].id);
+        (void)snprintf(sql, sizeof(sql),
+                       "SELECT id FROM messages WHERE key = 'key%d'", i);
+        assert_int_equal(foreign_number(sql), again.id);
+    }
+}
+
 static void done_may_submit_again(void **state)
 {
     struct push first = push_of("1"), second = push_of("2");
@@ -377,6 +534,10 @@ int main(void)
         WRITER_TEST(without_a_loop_a_job_alone_runs_at_once),
         WRITER_TEST(without_the_lock_all_jobs_are_told_busy),
         WRITER_TEST(a_full_queue_refuses),
+        WRITER_TEST(a_queue_with_too_many_bytes_refuses),
+        WRITER_TEST(a_lock_that_is_kept_for_long_loses_and_doubles_nothing),
+        WRITER_TEST(large_jobs_do_not_share_one_large_transaction),
+        WRITER_TEST(concurrent_repeats_of_a_key_give_one_row),
         WRITER_TEST(done_may_submit_again),
         WRITER_TEST(closing_finishes_what_is_queued),
         WRITER_TEST(closing_is_bounded_and_every_job_is_answered),
