@@ -389,6 +389,8 @@ static const char *body_for(int err)
         return "{\"status\":200}";
     case HF_EBUSY:
     case HF_ELIMIT:
+    case HF_EBLOCKED:
+    case HF_EFULL:
         return "{\"status\":503}"; /* come back later: nothing was done */
     default:
         return "{\"status\":500}";

@@ -1,13 +1,18 @@
 /*
  * holdfast status - what the journal holds and who waits for it
  */
+#include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "channel/cursor.h"
 #include "cli/cli.h"
 #include "schema/bell.h"
+#include "schema/failed.h"
+#include "schema/holders.h"
 #include "schema/live.h"
 #include "schema/policies.h"
+#include "schema/space.h"
 
 static const char help[] =
     "Usage: holdfast status\n"
@@ -19,7 +24,13 @@ static const char help[] =
     "  journal      the file\n"
     "  head         the cursor of the end: everything published is before it\n"
     "  durability   as in holdfast.conf\n"
-    "  writing      the process of ours that holds the write lock, or no\n"
+    "  publishing   yes; or no, with the reason a publisher is told and what "
+    "to do\n"
+    "  log          bytes of the write-ahead log, of how many at most; beyond, "
+    "the\n"
+    "               programs that keep a transaction open\n"
+    "  room         bytes free on the disk, and those of the ballast\n"
+    "  writing      the process that holds the write lock, or no\n"
     "  waiting      processes that wait for messages: how many, and their ids\n"
     "  sessions     long-poll sessions seen in the last 45 s\n"
     "  policy       one line each: pattern, rights, echo\n";
@@ -40,12 +51,74 @@ static int print_head(struct hf_cli *cli)
     return 0;
 }
 
+static int64_t log_bytes(const struct hf_cli *cli)
+{
+    struct stat st;
+
+    return fstatat(cli->dir.fd, HF_FILE_JOURNAL "-wal", &st,
+                   AT_SYMLINK_NOFOLLOW) == 0
+               ? st.st_size
+               : 0;
+}
+
+/* Asked of the files and without trying anything, for looking changes nothing;
+ * the first who publishes finds out. */
+static void print_publishing(const struct hf_cli *cli)
+{
+    pid_t stranded = hf_journal_stranded(&cli->dir);
+    char flag[HF_FAILED_TEXT];
+
+    if (stranded)
+        printf("publishing   no: process %ld has files that were moved, "
+               "replaced or deleted below it; stop all programs that use the "
+               "journal, then start them again\n",
+               (long)stranded);
+    else if (hf_failed_read(&cli->dir, flag) != HF_ENOTFOUND)
+        printf("publishing   no: journal_failed (%s); see to the disk, then "
+               "run holdfast check --rescue\n",
+               flag);
+    else if (log_bytes(cli) > cli->settings.max_wal)
+        printf("publishing   no: journal_blocked; it goes on when who keeps "
+               "a transaction open ends it\n");
+    else if (hf_space_ballast(&cli->dir) == 0)
+        printf("publishing   no: journal_full; it goes on when there is "
+               "room\n");
+    else
+        printf("publishing   yes\n");
+}
+
+static void print_log(const struct hf_cli *cli)
+{
+    int64_t bytes = log_bytes(cli);
+    char readers[160] = "";
+
+    if (bytes > cli->settings.max_wal)
+        (void)hf_holders(&cli->dir, HF_HOLD_READ, readers, sizeof(readers));
+    printf("log          %lld of %lld%s%s\n", (long long)bytes,
+           (long long)cli->settings.max_wal, readers[0] ? ", kept by " : "",
+           readers);
+}
+
+static void print_room(const struct hf_cli *cli)
+{
+    int64_t room = hf_space_free(&cli->dir);
+
+    if (room < 0)
+        printf("room         unknown");
+    else
+        printf("room         %lld", (long long)room);
+    printf(", ballast %lld\n", (long long)hf_space_ballast(&cli->dir));
+}
+
 static void print_writing(const struct hf_cli *cli)
 {
     pid_t holder = hf_journal_holder(&cli->dir);
+    char foreign[160];
 
     if (holder)
         printf("writing      process %ld\n", (long)holder);
+    else if (hf_holders(&cli->dir, HF_HOLD_WRITE, foreign, sizeof(foreign)))
+        printf("writing      process %s, which is not Holdfast's\n", foreign);
     else
         printf("writing      no\n");
 }
@@ -106,6 +179,9 @@ static int print_status(struct hf_cli *cli)
 
     err = print_head(cli);
     if (!err) {
+        print_publishing(cli);
+        print_log(cli);
+        print_room(cli);
         print_writing(cli);
         err = print_waiting(cli);
     }

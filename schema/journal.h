@@ -141,8 +141,12 @@ int hf_journal_commit(struct hf_journal *journal);
 void hf_journal_rollback(struct hf_journal *journal);
 
 /* Pid of the process of ours that is writing at this moment, for status; 0 =
- * none. A foreign writer cannot be named. */
+ * none. For a foreign writer see holders.h. */
 pid_t hf_journal_holder(const struct hf_dir *dir);
+
+/* Pid of a process of ours that found the files replaced below it and has not
+ * ended since, for status; 0 = none is known. */
+pid_t hf_journal_stranded(const struct hf_dir *dir);
 
 /* Inside a transaction: one caller's part, undone alone. Do not nest. */
 int hf_journal_part_begin(struct hf_journal *journal);

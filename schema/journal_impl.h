@@ -73,13 +73,19 @@ static inline struct hf_db *hf_journal_db(struct hf_journal *journal)
 #define HF_WRITERS_QUEUE  0 /* our writers' queue before BEGIN IMMEDIATE */
 #define HF_WRITERS_LIVE   1 /* making live.db */
 #define HF_WRITERS_UPKEEP 2 /* migrating, or one step of retention */
-/* Contents: the pid of who writes, as text, then how the last attempt to empty
- * a log above its ceiling went, for all our processes; written in the queue. */
-#define HF_WRITERS_DRAINED 16
+/* Contents: the pid of who writes, as text; then how the last attempt to empty
+ * a log above its ceiling went, for all our processes, written in the queue;
+ * then the last process that found the files replaced below it. */
+#define HF_WRITERS_DRAINED  16
+#define HF_WRITERS_STRANDED 64
 struct hf_drained {
     int64_t at_ms; /* hf_boot_ms; 0 = never */
     int64_t bytes; /* that the log still held */
     int64_t file;  /* length of its file then; longer now: the log has grown */
+};
+struct hf_stranded {
+    int64_t pid; /* 0 = none */
+    int64_t at_ms;
 };
 
 /* The writers' queue, and with it BEGIN IMMEDIATE; bounded by deadline_ms. 0,

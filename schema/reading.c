@@ -5,10 +5,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/sys.h"
 #include "schema/journal_impl.h"
 #include "schema/readable.h"
 
@@ -29,6 +32,35 @@ static bool wal_is_ours(struct hf_journal *journal)
     return journal->wal == st.st_ino;
 }
 
+/* For `holdfast status`, which opens the files that are there now. */
+static void say_stranded(const struct hf_journal *journal)
+{
+    struct hf_stranded mine = {getpid(), hf_boot_ms()};
+    int fd = hf_dir_open_file(&journal->dir, HF_FILE_WRITERS);
+
+    if (fd < 0)
+        return; /* the log has said it */
+    (void)!pwrite(fd, &mine, sizeof(mine), HF_WRITERS_STRANDED);
+    hf_close(&fd);
+}
+
+pid_t hf_journal_stranded(const struct hf_dir *dir)
+{
+    struct hf_stranded last = {0, 0};
+    int fd = hf_dir_open_file(dir, HF_FILE_WRITERS);
+    bool there;
+
+    if (fd < 0)
+        return 0;
+    there =
+        pread(fd, &last, sizeof(last), HF_WRITERS_STRANDED) == sizeof(last) &&
+        last.pid > 0 && last.at_ms <= hf_boot_ms();
+    hf_close(&fd);
+    if (!there || (kill((pid_t)last.pid, 0) < 0 && errno == ESRCH))
+        return 0;
+    return (pid_t)last.pid;
+}
+
 int hf_journal_check_files(struct hf_journal *journal)
 {
     int moved = 0;
@@ -46,6 +78,7 @@ int hf_journal_check_files(struct hf_journal *journal)
            hf_field("hint", "somebody moved, replaced or deleted a file of the "
                             "journal while programs had it open; stop all of "
                             "them, scripts too, then start them again"));
+    say_stranded(journal);
     return HF_EREPLACED;
 }
 

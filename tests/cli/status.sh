@@ -31,6 +31,45 @@ t "who waits is shown by process id" within 5 fact waiting "^1 process: $tail\$"
 kill -9 "$tail"
 t "a killed one waits no longer" within 5 fact waiting '^0$'
 
+t "it can be published" fact publishing '^yes$'
+t "the log has its bound" fact log '^[0-9]+ of 268435456$'
+t "room and ballast are told" fact room '^[0-9]+, ballast 4194304$'
+
+# The sqlite3 shell keeps the transaction while the pipe is open.
+mkfifo pipe
+sqlite3 box/journal.db <pipe >/dev/null &
+foreign=$!
+pids="$pids $foreign"
+exec 9>pipe
+echo "BEGIN IMMEDIATE;" >&9
+t "a foreign writer is named" within 5 fact writing \
+    "^process $foreign sqlite3, which is not Holdfast's\$"
+echo "ROLLBACK; BEGIN; SELECT count(*) FROM messages;" >&9
+t "it has let go" within 5 fact writing '^no$'
+printf '[journal]\nmax_wal = 1M\n' >box/holdfast.conf
+large=$(head -c 60000 /dev/zero | tr '\0' x)
+n=0
+while holdfast publish room say "\"$large\"" >/dev/null 2>err && [ $n -lt 60 ]
+do
+    n=$((n + 1))
+done
+t "a pinned log refuses" grep -q 'above max_wal' err
+t "status says so" fact publishing '^no: journal_blocked'
+t "and who keeps it" fact log "^[0-9]+ of 1048576, kept by $foreign sqlite3\$"
+exec 9>&-
+t "it comes back" within 5 holdfast publish room say 1
+rm box/holdfast.conf
+cursor=$(holdfast publish room say 1)
+
+echo "2026-05-01T10:00:00Z process 1: a test" >box/failed
+t "the flag is shown" fact publishing '^no: journal_failed \(2026.*: a test\)'
+t "and refuses" sh -c '! holdfast publish room say 1 2>err &&
+    grep -q "check --rescue" err'
+rm box/failed
+mv box/ballast away
+t "so is a full disk" fact publishing '^no: journal_full'
+mv away box/ballast
+
 if command -v python3 >/dev/null; then
     python3 -c 'import fcntl, os, time
 lock = open("box/writers", "r+")

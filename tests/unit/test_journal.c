@@ -1172,10 +1172,12 @@ static void a_wal_removed_below_us_is_an_error(void **state)
 
     (void)state;
     publish(w, "a", "1");
+    assert_int_equal(hf_journal_stranded(&f.dir), 0);
     assert_int_equal(unlink(path_of(HF_FILE_JOURNAL "-wal")), 0);
     assert_int_equal(hf_journal_begin(w), HF_EREPLACED);
     assert_int_equal(hf_journal_changed(w, &changed), HF_EREPLACED);
     assert_int_equal(hf_journal_snapshot(w), HF_EREPLACED);
+    assert_int_equal(hf_journal_stranded(&f.dir), getpid());
     hf_journal_close(w);
 }
 
