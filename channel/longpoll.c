@@ -12,10 +12,6 @@
 /* Polls recomputed in one turn, so that accepting goes on meanwhile. */
 #define ANSWERS_PER_TURN 256u
 
-/* How often parked polls look for what live.db alone knows, ms, for a bell may
- * be lost. */
-#define TICK_MS 500
-
 /* A poll's lease (D20, G7), ms. */
 #define LEASE_MS 45000
 
@@ -192,11 +188,14 @@ static int64_t hold_of(const struct hf_longpoll *lp)
     return hold < HF_EMPTY_SPACING_MS ? HF_EMPTY_SPACING_MS : hold;
 }
 
-/* What was committed between reading and listening rang no bell of ours. */
-static void look_again(struct hf_longpoll *lp)
+/* What was committed between reading and listening rang no bell of ours; and
+ * a page may have held nothing but what is not for this session. */
+static void look_again(struct hf_longpoll *lp, struct hf_poll *poll)
 {
     uint64_t head;
 
+    if (lp->stream.more)
+        make_dirty(poll);
     if (hf_journal_head(lp->process->journal, &head) == 0 &&
         head > lp->stream.head)
         hf_longpoll_soon(lp);
@@ -229,9 +228,8 @@ static int park(struct hf_longpoll *lp, struct hf_poll *poll)
     poll->owner = lp;
     hf_list_append(&lp->parked, &poll->parked);
     hf_wake_add(lp->wake, session_of(poll));
-    if (lp->parked_count++ == 0 && !hf_timer_armed(&lp->tick))
-        (void)hf_loop_arm(loop, &lp->tick, TICK_MS * 1000);
-    look_again(lp);
+    lp->parked_count++;
+    look_again(lp, poll);
     /* an older poll of the session may be parked in another process */
     hf_wake_ring(lp->wake, session_of(poll));
     return 0;
@@ -299,8 +297,11 @@ static bool answer_if_any(struct hf_longpoll *lp, struct hf_poll *poll)
         answer_dead(poll);
         return true;
     }
-    if (lp->stream.count == 0)
+    if (lp->stream.count == 0) {
+        if (lp->stream.more)
+            poll->token = lp->stream.next; /* a page a turn */
         return false;
+    }
     answer_stream(lp, poll);
     return true;
 }
@@ -321,7 +322,7 @@ static void wait_anew(struct hf_longpoll *lp, struct hf_poll *poll)
     if (err)
         answer_dead(poll);
     else
-        look_again(lp);
+        look_again(lp, poll);
 }
 
 static void deadline(struct hf_timer *timer)
@@ -467,16 +468,6 @@ static void look_at_live(void *ctx)
     }
 }
 
-static void tick(struct hf_timer *timer)
-{
-    struct hf_longpoll *lp = HF_ITEM(timer, struct hf_longpoll, tick);
-
-    if (lp->parked_count == 0)
-        return;
-    look_at_live(lp);
-    (void)hf_loop_arm(lp->process->loop, &lp->tick, TICK_MS * 1000);
-}
-
 /* --- a GET ------------------------------------------------------------- */
 
 enum hf_token_state hf_longpoll_token(const struct hf_longpoll *lp,
@@ -577,7 +568,6 @@ int hf_longpoll_open(struct hf_process *process, int64_t hold_ms,
     lp->hold_ms = hold_ms;
     lp->mount = hf_token_mount(hf_str_of(process->settings.mount));
     lp->turn.end = end_of_turn;
-    lp->tick.fire = tick;
     hf_list_init(&lp->parked);
     hf_list_init(&lp->dirty);
     hf_buf_init(&lp->body, SIZE_MAX / 2); /* bounded by the stream's */
@@ -612,7 +602,6 @@ void hf_longpoll_close(struct hf_longpoll *lp)
     hf_longpoll_release(lp);
     hf_process_finish_writes(lp->process); /* answers the posts under way */
     hf_reaper_stop(lp);
-    hf_loop_disarm(lp->process->loop, &lp->tick);
     hf_loop_cancel_turn(&lp->turn);
     if (lp->wake)
         hf_wake_free(lp->wake);

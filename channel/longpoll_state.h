@@ -22,7 +22,6 @@ struct hf_longpoll {
     size_t parked_count;
     bool grown; /* the journal is ahead of cursor */
     struct hf_turn turn;
-    struct hf_timer tick;   /* looks at live.db while polls are parked */
     struct hf_timer reaper; /* removes dead sessions */
     char reaped_to[22];     /* where its last pass stopped */
     size_t reaped_to_len;

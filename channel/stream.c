@@ -386,11 +386,12 @@ static int emit_all(struct hf_stream *stream, struct hf_journal *journal,
         if (stream->cut && item->id > stream->through)
             break;
         if (full(stream)) {
-            /* what is left goes with the next answer */
+            stream->more = true; /* what is left goes with the next answer */
             return 0;
         }
         err = emit_item(stream, journal, token, item, &stop);
     }
+    stream->more = stop || stream->cut;
     if (err == 0 && !stop)
         stream->next.cursor = stream->cut ? stream->through : stream->head;
     return err;
@@ -438,6 +439,7 @@ static void reset(struct hf_stream *stream, const struct hf_token *token)
     stream->members_count = 0;
     stream->items_count = 0;
     stream->cut = false;
+    stream->more = false;
     stream->next = *token;
     stream->next.replay = 0;
     stream->next.replay_at = 0;

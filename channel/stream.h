@@ -24,6 +24,7 @@ struct hf_stream {
     struct hf_buf messages; /* JSON strings, comma between them */
     size_t count;           /* how many */
     struct hf_token next;   /* to come back with: acknowledges them */
+    bool more;              /* this is not all: `next` has more to read */
     uint64_t head;          /* of the journal, in the same snapshot */
     /* private */
     struct hf_buf arena; /* names and texts; slices of it are offsets */
@@ -36,7 +37,8 @@ struct hf_stream {
 };
 
 /*
- * Compute the answer to `token`. 0: count may be 0, there is nothing now.
+ * Compute the answer to `token`. 0: count may be 0, there is nothing now; but
+ * with `more`, only nothing so far: read on from `next`.
  * HF_EGAP: rows it must still read are gone (D7); HF_ENOTFOUND: the session is
  * no more, or of another epoch; both mean {"status":500}. HF_ESTORE, HF_EBUSY,
  * HF_ENOMEM: not now.

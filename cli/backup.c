@@ -53,8 +53,8 @@ static int make_backup(struct hf_cli *cli, struct hf_backup *backup)
                            why.text);
     if (err == HF_ESTORE)
         return hf_cli_fail(cli,
-                           "nothing was written: %s. See what is left: "
-                           "holdfast check --full",
+                           "nothing was written, for the journal could not be "
+                           "copied: %s. More about that: holdfast check",
                            why.text);
     if (err)
         return hf_cli_fail(cli, "nothing was written: %s", why.text);

@@ -41,6 +41,8 @@ extern const struct hf_command hf_command_tail;
 extern const struct hf_command hf_command_history;
 extern const struct hf_command hf_command_status;
 extern const struct hf_command hf_command_backup;
+extern const struct hf_command hf_command_restore;
+extern const struct hf_command hf_command_check;
 
 /* --- arguments ----------------------------------------------------------- */
 

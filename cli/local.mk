@@ -12,9 +12,11 @@ libcli_a_SOURCES = \
 	cli/terminal.c cli/terminal.h \
 	cli/allow.c \
 	cli/backup.c \
+	cli/check.c \
 	cli/history.c \
 	cli/init.c \
 	cli/publish.c \
+	cli/restore.c \
 	cli/status.c \
 	cli/tail.c
 

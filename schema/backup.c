@@ -3,13 +3,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/sys.h"
+#include "schema/failed.h"
 #include "schema/fresh.h"
 #include "schema/journal_impl.h"
+#include "schema/migrate.h"
 
 #define STEP_PAGES 256 /* a megabyte */
 
@@ -193,8 +196,8 @@ static int look_over(struct hf_db *copy, bool quick, struct hf_why *why)
     if (!row)
         return hf_explain(why, HF_ESTORE, "the copy cannot be looked over");
     if (!hf_str_eq(hf_db_text(stmt, 0), HF_STR("ok")))
-        err = hf_explain(why, HF_ESTORE, "the journal is damaged: %.*s",
-                         HF_STR_ARG(hf_db_text(stmt, 0)));
+        err = hf_explain(why, HF_ESTORE, "it is damaged: %.*s",
+                         HF_STR_ARG(hf_db_damage(hf_db_text(stmt, 0))));
     hf_db_done(stmt);
     return err;
 }
@@ -247,4 +250,108 @@ int hf_journal_backup(struct hf_journal *journal,
     mine.group = (mine.mode & S_IRGRP) ? st.st_gid : (gid_t)-1;
     mine.max_wal = journal->settings->max_wal;
     return hf_backup_make(&journal->db, &mine, why);
+}
+
+/* --- the way back -------------------------------------------------------- */
+
+static int check_source(struct hf_db *source, const char *path,
+                        struct hf_why *why)
+{
+    int64_t application = 0, version = 0;
+    int err = hf_db_number(source, "PRAGMA application_id", &application);
+
+    if (!err)
+        err = hf_db_number(source, "PRAGMA user_version", &version);
+    if (err)
+        return hf_explain(why, err, "%s: %s", path,
+                          sqlite3_errmsg(source->handle));
+    if (application != HF_APPLICATION_ID || version < 1)
+        return hf_explain(why, HF_EINVAL, "%s is no journal of Holdfast", path);
+    if (version > (int64_t)HF_SCHEMA_VERSION)
+        return hf_explain(why, HF_EINVAL,
+                          "%s has version %lld of the tables and this program "
+                          "knows %u; install a newer Holdfast",
+                          path, (long long)version, HF_SCHEMA_VERSION);
+    return hf_db_check_schema(source, hf_schema_texts, (unsigned)version, why);
+}
+
+/* SQLite follows no links here, so the path is resolved before. */
+static int open_source(struct hf_db *source, const struct hf_dir *dir,
+                       const char *path, struct hf_why *why)
+{
+    char real[PATH_MAX];
+    struct stat mine, journal;
+    int err;
+
+    if (!realpath(path, real) || stat(real, &mine) < 0)
+        return hf_explain(why, errno == ENOENT ? HF_ENOTFOUND : HF_EIO,
+                          "%s: %s", path, strerror(errno));
+    if (fstatat(dir->fd, HF_FILE_JOURNAL, &journal, 0) == 0 &&
+        journal.st_ino == mine.st_ino && journal.st_dev == mine.st_dev)
+        return hf_explain(why, HF_EINVAL, "%s is the journal itself", path);
+    if (!S_ISREG(mine.st_mode) || !is_journal_file(real))
+        return hf_explain(why, HF_EINVAL, "%s is no journal of Holdfast", path);
+    err = hf_db_open(source, real, false, "OFF", why);
+    if (!err)
+        err = check_source(source, path, why);
+    return err;
+}
+
+static int open_beside(struct hf_fresh *fresh, const struct hf_dir *dir,
+                       struct hf_why *why)
+{
+    struct hf_fresh_owner owner = {dir->file_mode, (gid_t)-1};
+    char path[PATH_MAX];
+    struct stat st;
+    int err = hf_dir_file(dir, HF_FILE_JOURNAL ".restore", path, sizeof(path));
+
+    if (err || fstat(dir->fd, &st) < 0)
+        return hf_explain(why, HF_EIO, "%s: the path cannot be used",
+                          dir->path);
+    if (owner.mode & S_IRGRP)
+        owner.group = st.st_gid;
+    return hf_fresh_open(fresh, path, &owner, why);
+}
+
+static int restore_alone(const struct hf_dir *dir, struct hf_db *source,
+                         struct hf_fresh *fresh, const struct hf_backup *backup,
+                         char kept[HF_ALONE_KEPT], struct hf_why *why)
+{
+    struct hf_backup whole = *backup;
+    int err;
+
+    whole.max_wal = 0;
+    err = open_source(source, dir, backup->path, why);
+    if (!err)
+        err = open_beside(fresh, dir, why);
+    if (!err)
+        err = fill(source, fresh, &whole, why);
+    if (!err)
+        err = hf_fresh_finish(fresh, why);
+    if (!err)
+        err = hf_alone_replace(dir, fresh, "before", kept, why);
+    if (!err && hf_failed_clear(dir))
+        err = hf_explain(why, HF_EIO,
+                         "the journal is put back, but the file %s/%s cannot "
+                         "be removed: %s",
+                         dir->path, HF_FILE_FAILED, strerror(errno));
+    return err;
+}
+
+int hf_backup_restore(const struct hf_dir *dir, const struct hf_backup *backup,
+                      char kept[HF_ALONE_KEPT], struct hf_why *why)
+{
+    struct hf_db source = {.handle = NULL};
+    struct hf_fresh fresh = {.fd = -1, .dir = -1};
+    struct hf_alone alone;
+    int err;
+
+    err = hf_alone_take(&alone, dir, why);
+    if (err)
+        return err;
+    err = restore_alone(dir, &source, &fresh, backup, kept, why);
+    hf_db_close(&source);
+    hf_fresh_drop(&fresh);
+    hf_alone_end(&alone);
+    return err;
 }

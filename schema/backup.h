@@ -22,6 +22,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "schema/alone.h"
 #include "schema/journal.h"
 
 struct hf_db;
@@ -55,5 +56,19 @@ int hf_backup_make(struct hf_db *source, const struct hf_backup *backup,
 /* The same for a connection; mode, group and max_wal are set from it. */
 int hf_journal_backup(struct hf_journal *journal,
                       const struct hf_backup *backup, struct hf_why *why);
+
+/*
+ * The way back: put `path`, a copy or another journal's file of this version or
+ * an older one, in place of the journal of the directory, whose file is kept
+ * under the name written to `kept`. It is looked over before anything is
+ * changed, and done alone (alone.h); `replace`, mode, group and max_wal of
+ * *backup are not used. The flag that a sync has failed is taken down, for the
+ * file is a new one. What is put in place has no epoch: open it once.
+ *
+ * HF_EBUSY: somebody has the journal open; HF_EINVAL: the file is no journal,
+ * or of a newer version; else as above.
+ */
+int hf_backup_restore(const struct hf_dir *dir, const struct hf_backup *backup,
+                      char kept[HF_ALONE_KEPT], struct hf_why *why);
 
 #endif

@@ -351,6 +351,20 @@ uint64_t hf_db_u64(sqlite3_stmt *stmt, int column)
     return value < 0 ? 0 : (uint64_t)value;
 }
 
+struct hf_str hf_db_damage(struct hf_str answer)
+{
+    static const char heading[] = "*** in database main ***\n";
+    const char *end;
+
+    if (answer.len >= sizeof(heading) - 1 &&
+        memcmp(answer.at, heading, sizeof(heading) - 1) == 0)
+        answer = hf_str_from(answer, sizeof(heading) - 1);
+    end = answer.len ? memchr(answer.at, '\n', answer.len) : NULL;
+    if (end)
+        answer.len = (size_t)(end - answer.at);
+    return answer;
+}
+
 /* --- whose schema is it? ------------------------------------------------- */
 
 /* One statement of our texts that makes or drops an object: it begins a line,

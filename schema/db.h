@@ -96,6 +96,9 @@ uint64_t hf_db_u64(sqlite3_stmt *stmt, int column); /* negative gives 0 */
  * full disk are noted. */
 int hf_db_error(struct hf_db *db, int code);
 
+/* The first line that says something of what integrity_check answers. */
+struct hf_str hf_db_damage(struct hf_str answer);
+
 /*
  * Compare the objects in the file with what `texts`, run one after the other,
  * have made: the last CREATE of each name, unless a DROP came after it, word

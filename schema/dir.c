@@ -67,17 +67,25 @@ static const char *network_fs_name(unsigned long magic)
     return NULL;
 }
 
+int hf_dir_network_fs(int fd, const char **out_name)
+{
+    struct statfs fs;
+
+    if (fstatfs(fd, &fs) < 0)
+        return HF_EIO;
+    *out_name = network_fs_name((unsigned long)fs.f_type);
+    return 0;
+}
+
 static int refuse_network(int fd, const char *path, struct hf_why *why)
 {
     const char *said = getenv(NETWORK_FS_VARIABLE);
     const char *name;
-    struct statfs fs;
 
     if (said && strcmp(said, NETWORK_FS_VALUE) == 0)
         return 0;
-    if (fstatfs(fd, &fs) < 0)
+    if (hf_dir_network_fs(fd, &name))
         return hf_explain(why, HF_EIO, "%s: %s", path, strerror(errno));
-    name = network_fs_name((unsigned long)fs.f_type);
     if (!name)
         return 0;
     return hf_explain(why, HF_EINVAL,

@@ -59,6 +59,9 @@ void hf_dir_close(struct hf_dir *dir); /* accepts the closed one */
 /* Another descriptor for it, so that each may be closed alone. 0 or HF_EIO. */
 int hf_dir_copy(const struct hf_dir *dir, struct hf_dir *out);
 
+/* What network file system a descriptor is on; NULL: on none. 0 or HF_EIO. */
+int hf_dir_network_fs(int fd, const char **out_name);
+
 /* Absolute path of one of its files. 0 or HF_ELIMIT. */
 int hf_dir_file(const struct hf_dir *dir, const char *name, char *out,
                 size_t cap);

@@ -1,6 +1,7 @@
 # schema/ - the journal; all SQL lives here
 noinst_LIBRARIES += libschema.a
 libschema_a_SOURCES = \
+	schema/alone.c schema/alone.h \
 	schema/backup.c schema/backup.h \
 	schema/bell.c schema/bell.h \
 	schema/db.c schema/db.h \
@@ -10,6 +11,8 @@ libschema_a_SOURCES = \
 	schema/guard.c \
 	schema/history.c \
 	schema/holders.c schema/holders.h \
+	schema/inspect.c schema/inspect.h schema/inspect_impl.h \
+	schema/inspect_db.c schema/inspect_locks.c \
 	schema/journal.c schema/journal.h schema/journal_impl.h \
 	schema/live.c schema/live.h \
 	schema/migrate.c schema/migrate.h \
@@ -18,6 +21,7 @@ libschema_a_SOURCES = \
 	schema/reading.c \
 	schema/redact.c schema/redact.h \
 	schema/retention.c schema/retention.h \
+	schema/rescue.c schema/rescue.h \
 	schema/sessions.c schema/sessions.h \
 	schema/settings.c schema/settings.h \
 	schema/space.c schema/space.h \

@@ -61,7 +61,7 @@ struct hf_wake {
     struct hf_word word;  /* the slot's; at NULL = none */
     struct hf_timer backstop;
 
-    int watcher_fd;       /* flock `watcher`; -1 = not the watcher */
+    int watcher_fd;       /* file `watcher`, flocked by who is it; or -1 */
     bool nobody_watches;  /* there is no inotify to be had */
     struct hf_watch eyes; /* inotify; fd -1 = not the watcher */
     struct hf_timer ladder;
@@ -240,6 +240,7 @@ static bool look(struct hf_wake *wake, enum source source)
     bool changed = false;
     int err;
 
+    wake->counts.looks++;
     err = hf_journal_changed(wake->journal, &changed);
     if (err) {
         /* BUSY passes by itself and is looked at again. */
@@ -353,7 +354,8 @@ static void close_eyes(struct hf_wake *wake)
     if (wake->eyes.fd >= 0)
         hf_loop_unwatch(wake->loop, &wake->eyes);
     hf_close(&wake->eyes.fd);
-    hf_close(&wake->watcher_fd); /* and so the lock */
+    if (wake->watcher_fd >= 0)
+        (void)flock(wake->watcher_fd, LOCK_UN);
 }
 
 /* The loop now sleeps on a descriptor, so we have to be rung by one. What came
@@ -373,14 +375,14 @@ static void stand_for_election(struct hf_wake *wake)
 {
     if (hf_wake_watching(wake))
         return;
-    wake->watcher_fd = hf_dir_open_file(&wake->dir, HF_FILE_WATCHER);
+    if (wake->watcher_fd < 0)
+        wake->watcher_fd = hf_dir_open_file(&wake->dir, HF_FILE_WATCHER);
     if (wake->watcher_fd < 0) {
         wake->watcher_fd = -1;
         return;
     }
     if (flock(wake->watcher_fd, LOCK_EX | LOCK_NB) < 0) {
         wake->nobody_watches = !hf_bell_watched(wake->bell);
-        hf_close(&wake->watcher_fd);
         return;
     }
     wake->eyes.fd = open_eyes(&wake->dir);
@@ -388,8 +390,7 @@ static void stand_for_election(struct hf_wake *wake)
                            hf_loop_watch(wake->loop, &wake->eyes, EPOLLIN) < 0;
     hf_bell_set_watched(wake->bell, !wake->nobody_watches);
     if (wake->nobody_watches) {
-        hf_close(&wake->eyes.fd);
-        hf_close(&wake->watcher_fd);
+        close_eyes(wake);
         return;
     }
     HF_LOG(HF_LOG_DEBUG, "watching", hf_field("directory", wake->dir.path));
@@ -412,14 +413,19 @@ static void resign(struct hf_wake *wake)
 
 /* --- bell and backstop --------------------------------------------------- */
 
+static void tell_of_ring(struct hf_wake *wake)
+{
+    if (wake->on_ring && wake->waited.total > 0)
+        wake->on_ring(wake->ctx);
+}
+
 static void was_rung(struct hf_wake *wake)
 {
     (void)look(wake, BY_BELL);
     /* Found or not: rings merge, and this one may be all three. */
     if (wake->started && !hf_bell_watched(wake->bell))
         stand_for_election(wake);
-    if (wake->on_ring && wake->waited.total > 0)
-        wake->on_ring(wake->ctx);
+    tell_of_ring(wake);
 }
 
 static void on_bell(struct hf_watch *watch, uint32_t events)
@@ -455,9 +461,10 @@ static void on_backstop(struct hf_timer *timer)
         stop(wake);
         return;
     }
+    stand_for_election(wake);
     arm_backstop(wake);
     (void)look(wake, BY_BACKSTOP);
-    stand_for_election(wake);
+    tell_of_ring(wake);
 }
 
 /* --- waiting or not ------------------------------------------------------ */
@@ -514,6 +521,7 @@ static void stop(struct hf_wake *wake)
     hf_loop_disarm(wake->loop, &wake->backstop);
     leave_slot(wake);
     resign(wake);
+    hf_close(&wake->watcher_fd);
 }
 
 void hf_wake_without_descriptors(struct hf_wake *wake)
@@ -585,10 +593,24 @@ int hf_wake_new(struct hf_loop *loop, const struct hf_dir *dir,
     return 0;
 }
 
+static void tell_counts(const struct hf_wake *wake)
+{
+    const struct hf_wake_counts *counts = &wake->counts;
+
+    HF_LOG(HF_LOG_DEBUG, "waited",
+           hf_field_i("looks", (long long)counts->looks),
+           hf_field_i("rung", (long long)counts->rung),
+           hf_field_i("noticed", (long long)counts->noticed),
+           hf_field_i("backstop", (long long)counts->backstop),
+           hf_field_i("needless", (long long)counts->needless));
+}
+
 void hf_wake_free(struct hf_wake *wake)
 {
     if (!wake)
         return;
+    if (wake->started)
+        tell_counts(wake);
     stop(wake);
     hf_bell_close(wake->bell);
     hf_dir_close(&wake->dir);

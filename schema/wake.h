@@ -50,8 +50,8 @@ void hf_wake_drop(struct hf_wake *wake, struct hf_str name);
 /*
  * Ring whoever else waits for this name though the journal has not grown: a
  * newer poll of a session ends the older one, in whatever process (D20).
- * `rung` of the others is called, and also when rows were committed, for bells
- * merge; without one such a bell is ignored.
+ * `rung` of the others is called; also when rows were committed, for bells
+ * merge, and with every backstop, for bells may be lost.
  */
 void hf_wake_ring(struct hf_wake *wake, struct hf_str name);
 void hf_wake_on_ring(struct hf_wake *wake, void (*rung)(void *ctx));
@@ -59,8 +59,10 @@ void hf_wake_on_ring(struct hf_wake *wake, void (*rung)(void *ctx));
 /* Is this process the watcher? For status and tests. */
 bool hf_wake_watching(const struct hf_wake *wake);
 
-/* Counters since the start. */
+/* Counters since the start; with log level debug their sums are in the line
+ * `waited` when it ends. */
 struct hf_wake_counts {
+    uint64_t looks;    /* at the journal, whatever for */
     uint64_t rung;     /* woken by a bell */
     uint64_t noticed;  /* by the watcher's eyes */
     uint64_t backstop; /* found by the backstop: something was missed */

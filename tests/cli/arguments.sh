@@ -28,7 +28,8 @@ wrong()
 t "--version says a version" says "holdfast 0." holdfast --version
 t "--help lists the commands" says "publish" holdfast --help
 t "-h is --help" says "Usage: holdfast" holdfast -h
-for command in init allow publish tail history status backup; do
+for command in init allow publish tail history status backup \
+    restore check; do
     t "$command --help explains it" helped "$command"
 done
 

@@ -10,6 +10,8 @@ cli_tests = \
 	tests/cli/history.sh \
 	tests/cli/status.sh \
 	tests/cli/backup.sh \
+	tests/cli/check.sh \
+	tests/cli/rescue.sh \
 	tests/cli/man.sh
 TESTS += $(cli_tests)
 EXTRA_DIST += $(cli_tests) tests/lib.sh

@@ -31,7 +31,7 @@ import { parseArgs } from "node:util";
 import { own, Server } from "../js/lib/server.js";
 import { sleep, until, within } from "../js/lib/wait.js";
 import { Chance, EventLog } from "./events.mjs";
-import { CommandPublisher, Pusher, ScriptPublisher } from "./publishers.mjs";
+import { BatchPublisher, CommandPublisher, Pusher, ScriptPublisher } from "./publishers.mjs";
 import { caughtUp, OurReader, Roamer, StockReader, Tail } from "./readers.mjs";
 import { Gateway, SideCar, Target, watch, watcherOf } from "./targets.mjs";
 
@@ -49,8 +49,9 @@ const WEIGHTS = {
   worker: 12,
   parent: 5,
   sidecar: 6,
-  "cli-0": 7,
-  "cli-1": 7,
+  "cli-0": 6,
+  "cli-1": 6,
+  batch: 6,
   "php-0": 7,
   "php-1": 7,
   tail: 8,
@@ -114,7 +115,12 @@ class Run {
   async begin() {
     this.server = await Server.start({
       gateways: 2,
-      conf: { gateway: { hold: "2s" }, log: { level: "warn" } },
+      conf: {
+        // retention has something to do, too
+        journal: { retain_count: 2000, retain_bytes: "2M", keep_min: "5s" },
+        gateway: { hold: "2s" },
+        log: { level: "warn" },
+      },
     });
     this.log = new EventLog(this.server.path("events.jsonl"));
     watch(this, this.server.gateways[0]);
@@ -127,6 +133,7 @@ class Run {
       new CommandPublisher(this, "cli-1"),
       new ScriptPublisher(this, "php-0"),
       new ScriptPublisher(this, "php-1"),
+      new BatchPublisher(this, "batch"),
     ];
     const stock = [
       new StockReader(this, "ws-1.8", "1.8.16", "websocket"),
@@ -183,12 +190,14 @@ class Run {
     }
   }
 
+  async #back() {
+    const all = within(60000, "everything killed is back", Promise.all(this.#under));
+    await Promise.race([all, this.stopped]);
+  }
+
   // Everybody back, and every reader where the journal is now.
   async settle(when, ms) {
-    await Promise.race([
-      within(60000, "everything killed is back", Promise.all(this.#under)),
-      this.stopped,
-    ]);
+    await this.#back();
     const goals = await this.goals();
     const late = await Promise.race([caughtUp(this.readers, goals, ms), this.stopped]);
     if (late.length > 0) console.log(`# at ${when}, not caught up: ${late.join(", ")}`);
@@ -261,6 +270,7 @@ class Run {
   // --- the end -----------------------------------------------------------
 
   async end() {
+    await this.#back();
     for (const roamer of this.roamers) roamer.settle();
     for (const publisher of [...this.keyed, ...this.pushers]) await publisher.rest();
     const late = await this.settle("the end", SETTLE_MS);

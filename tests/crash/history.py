@@ -42,16 +42,17 @@ def load(paths):
 
 
 def spell_out_trims(trace):
-    """checker.py wants the ids and uids that a trim takes away."""
+    """checker.py wants the ids and uids that are gone with each trim, whoever did it."""
     here = {}
     for e in trace:
         if e["ev"] == "commit":
             here.setdefault(e["topic"], []).append((e["id"], e["uid"]))
-        elif e["ev"] == "trim":
-            rows = here.get(e["topic"], [])
-            e["ids"] = [i for i, _ in rows if i <= e["through"]]
-            e["uids"] = [u for i, u in rows if i <= e["through"]]
-            here[e["topic"]] = [r for r in rows if r[0] > e["through"]]
+        elif e["ev"] in ("trim", "trimmed"):
+            gone = []
+            for topic in [e["topic"]] if e["topic"] else list(here):
+                gone += [r for r in here.get(topic, []) if r[0] <= e["through"]]
+                here[topic] = [r for r in here.get(topic, []) if r[0] > e["through"]]
+            e.update(ids=[i for i, _ in gone], uids=[u for _, u in gone])
         elif e["ev"] == "epoch":
             here = {}
             for i, topic, uid in e["rows"]:
@@ -155,7 +156,8 @@ def check_lateness(trace):
 
 def judge(trace):
     spell_out_trims(trace)
-    return check_journal(trace) + check_readers(trace) + check_lateness(trace) + check(trace)
+    read = [dict(e, ev="trim") if e["ev"] == "trimmed" else e for e in trace]
+    return check_journal(trace) + check_readers(trace) + check_lateness(trace) + check(read)
 
 
 def describe(trace):

@@ -12,6 +12,12 @@ import { Chance, message } from "./events.mjs";
 const WINDOW = 40; // messages without an answer
 const WRITER = fileURLToPath(new URL("writer.php", import.meta.url));
 
+const CURSOR = /^j:[\w-]{11}\.(\d+)$/;
+
+// As the command line reads it; payload goes in byte for byte.
+const jsonLine = ({ topic, payload, key }) =>
+  `{"topic":"${topic}","event":"note","payload":${payload},"key":"${key}"}\n`;
+
 // A process that answers each line of its standard input by a line.
 class LinePublisher {
   #chance;
@@ -107,12 +113,12 @@ export class CommandPublisher extends LinePublisher {
     ];
   }
 
-  line({ topic, payload, key }) {
-    return `{"topic":"${topic}","event":"note","payload":${payload},"key":"${key}"}\n`;
+  line(m) {
+    return jsonLine(m);
   }
 
   parse(line) {
-    return { id: Number(/^j:[\w-]{11}\.(\d+)$/.exec(line)?.[1]) };
+    return { id: Number(CURSOR.exec(line)?.[1]) };
   }
 }
 
@@ -130,6 +136,90 @@ export class ScriptPublisher extends LinePublisher {
     const [id, key, ms] = line.split("\t");
     return { id: Number(id) || null, key, ms: Number(ms) };
   }
+}
+
+// `holdfast publish --batch`, again and again: a file with keys, published once
+// more as a whole until it is done.
+export class BatchPublisher {
+  #chance;
+  #number = 0;
+  #child = null;
+  #wanted = true;
+  #moment;
+  #hold = null; // resolved when it may be started again
+
+  constructor(run, name) {
+    this.run = run;
+    this.name = name;
+    this.#moment = new Chance(run.seed, `${name} struck`);
+    this.#chance = new Chance(run.seed, name);
+  }
+
+  get pids() {
+    return this.#child ? [this.#child.pid] : [];
+  }
+
+  // It is there for some ten milliseconds at a time: somewhere in these.
+  async strike(signal) {
+    this.#hold = withResolve();
+    for (;;) {
+      await until(10000, `${this.name} is at work`, () => this.#child, 2);
+      await sleep(this.#moment.between(0, 30));
+      if (this.#child?.kill(signal)) return;
+    }
+  }
+
+  async start() {
+    this.#hold?.resolve();
+    this.#hold = null;
+  }
+
+  async work() {
+    while (this.#wanted) {
+      const batch = [];
+      for (let left = this.#chance.between(5, 60); left > 0; left--)
+        batch.push(message(this.run, this.#chance, this.name, ++this.#number, true));
+      while (!(await this.#publish(batch))) await this.#hold?.promise;
+      await sleep(this.#chance.between(300, 1500));
+    }
+    this.resting = true;
+  }
+
+  // -> is all of it in the journal?
+  async #publish(batch) {
+    const args = ["--dir", this.run.server.dir, "publish", "--publisher", this.name, "--batch"];
+    const child = own(spawn(program("holdfast"), args, { stdio: ["pipe", "pipe", "pipe"] }));
+    let out = "";
+    let words = "";
+    child.stdin.on("error", () => {});
+    child.stdout.on("data", (part) => (out += part));
+    child.stderr.on("data", (part) => (words += part));
+    this.#child = child;
+    child.stdin.end(batch.map(jsonLine).join(""));
+    const ended = new Promise((done) =>
+      child.once("close", (code, signal) => done({ code, signal })),
+    );
+    const { code, signal } = await within(30000, `${this.name} ends`, ended);
+    this.#child = null;
+    if (code !== 0 && signal === null) this.run.trouble(`${this.name}: exit ${code}: ${words}`);
+    if (code !== 0) return false;
+    const last = Number(CURSOR.exec(out.trim())?.[1]);
+    for (const m of batch) this.run.acked(m, m === batch.at(-1) ? last : null, Date.now());
+    return true;
+  }
+
+  async rest() {
+    this.#wanted = false;
+    await until(30000, `${this.name} has published all`, () => this.resting);
+  }
+
+  async stop() {}
+}
+
+function withResolve() {
+  const all = {};
+  all.promise = new Promise((resolve) => (all.resolve = resolve));
+  return all;
 }
 
 // Pushes of a stock client, on the channels it reads.

@@ -145,8 +145,9 @@ export class Roamer extends Reader {
       this.#until = performance.now() + this.chance.between(100, 2500);
       try {
         await (this.chance.number() < 0.4 ? this.#overWebSocket() : this.#overLongPoll());
-      } catch {
+      } catch (error) {
         // the line was cut, or nobody is there: try another way
+        this.run.log.add("cut", { client: this.name, why: error.message });
       }
       for (const topic of this.topics) this.joined[topic] = false;
       if (this.#wanted) await sleep(this.chance.between(10, 100));
@@ -247,7 +248,8 @@ export class Roamer extends Reader {
       const answer = await poller.get(options);
       this.#noteAnswer("got", token, answer);
       return answer;
-    } catch {
+    } catch (error) {
+      this.run.log.add("cut", { client: this.name, why: error.message });
       return null;
     }
   }

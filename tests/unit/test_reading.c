@@ -81,6 +81,20 @@ static void settle(void)
     assert_int_equal(hub->cursor, sequence());
 }
 
+/* The client `a` has joined with `since`, and its transport takes nothing. */
+static void sent_nothing_yet(uint64_t since)
+{
+    char cursor[HF_CURSOR_MAX + 1], text[200];
+
+    cursor_text(cursor, since);
+    (void)snprintf(text, sizeof(text),
+                   "[\"7\",\"7\",\"room:a\",\"phx_join\","
+                   "{\"since\":\"%s\"}]",
+                   cursor);
+    assert_int_equal(hf_session_receive(a.session, hf_str_of(text), false), 0);
+    assert_true(a.woken);
+}
+
 /* --- the cost ------------------------------------------------------------ */
 
 enum { CROWD = 1000 };
@@ -238,6 +252,46 @@ static void a_join_first_brings_the_hub_to_the_head(void **state)
     got(&b, 1, "[null,null,\"room:a\",\"news\",1]");
 }
 
+static void a_join_far_from_the_hub_gets_nothing_older(void **state)
+{
+    (void)state;
+    say(&b, "[\"1\",\"1\",\"room:b\",\"phx_join\",{}]");
+    settle();
+    publish_many("room:a", 3 * HF_PAGE_ROWS); /* more than a page behind */
+    say(&a, JOIN("1"));
+    publish("room:a", "777");
+    got(&a, 1, "[null,null,\"room:a\",\"news\",777]");
+    quiet(&a, 2);
+}
+
+static void a_refill_and_the_ring_meet_without_an_overlap(void **state)
+{
+    uint64_t first = publish("room:a", "0"), id;
+
+    (void)state;
+    id = publish("room:a", "1");
+    sent_nothing_yet(first);
+    publish("room:a", "2"); /* beyond the hub when the refill reads */
+    take_all(&a);
+    assert_int_equal(a.count, 2);
+    got_row(&a, 1, "7", id, 1);
+    got_row(&a, 2, "7", id + 1, 2);
+    quiet(&a, 3);
+}
+
+static void a_refill_that_finds_nothing_has_caught_up(void **state)
+{
+    uint64_t first = publish("room:a", "0");
+
+    (void)state;
+    publish("room:b", "1");
+    join_since(&a, "7", first);
+    assert_int_equal(a.count, 1);
+    assert_true(hub->refill_left >= HF_REFILL_TURN - HF_PAGE_ROWS); /* once */
+    publish("room:a", "2");
+    wait_for(&a, 2);
+}
+
 /* --- another history ----------------------------------------------------- */
 
 #define BEGIN_EPOCH                                                            \
@@ -264,18 +318,12 @@ static void a_new_epoch_ends_every_membership(void **state)
 static void a_refill_never_reads_in_another_history(void **state)
 {
     uint64_t first = publish("room:a", "0");
-    char cursor[HF_CURSOR_MAX + 1], text[200];
     struct hf_msg *msgs[16];
     size_t n, i;
 
     (void)state;
     publish_many("room:a", 500);
-    cursor_text(cursor, first);
-    (void)snprintf(text, sizeof(text),
-                   "[\"7\",\"7\",\"room:a\",\"phx_join\","
-                   "{\"since\":\"%s\"}]",
-                   cursor);
-    assert_int_equal(hf_session_receive(a.session, hf_str_of(text), false), 0);
+    sent_nothing_yet(first);
     n = hf_session_take(a.session, msgs, 16, 65536); /* the replay begins */
     assert_int_equal(n, 16);
     for (i = 0; i < n; i++)
@@ -323,6 +371,19 @@ static void rows_of_other_topics_that_are_gone_are_no_gap(void **state)
     publish_many("room:b", 3);
     fixture_sql(&f, "DELETE FROM messages WHERE topic = 'room:b'");
     settle();
+    quiet(&a, 2);
+}
+
+/* What is left at or below a gap would be a stream with a hole. */
+static void rows_that_survive_below_a_gap_are_not_given(void **state)
+{
+    (void)state;
+    say(&a, JOIN("1"));
+    settle();
+    fixture_sql(&f, "INSERT INTO messages(topic,event,payload)"
+                    " VALUES('room:a','news','1'),('room:a','news','2');"
+                    "DELETE FROM messages WHERE payload = '2'");
+    got(&a, 1, GAP("1"));
     quiet(&a, 2);
 }
 
@@ -427,10 +488,14 @@ int main(void)
         T(refills_share_a_bounded_turn),
         T(the_head_is_the_sequence_and_not_the_newest_row),
         T(a_join_first_brings_the_hub_to_the_head),
+        T(a_join_far_from_the_hub_gets_nothing_older),
+        T(a_refill_and_the_ring_meet_without_an_overlap),
+        T(a_refill_that_finds_nothing_has_caught_up),
         T(a_new_epoch_ends_every_membership),
         T(a_refill_never_reads_in_another_history),
         T(a_member_that_falls_behind_and_misses_rows_is_told),
         T(rows_of_other_topics_that_are_gone_are_no_gap),
+        T(rows_that_survive_below_a_gap_are_not_given),
         T(a_ring_keeps_its_rows_when_those_of_others_go),
         T(the_global_watermark_is_a_gap_in_every_topic),
         T(a_member_that_has_caught_up_moves_with_the_hub),

@@ -249,6 +249,62 @@ static void what_comes_while_an_answer_is_read_is_in_the_next_one(void **state)
     got(&a, 4, "[null,null,\"room:b\",\"news\",3]");
 }
 
+/* Rows that the session itself sent with echo off, say. */
+static void publish_not_for_it(unsigned count)
+{
+    char sql[400];
+
+    (void)snprintf(sql, sizeof(sql),
+                   "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL"
+                   " SELECT i+1 FROM n WHERE i < %u)"
+                   " INSERT INTO messages(topic,event,payload,skip)"
+                   " SELECT 'room:a','news','0',(SELECT id FROM sessions)"
+                   " FROM n",
+                   count);
+    fixture_sql(&f, sql);
+}
+
+static void pages_of_what_is_not_for_it_hold_nothing_up(void **state)
+{
+    int64_t start;
+
+    (void)state;
+    say(&a, 0, JOIN("1"));
+    say(&a, 0, "[\"2\",\"2\",\"room:b\",\"phx_join\",{}]");
+    poll_until(&a, 2);
+    publish_not_for_it(2 * HF_ANSWER_MESSAGES + 200);
+    publish("room:a", "1");
+    publish("room:b", "2");
+    start = hf_boot_ms();
+    poll_once(&a, 0);
+    assert_true(hf_boot_ms() - start < 1500); /* it may be held for 2 s */
+    assert_true(a.count > 2);
+    /* in the one order, though room:b was read to its end long before */
+    got(&a, 2, "[null,null,\"room:a\",\"news\",1]");
+    got(&a, 3, "[null,null,\"room:b\",\"news\",2]");
+}
+
+static void a_parked_poll_passes_what_is_not_for_it(void **state)
+{
+    struct get get;
+    int64_t start;
+
+    (void)state;
+    say(&a, 0, JOIN("1"));
+    got(&a, 0, JOINED("1"));
+    get_start(&get, 0, a.token);
+    turn_for(f.loop, 20);
+    assert_false(get.answered);
+    publish_not_for_it(2 * HF_ANSWER_MESSAGES + 200);
+    publish("room:a", "1");
+    start = hf_boot_ms();
+    get_wait(&get, 3000);
+    assert_true(hf_boot_ms() - start < 1500);
+    assert_int_equal(get.count, 1);
+    assert_string_equal(get.messages[0], "[null,null,\"room:a\",\"news\",1]");
+    get_free(&get);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -265,6 +321,8 @@ int main(void)
         T(an_empty_answer_moves_to_the_head),
         T(what_goes_while_an_answer_is_read_is_in_it_all_the_same),
         T(what_comes_while_an_answer_is_read_is_in_the_next_one),
+        T(pages_of_what_is_not_for_it_hold_nothing_up),
+        T(a_parked_poll_passes_what_is_not_for_it),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

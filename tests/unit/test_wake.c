@@ -579,17 +579,21 @@ static void a_bell_without_rows_is_told_to_who_asked(void **state)
     run_for(20);
     hf_wake_ring(ringer.wake, HF_STR("a"));
     run_for(50);
-    assert_int_equal(asked.head, 1);
+    assert_true(asked.head >= 1);
+    assert_int_equal(hf_wake_counts(asked.wake).needless, 1);
     assert_int_equal(asked.calls, 0); /* nothing has grown */
     assert_int_equal(other.calls, 0);
     hf_wake_ring(ringer.wake, HF_STR("b"));
     run_for(50);
-    assert_int_equal(asked.head, 1);
+    assert_int_equal(hf_wake_counts(asked.wake).needless, 1);
     insert("a"); /* a bell that comes with rows may have been meant for both */
     (void)time_until(&other, 1);
     run_for(20);
     assert_int_equal(asked.calls, 1);
-    assert_int_equal(asked.head, 2); /* `grown` set 1, and this came after */
+    assert_true(asked.head >= 2); /* `grown` set 1, and this came after */
+    asked.head = 0;
+    run_for(HF_WAKE_BACKSTOP_MS + 100); /* and the backstop tells too */
+    assert_true(asked.head >= 1);
     waiter_close(&other);
     waiter_close(&asked);
     waiter_close(&ringer);

@@ -1,0 +1,187 @@
+#include "schema/alone.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/sys.h"
+
+/* "Lock bytes" of SQLite's os.h: pending, reserved, 510 shared. */
+#define LOCK_FIRST 0x40000000
+#define LOCK_BYTES 512
+
+#define OPENERS_MAX 16u /* named; there may be more */
+
+/* --- who has it open? ---------------------------------------------------- */
+
+static void name_of(const char *pid, char out[17])
+{
+    char path[64];
+    size_t len = 0;
+
+    (void)snprintf(path, sizeof(path), "/proc/%.20s/comm", pid);
+    if (hf_file_read(AT_FDCWD, path, out, 16, &len))
+        len = 0; /* gone */
+    out[len] = '\0';
+    out[strcspn(out, "\n")] = '\0';
+}
+
+static bool has_open(const char *pid, const struct stat *file)
+{
+    char path[64];
+    const struct dirent *entry;
+    struct stat st;
+    bool found = false;
+    DIR *fds;
+
+    (void)snprintf(path, sizeof(path), "/proc/%.20s/fd", pid);
+    fds = opendir(path);
+    if (!fds) /* gone, or of another user */
+        return false;
+    while (!found && (entry = readdir(fds)) != NULL)
+        found = fstatat(dirfd(fds), entry->d_name, &st, 0) == 0 &&
+                st.st_ino == file->st_ino && st.st_dev == file->st_dev;
+    (void)closedir(fds); /* read only */
+    return found;
+}
+
+static bool is_other_process(const char *name)
+{
+    return name[0] >= '1' && name[0] <= '9' &&
+           strtol(name, NULL, 10) != (long)getpid();
+}
+
+size_t hf_alone_openers(const struct hf_dir *dir, char *out, size_t cap)
+{
+    const struct dirent *entry;
+    struct stat file;
+    size_t count = 0;
+    DIR *processes;
+
+    out[0] = '\0';
+    if (fstatat(dir->fd, HF_FILE_JOURNAL, &file, AT_SYMLINK_NOFOLLOW) < 0)
+        return 0;
+    processes = opendir("/proc");
+    if (!processes)
+        return 0;
+    while (count < OPENERS_MAX && (entry = readdir(processes)) != NULL) {
+        size_t len = strlen(out);
+        char name[17];
+
+        if (!is_other_process(entry->d_name) || !has_open(entry->d_name, &file))
+            continue;
+        name_of(entry->d_name, name);
+        (void)snprintf(out + len, cap - len, "%s%.20s%s%s", count ? ", " : "",
+                       entry->d_name, name[0] ? " " : "", name);
+        count++;
+    }
+    (void)closedir(processes); /* read only */
+    return count;
+}
+
+/* --- alone --------------------------------------------------------------- */
+
+static int say_busy(const struct hf_dir *dir, struct hf_why *why)
+{
+    char who[256];
+
+    if (hf_alone_openers(dir, who, sizeof(who)) == 0)
+        (void)snprintf(who, sizeof(who), "of another user");
+    return hf_explain(why, HF_EBUSY,
+                      "%s/%s is in use by processes: %s. Stop them, the web "
+                      "server's gateway too, and keep them stopped meanwhile",
+                      dir->path, HF_FILE_JOURNAL, who);
+}
+
+int hf_alone_take(struct hf_alone *alone, const struct hf_dir *dir,
+                  struct hf_why *why)
+{
+    char who[256];
+    int err;
+
+    alone->fd = openat(dir->fd, HF_FILE_JOURNAL,
+                       O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (alone->fd < 0)
+        return hf_explain(why, errno == EACCES ? HF_EDENIED : HF_EIO,
+                          "%s/%s: %s", dir->path, HF_FILE_JOURNAL,
+                          strerror(errno));
+    err = hf_lock_try(alone->fd, LOCK_FIRST, LOCK_BYTES);
+    /* Who has opened it and not read yet has no lock, and would go on in a file
+     * without a name. */
+    if (!err && hf_alone_openers(dir, who, sizeof(who)) > 0)
+        err = HF_EBUSY;
+    if (!err)
+        return 0;
+    hf_alone_end(alone);
+    if (err == HF_EBUSY)
+        return say_busy(dir, why);
+    return hf_explain(why, err, "%s/%s cannot be locked: %s", dir->path,
+                      HF_FILE_JOURNAL, strerror(errno));
+}
+
+void hf_alone_end(struct hf_alone *alone)
+{
+    hf_close(&alone->fd);
+}
+
+/* --- another in its place ------------------------------------------------ */
+
+/* A name that is free, also after another replacement in the same second. */
+static void name_kept(const struct hf_dir *dir, const char *tag,
+                      char kept[HF_ALONE_KEPT])
+{
+    time_t now = time(NULL);
+    struct tm utc = {.tm_mday = 1};
+    char when[32] = "";
+    unsigned n = 1;
+
+    (void)gmtime_r(&now, &utc); /* cannot fail before the year 2^31 */
+    (void)strftime(when, sizeof(when), "%Y%m%dT%H%M%SZ", &utc);
+    (void)snprintf(kept, HF_ALONE_KEPT, HF_FILE_JOURNAL ".%.16s-%s", tag, when);
+    while (faccessat(dir->fd, kept, F_OK, AT_SYMLINK_NOFOLLOW) == 0 && n < 100)
+        (void)snprintf(kept, HF_ALONE_KEPT, HF_FILE_JOURNAL ".%.16s-%s-%u", tag,
+                       when, ++n);
+}
+
+static int move_over(const struct hf_dir *dir, const struct hf_fresh *fresh,
+                     const char *kept)
+{
+    static const char wal[] = HF_FILE_JOURNAL "-wal";
+    char kept_wal[HF_ALONE_KEPT + 8];
+
+    (void)snprintf(kept_wal, sizeof(kept_wal), "%s-wal", kept);
+    if (linkat(dir->fd, HF_FILE_JOURNAL, dir->fd, kept, 0) < 0)
+        return -1;
+    if (linkat(dir->fd, wal, dir->fd, kept_wal, 0) < 0 && errno != ENOENT)
+        return -1;
+    if (fsync(dir->fd) < 0)
+        return -1;
+    if (unlinkat(dir->fd, wal, 0) < 0 && errno != ENOENT)
+        return -1;
+    if (unlinkat(dir->fd, HF_FILE_JOURNAL "-shm", 0) < 0 && errno != ENOENT)
+        return -1;
+    if (renameat(fresh->dir, fresh->part, dir->fd, HF_FILE_JOURNAL) < 0)
+        return -1;
+    return fsync(dir->fd);
+}
+
+int hf_alone_replace(const struct hf_dir *dir, struct hf_fresh *fresh,
+                     const char *tag, char kept[HF_ALONE_KEPT],
+                     struct hf_why *why)
+{
+    name_kept(dir, tag, kept);
+    if (move_over(dir, fresh, kept) < 0)
+        return hf_explain(why, errno == EEXIST ? HF_EEXIST : HF_EIO,
+                          "%s/%s cannot be put in place of %s (which is kept "
+                          "as %s): %s",
+                          dir->path, fresh->part, HF_FILE_JOURNAL, kept,
+                          strerror(errno));
+    hf_close(&fresh->fd);
+    return 0;
+}

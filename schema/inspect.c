@@ -1,0 +1,301 @@
+#include "schema/inspect.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <pwd.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/sys.h"
+#include "schema/alone.h"
+#include "schema/failed.h"
+#include "schema/inspect_impl.h"
+
+#define FREE_PROBLEM  (UINT64_C(8) << 20)
+#define FREE_WARNING  (UINT64_C(128) << 20)
+#define CLOCK_SANE_MS (INT64_C(1704067200) * 1000) /* 2024-01-01 */
+
+void hf_found(struct hf_look *look, enum hf_finding_level level,
+              const char *subject, const char *format, ...)
+{
+    struct hf_finding finding = {.level = level, .subject = subject};
+    char text[1024];
+    va_list args;
+
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    finding.text = text;
+    if (level > look->worst)
+        look->worst = level;
+    look->wish->found(look->wish->ctx, &finding);
+}
+
+/* --- the directory ------------------------------------------------------- */
+
+static bool open_directory(struct hf_look *look, const char *path)
+{
+    struct hf_dir *dir = &look->dir;
+
+    dir->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir->fd >= 0 && realpath(path, dir->path) &&
+        fstat(dir->fd, &look->st) == 0)
+        return true;
+    hf_found(look, HF_FINDING_PROBLEM, "directory",
+             "%s: %s; name the journal directory with --dir, or make one with: "
+             "holdfast init DIR",
+             path, strerror(errno));
+    return false;
+}
+
+static void inspect_directory(struct hf_look *look)
+{
+    mode_t mode = look->st.st_mode & 07777;
+    const char *path = look->dir.path;
+
+    look->dir.file_mode = (mode & S_IWGRP) ? 0660 : 0600;
+    if (mode & S_IRWXO)
+        hf_found(look, HF_FINDING_PROBLEM, "directory",
+                 "%s has mode %04o: everybody may enter, so nothing of ours "
+                 "starts there; chmod %s %s",
+                 path, (unsigned)mode, mode & S_IWGRP ? "2770" : "700", path);
+    else if ((mode & S_IWGRP) && !(mode & S_ISGID))
+        hf_found(look, HF_FINDING_PROBLEM, "directory",
+                 "%s has mode %04o without set-group-id: files get the group "
+                 "of who makes them, and then others cannot open the journal; "
+                 "chmod 2770 %s",
+                 path, (unsigned)mode, path);
+    else if (!(mode & S_IWGRP) && (mode & S_IRWXG))
+        hf_found(look, HF_FINDING_WARNING, "directory",
+                 "%s has mode %04o: the group may look but not work; chmod 700 "
+                 "%s, or 2770 to share it",
+                 path, (unsigned)mode, path);
+    else
+        hf_found(look, HF_FINDING_OK, "directory", "%s, mode %04o", path,
+                 (unsigned)mode);
+    if (access(path, R_OK | W_OK | X_OK) < 0)
+        hf_found(look, HF_FINDING_PROBLEM, "directory",
+                 "%s is not ours to write: %s; run this as its owner (uid %ld)",
+                 path, strerror(errno), (long)look->st.st_uid);
+}
+
+static void inspect_file_system(struct hf_look *look)
+{
+    const char *name;
+
+    if (hf_dir_network_fs(look->dir.fd, &name))
+        hf_found(look, HF_FINDING_WARNING, "filesystem", "%s: %s",
+                 look->dir.path, strerror(errno));
+    else if (name)
+        hf_found(look, HF_FINDING_PROBLEM, "filesystem",
+                 "%s: SQLite's locks do not hold between hosts there, and "
+                 "messages get lost; move the directory to a local disk. If "
+                 "every program that uses it runs on this host, set "
+                 "HOLDFAST_ALLOW_NETWORK_FS=all-processes-on-this-host",
+                 name);
+    else
+        hf_found(look, HF_FINDING_OK, "filesystem", "local");
+}
+
+static void inspect_space(struct hf_look *look)
+{
+    struct statvfs fs;
+    uint64_t free_bytes;
+
+    if (fstatvfs(look->dir.fd, &fs) < 0) {
+        hf_found(look, HF_FINDING_WARNING, "space", "%s", strerror(errno));
+        return;
+    }
+    free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
+    if (free_bytes < FREE_PROBLEM)
+        hf_found(look, HF_FINDING_PROBLEM, "space",
+                 "%" PRIu64 " KiB free: publishing is or will soon be refused; "
+                 "make room on the disk, or keep less (retain in %s) and run: "
+                 "holdfast prune",
+                 free_bytes >> 10, HF_FILE_SETTINGS);
+    else if (free_bytes < FREE_WARNING)
+        hf_found(look, HF_FINDING_WARNING, "space",
+                 "%" PRIu64 " MiB free; make room before it is full: then "
+                 "publishing is refused",
+                 free_bytes >> 20);
+    else
+        hf_found(look, HF_FINDING_OK, "space", "%" PRIu64 " MiB free",
+                 free_bytes >> 20);
+}
+
+/* --- the files ----------------------------------------------------------- */
+
+static const char *owner_of(uid_t uid, char *room, size_t cap)
+{
+    const struct passwd *entry = getpwuid(uid);
+
+    if (entry)
+        (void)snprintf(room, cap, "%s", entry->pw_name);
+    else
+        (void)snprintf(room, cap, "uid %ld", (long)uid);
+    return room;
+}
+
+static void inspect_file(struct hf_look *look, const char *name,
+                         const struct stat *st)
+{
+    mode_t mode = st->st_mode & 0777;
+    bool secret = strcmp(name, HF_FILE_SECRET) == 0;
+    bool shared = look->dir.file_mode == 0660;
+    mode_t wanted = secret ? look->dir.file_mode & 0640 : look->dir.file_mode;
+    char owner[64], dir_owner[64];
+
+    if (!S_ISREG(st->st_mode) && !S_ISSOCK(st->st_mode))
+        hf_found(look, HF_FINDING_PROBLEM, "files",
+                 "%s is no regular file; Holdfast follows no links here: put "
+                 "the file itself in the directory",
+                 name);
+    else if (mode & ~(mode_t)0660 & 0077)
+        hf_found(look, secret ? HF_FINDING_PROBLEM : HF_FINDING_WARNING,
+                 "files", "%s has mode %04o, wider than it should: chmod %04o",
+                 name, (unsigned)mode, (unsigned)wanted);
+    else if (!S_ISSOCK(st->st_mode) && (mode & wanted) != wanted)
+        hf_found(look, HF_FINDING_PROBLEM, "files",
+                 "%s has mode %04o, and who is to use it cannot: chmod %04o",
+                 name, (unsigned)mode, (unsigned)wanted);
+    else if (shared && st->st_gid != look->st.st_gid)
+        hf_found(look, HF_FINDING_PROBLEM, "files",
+                 "%s has another group than the directory, so other members "
+                 "cannot open it: chgrp it to group %ld",
+                 name, (long)look->st.st_gid);
+    else if (!shared && st->st_uid != look->st.st_uid && st->st_uid != 0)
+        hf_found(look, HF_FINDING_PROBLEM, "files",
+                 "%s belongs to %s and the directory to %s, who cannot open "
+                 "it: chown it",
+                 name, owner_of(st->st_uid, owner, sizeof(owner)),
+                 owner_of(look->st.st_uid, dir_owner, sizeof(dir_owner)));
+    else if (!shared && st->st_uid != look->st.st_uid)
+        hf_found(look, HF_FINDING_PROBLEM, "files",
+                 "%s belongs to root and the directory to %s, who cannot open "
+                 "it: chown it, and run Holdfast's commands as that user",
+                 name, owner_of(look->st.st_uid, dir_owner, sizeof(dir_owner)));
+}
+
+static bool is_ours(const char *name)
+{
+    static const char *const exact[] = {
+        HF_FILE_SETTINGS, HF_FILE_SECRET, HF_FILE_BELLS,  HF_FILE_WATCHER,
+        HF_FILE_WRITERS,  HF_FILE_HEAD,   HF_FILE_FAILED, HF_FILE_BALLAST,
+    };
+
+    for (size_t i = 0; i < sizeof(exact) / sizeof(exact[0]); i++)
+        if (strcmp(name, exact[i]) == 0)
+            return true;
+    return strncmp(name, HF_FILE_JOURNAL, strlen(HF_FILE_JOURNAL)) == 0 ||
+           strncmp(name, "live", 4) == 0;
+}
+
+static void inspect_files(struct hf_look *look)
+{
+    static const char *const needed[] = {HF_FILE_JOURNAL, HF_FILE_SECRET};
+    enum hf_finding_level before = look->worst;
+    const struct dirent *entry;
+    struct stat st;
+    unsigned count = 0;
+    DIR *list = opendir(look->dir.path);
+
+    look->worst = HF_FINDING_OK;
+    while (list && (entry = readdir(list)) != NULL) {
+        if (!is_ours(entry->d_name) ||
+            fstatat(look->dir.fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+            continue;
+        count++;
+        inspect_file(look, entry->d_name, &st);
+    }
+    if (list)
+        (void)closedir(list); /* read only */
+    for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)
+        if (faccessat(look->dir.fd, needed[i], F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+            hf_found(look, HF_FINDING_PROBLEM, "files",
+                     "%s is missing: holdfast init %s makes an empty one",
+                     needed[i], look->dir.path);
+    if (look->worst == HF_FINDING_OK)
+        hf_found(look, HF_FINDING_OK, "files", "%u, owners and modes are right",
+                 count);
+    if (before > look->worst)
+        look->worst = before;
+}
+
+static void inspect_settings(struct hf_look *look)
+{
+    struct hf_why why = {""};
+
+    if (hf_settings_read(&look->dir, &look->settings, &why) == 0) {
+        hf_found(look, HF_FINDING_OK, "settings", "%s can be read",
+                 HF_FILE_SETTINGS);
+        return;
+    }
+    hf_settings_default(&look->settings);
+    hf_found(look, HF_FINDING_PROBLEM, "settings",
+             "%s; nothing starts until that is mended", why.text);
+}
+
+static void inspect_failed(struct hf_look *look)
+{
+    char text[HF_FAILED_TEXT] = "";
+
+    if (!hf_failed(&look->dir)) {
+        hf_found(look, HF_FINDING_OK, "disk", "no sync has failed");
+        return;
+    }
+    (void)hf_failed_read(&look->dir, text); /* its being there is enough */
+    hf_found(look, HF_FINDING_PROBLEM, "disk",
+             "it has lost what was written (%s), so nothing is published. See "
+             "to the disk, stop everything, then run: holdfast check --rescue",
+             text);
+}
+
+static void inspect_clock(struct hf_look *look)
+{
+    if (hf_wall_ms() < CLOCK_SANE_MS)
+        hf_found(look, HF_FINDING_WARNING, "clock",
+                 "this host believes it is before 2024: messages get wrong "
+                 "times, tokens do not expire; set the clock");
+    else
+        hf_found(look, HF_FINDING_OK, "clock", "plausible");
+}
+
+static void inspect_openers(struct hf_look *look)
+{
+    char who[512];
+    size_t count = hf_alone_openers(&look->dir, who, sizeof(who));
+
+    if (count == 0)
+        hf_found(look, HF_FINDING_OK, "processes",
+                 "none that we may see has the journal open");
+    else
+        hf_found(look, HF_FINDING_OK, "processes", "%zu: %s", count, who);
+}
+
+enum hf_finding_level hf_inspect(const char *path,
+                                 const struct hf_inspection *inspection)
+{
+    struct hf_look look = {.wish = inspection, .dir = {.fd = -1}};
+
+    if (open_directory(&look, path)) {
+        inspect_directory(&look);
+        inspect_file_system(&look);
+        inspect_space(&look);
+        inspect_files(&look);
+        inspect_settings(&look);
+        inspect_failed(&look);
+        inspect_clock(&look);
+        hf_inspect_locks(&look);
+        inspect_openers(&look);
+        hf_inspect_db(&look);
+    }
+    hf_dir_close(&look.dir);
+    return look.worst;
+}
