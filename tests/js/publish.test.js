@@ -230,7 +230,8 @@ describe("refuses with words", () => {
     await refusing(
       `INSERT OR REPLACE INTO messages(id, topic, event, payload) VALUES (${id}, 'room:a', 'note', '{}')`,
     );
-    await refusing(`UPDATE messages SET payload = '{}' WHERE id = ${id}`);
+    await refusing(`UPDATE messages SET payload = '{"i":2}' WHERE id = ${id}`);
+    await refusing(`UPDATE messages SET payload = '{}', event = 'other' WHERE id = ${id}`);
     await server.sql(`DELETE FROM messages WHERE id = ${id}`);
     await refusing(
       `INSERT INTO messages(id, topic, event, payload) VALUES (${id}, 'room:a', 'note', '{}')`,
