@@ -15,7 +15,9 @@ libcli_a_SOURCES = \
 	cli/check.c \
 	cli/history.c \
 	cli/init.c \
+	cli/prune.c \
 	cli/publish.c \
+	cli/redact.c \
 	cli/restore.c \
 	cli/status.c \
 	cli/tail.c

@@ -10,9 +10,10 @@
 #include "cli/cli.h"
 
 static const struct hf_command *const commands[] = {
-    &hf_command_init,   &hf_command_allow,   &hf_command_publish,
-    &hf_command_tail,   &hf_command_history, &hf_command_status,
-    &hf_command_backup, &hf_command_restore, &hf_command_check,
+    &hf_command_init,    &hf_command_allow,   &hf_command_publish,
+    &hf_command_tail,    &hf_command_history, &hf_command_status,
+    &hf_command_prune,   &hf_command_redact,  &hf_command_backup,
+    &hf_command_restore, &hf_command_check,
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))

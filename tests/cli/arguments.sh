@@ -29,7 +29,7 @@ t "--version says a version" says "holdfast 0." holdfast --version
 t "--help lists the commands" says "publish" holdfast --help
 t "-h is --help" says "Usage: holdfast" holdfast -h
 for command in init allow publish tail history status backup \
-    restore check; do
+    restore check prune redact; do
     t "$command --help explains it" helped "$command"
 done
 

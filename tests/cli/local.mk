@@ -9,6 +9,8 @@ cli_tests = \
 	tests/cli/tail.sh \
 	tests/cli/history.sh \
 	tests/cli/status.sh \
+	tests/cli/prune.sh \
+	tests/cli/redact.sh \
 	tests/cli/backup.sh \
 	tests/cli/check.sh \
 	tests/cli/rescue.sh \
