@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -17,9 +16,10 @@
 #include "schema/alone.h"
 #include "schema/failed.h"
 #include "schema/inspect_impl.h"
+#include "schema/space.h"
 
-#define FREE_PROBLEM  (UINT64_C(8) << 20)
-#define FREE_WARNING  (UINT64_C(128) << 20)
+#define FREE_PROBLEM  (INT64_C(8) << 20)
+#define FREE_WARNING  (INT64_C(128) << 20)
 #define CLOCK_SANE_MS (INT64_C(1704067200) * 1000) /* 2024-01-01 */
 
 void hf_found(struct hf_look *look, enum hf_finding_level level,
@@ -106,28 +106,39 @@ static void inspect_file_system(struct hf_look *look)
 
 static void inspect_space(struct hf_look *look)
 {
-    struct statvfs fs;
-    uint64_t free_bytes;
+    int64_t free_bytes = hf_space_free(&look->dir);
 
-    if (fstatvfs(look->dir.fd, &fs) < 0) {
-        hf_found(look, HF_FINDING_WARNING, "space", "%s", strerror(errno));
-        return;
-    }
-    free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
-    if (free_bytes < FREE_PROBLEM)
+    if (free_bytes < 0)
+        hf_found(look, HF_FINDING_OK, "space", "the file system does not say");
+    else if (free_bytes < FREE_PROBLEM)
         hf_found(look, HF_FINDING_PROBLEM, "space",
-                 "%" PRIu64 " KiB free: publishing is or will soon be refused; "
+                 "%" PRId64 " KiB free: publishing is or will soon be refused; "
                  "make room on the disk, or keep less (retain in %s) and run: "
                  "holdfast prune",
                  free_bytes >> 10, HF_FILE_SETTINGS);
     else if (free_bytes < FREE_WARNING)
         hf_found(look, HF_FINDING_WARNING, "space",
-                 "%" PRIu64 " MiB free; make room before it is full: then "
+                 "%" PRId64 " MiB free; make room before it is full: then "
                  "publishing is refused",
                  free_bytes >> 20);
     else
-        hf_found(look, HF_FINDING_OK, "space", "%" PRIu64 " MiB free",
+        hf_found(look, HF_FINDING_OK, "space", "%" PRId64 " MiB free",
                  free_bytes >> 20);
+}
+
+static void inspect_ballast(struct hf_look *look)
+{
+    int64_t bytes = hf_space_ballast(&look->dir);
+
+    if (bytes >= HF_SPACE_LEAST)
+        hf_found(look, HF_FINDING_OK, "ballast",
+                 "%" PRId64 " MiB to give up when the disk is full",
+                 bytes >> 20);
+    else
+        hf_found(look, HF_FINDING_WARNING, "ballast",
+                 "it is missing: the disk or a quota was full, and publishing "
+                 "is refused until there is room; then the next publish puts "
+                 "it back");
 }
 
 /* --- the files ----------------------------------------------------------- */
@@ -186,8 +197,9 @@ static void inspect_file(struct hf_look *look, const char *name,
 static bool is_ours(const char *name)
 {
     static const char *const exact[] = {
-        HF_FILE_SETTINGS, HF_FILE_SECRET, HF_FILE_BELLS,  HF_FILE_WATCHER,
-        HF_FILE_WRITERS,  HF_FILE_HEAD,   HF_FILE_FAILED, HF_FILE_BALLAST,
+        HF_FILE_SETTINGS, HF_FILE_SECRET,  HF_FILE_BELLS,
+        HF_FILE_WATCHER,  HF_FILE_WRITERS, HF_FILE_HEAD,
+        HF_FILE_FAILED,   HF_FILE_BALLAST, HF_FILE_UPKEEP,
     };
 
     for (size_t i = 0; i < sizeof(exact) / sizeof(exact[0]); i++)
@@ -288,6 +300,7 @@ enum hf_finding_level hf_inspect(const char *path,
         inspect_directory(&look);
         inspect_file_system(&look);
         inspect_space(&look);
+        inspect_ballast(&look);
         inspect_files(&look);
         inspect_settings(&look);
         inspect_failed(&look);

@@ -15,7 +15,7 @@ finds()
 
 t "a good directory has no problem" holdfast check
 t "no finding is called a problem" sh -c '! holdfast check | grep ^problem'
-for subject in directory filesystem space files settings disk clock locks \
+for subject in directory filesystem space ballast files settings disk clock locks \
     processes journal tables mode history log pages messages; do
     t "$subject is looked at" finds ok "$subject" ""
 done
@@ -60,6 +60,9 @@ echo "2026-05-01T10:00:00Z process 1: a test" >box/failed
 chmod 600 box/failed
 t "a lost sync is a problem" finds problem disk "process 1: a test"
 rm box/failed
+mv box/ballast kept
+t "a missing ballast is a warning" finds warning ballast "missing"
+mv kept box/ballast
 t "without any of that all is well" holdfast check
 
 if command -v sqlite3 >/dev/null; then
