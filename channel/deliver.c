@@ -97,15 +97,15 @@ static int refill_page(struct hf_member *member, struct batch *batch)
     struct refill refill = {member, batch};
     size_t max =
         least(least(HF_PAGE_ROWS, hub->refill_left), batch->max - batch->count);
-    uint64_t trimmed, last;
-    bool more;
+    uint64_t last;
+    bool gap, more;
     int err;
 
-    err = hf_journal_trimmed(journal, topic, &trimmed);
+    err = hf_journal_gap(journal, topic, member->cursor, &gap);
     if (err)
         return err;
 #ifndef HF_BROKEN_NO_WATERMARK
-    if (member->cursor < trimmed)
+    if (gap)
         return HF_EGAP;
 #endif
     err = hf_journal_read_topic(journal, topic, member->cursor, hub->cursor,

@@ -196,17 +196,17 @@ static int collect_rows(struct hf_stream *stream, struct hf_journal *journal,
     uint64_t to = member->ended ? member->ended : stream->head;
     char name[HF_TOPIC_MAX];
     struct hf_str topic = topic_of(stream, member, name);
-    uint64_t trimmed, last;
-    bool more;
+    uint64_t last;
+    bool gap, more;
     int err;
 
     if (to <= from)
         return 0;
-    err = hf_journal_trimmed(journal, topic, &trimmed);
+    err = hf_journal_gap(journal, topic, from, &gap);
     if (err)
         return err;
 #ifndef HF_BROKEN_NO_WATERMARK
-    if (from < trimmed)
+    if (gap)
         return HF_EGAP;
 #endif
     err = hf_journal_read_topic(journal, topic, from, to, HF_ANSWER_MESSAGES,
@@ -294,8 +294,8 @@ static int replay(struct hf_stream *stream, struct hf_journal *journal,
     struct row_context c = {stream, token, member->join_ref, token->epoch};
     char name[HF_TOPIC_MAX];
     struct hf_str topic = topic_of(stream, member, name);
-    uint64_t trimmed, last;
-    bool more;
+    uint64_t last;
+    bool gap, more;
     int err;
 
     *out_rest = 0;
@@ -305,10 +305,10 @@ static int replay(struct hf_stream *stream, struct hf_journal *journal,
         *out_rest = after;
         return 0;
     }
-    err = hf_journal_trimmed(journal, topic, &trimmed);
+    err = hf_journal_gap(journal, topic, after, &gap);
     if (err)
         return err;
-    if (after < trimmed)
+    if (gap)
         return HF_EGAP;
     err =
         hf_journal_read_topic(journal, topic, after, member->joined,

@@ -104,7 +104,12 @@ uint64_t hf_journal_unreadable(const struct hf_journal *journal);
 int hf_journal_trimmed(struct hf_journal *journal, struct hf_str topic,
                        uint64_t *out_through);
 
-/* The same for whatever topic: nothing above it was deleted anywhere. */
+/* Was anything deleted that a reader of this topic at `after` has not read?
+ * (D7.) Costs next to nothing while nothing above `after` was, anywhere. */
+int hf_journal_gap(struct hf_journal *journal, struct hf_str topic,
+                   uint64_t after, bool *out);
+
+/* As hf_journal_trimmed, for whatever topic: nothing above it was deleted anywhere. */
 int hf_journal_trimmed_highest(struct hf_journal *journal,
                                uint64_t *out_through);
 

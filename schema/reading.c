@@ -420,3 +420,22 @@ int hf_journal_redactions(struct hf_journal *journal, uint64_t *out)
     *out = (uint64_t)number;
     return 0;
 }
+
+int hf_journal_gap(struct hf_journal *journal, struct hf_str topic,
+                   uint64_t after, bool *out)
+{
+    uint64_t through;
+    int err;
+
+    *out = false;
+    /* The end of one index, which every reader keeps warm; a topic's own row
+     * is anywhere, and with many topics a page of its own. */
+    err = hf_journal_trimmed_highest(journal, &through);
+    if (err || after >= through)
+        return err;
+    err = hf_journal_trimmed(journal, topic, &through);
+    if (err)
+        return err;
+    *out = after < through;
+    return 0;
+}
