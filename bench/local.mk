@@ -1,18 +1,19 @@
 # bench/ - numbers, never pass or fail; `make bench` builds the programs
-bench_programs = bench/corruption bench/frame bench/ingest bench/tail \
-	bench/wake bench/writer
+bench_programs = bench/corruption bench/frame bench/ingest bench/steady \
+	bench/tail bench/wake bench/writer
 if HAVE_JANSSON
 bench_programs += bench/json
 endif
 EXTRA_PROGRAMS += bench/corruption bench/frame bench/ingest bench/json \
-	bench/tail bench/wake bench/writer
-CLEANFILES += bench/corruption bench/frame bench/ingest bench/json bench/tail \
-	bench/wake bench/writer
+	bench/steady bench/tail bench/wake bench/writer
+CLEANFILES += bench/corruption bench/frame bench/ingest bench/json \
+	bench/steady bench/tail bench/wake bench/writer
 bench_corruption_LDADD = $(SCHEMA_LINK)
 bench_frame_LDADD = $(CHANNEL_LINK)
 bench_ingest_LDADD = $(SCHEMA_LINK)
 bench_json_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 bench_json_LDADD = $(BASE_LINK) $(JANSSON_LIBS)
+bench_steady_LDADD = $(SCHEMA_LINK)
 bench_tail_LDADD = $(SCHEMA_LINK)
 bench_wake_LDADD = $(SCHEMA_LINK)
 bench_writer_LDADD = $(SCHEMA_LINK)
