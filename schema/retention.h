@@ -44,13 +44,14 @@
 #include "schema/journal.h"
 
 /* One step removes at most so many messages, and about so many bytes of them,
- * for one message is always removed. */
-#define HF_RETENTION_ROWS  250u
-#define HF_RETENTION_BYTES (128u * 1024u)
+ * for one message is always removed. In a large journal with many topics each
+ * message lies on an index page of its own, which is what takes the time. */
+#define HF_RETENTION_ROWS  100u
+#define HF_RETENTION_BYTES (64u * 1024u)
 
 /* Between passes when there is nothing more to do; between two steps. */
 #define HF_RETENTION_PASS_MS  60000
-#define HF_RETENTION_PAUSE_MS 20
+#define HF_RETENTION_PAUSE_MS 10
 
 struct hf_retention_report {
     uint64_t by_age; /* messages removed, by the rule that did it */

@@ -84,13 +84,13 @@ static void a_late_look_is_made_by_plain_cgi(void **state)
     close_gate(0);         /* and is gone */
     fixture_open(&f, &process[0], false);
     assert_int_equal(hf_longpoll_open(&process[0], 2000, &gate[0]), 0);
-    add_old("room:a", 600);
+    add_old("room:a", 250);
     publish("room:a", "1");
     hf_longpoll_clean_up(gate[1]);
-    assert_int_equal(count_rows(), 601);
+    assert_int_equal(count_rows(), 251);
     shift(HF_KEEPER_LATE_MS + HF_KEEPER_FIRST_MS + 1000);
     hf_longpoll_clean_up(gate[1]);
-    assert_int_equal(count_rows(), 601 - HF_RETENTION_ROWS);
+    assert_int_equal(count_rows(), 251 - HF_RETENTION_ROWS);
     hf_longpoll_clean_up(gate[1]);
     hf_longpoll_clean_up(gate[0]);
     assert_int_equal(count_rows(), 1);
