@@ -91,6 +91,8 @@ static void end_of_turn(struct hf_turn *turn)
         return;
     hub->behind = false;
     err = hf_tail_page(hub, &more);
+    if (err == HF_EREPLACED)
+        err = hf_tail_end(hub); /* the journal has said why */
     if (err)
         HF_LOG(HF_LOG_WARN, "tail_failed", hf_field("why", hf_strerror(err)),
                hf_field("next", "trying again at the next wake-up"));

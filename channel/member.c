@@ -181,7 +181,9 @@ int hf_member_join(struct hf_session *session, const struct hf_frame *frame)
     older = hf_member_find(session, frame->topic);
     if (older && older->in_flight > 0)
         return HF_EAGAIN;
-    refusal = err ? "busy" : join_refused(session, frame, older, &null_ref);
+    refusal = err == HF_EREPLACED ? "journal_failed"
+              : err               ? "busy"
+                    : join_refused(session, frame, older, &null_ref);
     if (older)
         end_older(older, hf_join_ref_of(frame), &close);
     err = 0;

@@ -55,6 +55,17 @@ static void check_right(struct hf_topic *topic, void *ctx)
         expel_topic(topic, "unauthorized");
 }
 
+static void replaced(struct hf_topic *topic, void *ctx)
+{
+    (void)ctx;
+    expel_topic(topic, "journal_failed");
+}
+
+int hf_tail_end(struct hf_hub *hub)
+{
+    return each_topic(hub, replaced, NULL);
+}
+
 struct trim_check {
     struct hf_hub *hub;
     int err;

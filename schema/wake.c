@@ -67,7 +67,8 @@ struct hf_wake {
     struct hf_timer ladder;
     int64_t step_us; /* of the ladder; what it waits now */
 
-    int64_t logged_ms; /* last complaint about the journal */
+    int64_t logged_ms;  /* last complaint about the journal */
+    bool told_replaced; /* that its files were replaced */
     struct hf_wake_counts counts;
 };
 
@@ -246,6 +247,11 @@ static bool look(struct hf_wake *wake, enum source source)
         /* BUSY passes by itself and is looked at again. */
         if (err != HF_EBUSY)
             complain(wake, err);
+        /* For good: whoever waits must not believe that all is quiet. */
+        if (err == HF_EREPLACED && !wake->told_replaced) {
+            wake->told_replaced = true;
+            wake->grown(wake->ctx);
+        }
         return false;
     }
     count(wake, source, changed);

@@ -2,6 +2,10 @@
 
 #include "tests/unit/session_fixture.h"
 
+#include <sqlite3.h>
+
+#include "schema/failed.h"
+
 static void
 a_push_reaches_all_and_its_sender_sees_it_before_the_reply(void **state)
 {
@@ -251,6 +255,85 @@ static void rows_deleted_before_they_were_read_end_the_membership(void **state)
     quiet(&a, 2);
 }
 
+/* Borrowed until the next call. */
+static const char *file_of(const char *name)
+{
+    static char path[160];
+
+    snprintf(path, sizeof(path), "%s/%s", f.dir, name);
+    return path;
+}
+
+#define HEARTBEAT "[null,\"9\",\"phoenix\",\"heartbeat\",{}]"
+#define BEATEN                                                                 \
+    "[null,\"9\",\"phoenix\",\"phx_reply\","                                   \
+    "{\"status\":\"ok\",\"response\":{}}]"
+#define REFUSED(ref, reason)                                                   \
+    "[\"1\",\"" ref "\",\"room:a\",\"phx_reply\",{\"status\":\"error\","       \
+    "\"response\":{\"reason\":\"" reason "\"}}]"
+
+static void while_another_program_keeps_the_lock_only_pushes_wait(void **state)
+{
+    sqlite3 *other;
+
+    (void)state;
+    process.settings.busy_ms = 300;
+    say(&a, JOIN("1"));
+    got(&a, 0, JOINED("1"));
+    assert_int_equal(sqlite3_open(file_of("journal.db"), &other), 0);
+    assert_int_equal(sqlite3_exec(other,
+                                  "BEGIN IMMEDIATE; INSERT INTO messages"
+                                  " (topic, event, payload)"
+                                  " VALUES ('room:a', 'news', '1')",
+                                  NULL, NULL, NULL),
+                     0);
+    say(&a, "[\"1\",\"2\",\"room:a\",\"shout\",{}]");
+    say(&b, JOIN("5")); /* needs no write */
+    got(&b, 0, JOINED("5"));
+    say(&a, HEARTBEAT);
+    got(&a, 1, BEATEN);
+    got(&a, 2, REFUSED("2", "busy"));
+    quiet(&b, 1);
+    assert_int_equal(sqlite3_exec(other, "COMMIT", NULL, NULL, NULL), 0);
+    got(&b, 1, "[null,null,\"room:a\",\"news\",1]");
+    got(&a, 3, "[null,null,\"room:a\",\"news\",1]");
+    say(&a, "[\"1\",\"3\",\"room:a\",\"shout\",{}]");
+    got(&b, 2, "[null,null,\"room:a\",\"shout\",{}]");
+    assert_int_equal(sqlite3_close(other), 0);
+}
+
+static void a_failed_journal_is_still_read(void **state)
+{
+    (void)state;
+    say(&a, JOIN("1"));
+    got(&a, 0, JOINED("1"));
+    assert_int_equal(hf_failed_raise(&process.dir, "for the test"), 0);
+    say(&a, "[\"1\",\"2\",\"room:a\",\"shout\",{}]");
+    got(&a, 1, REFUSED("2", "journal_failed"));
+    fixture_sql(&f, "INSERT INTO messages(topic,event,payload) "
+                    "VALUES('room:a','news','1')");
+    got(&a, 2, "[null,null,\"room:a\",\"news\",1]");
+    say(&b, JOIN("5"));
+    got(&b, 0, JOINED("5"));
+    say(&b, HEARTBEAT);
+    got(&b, 1, BEATEN);
+}
+
+static void nobody_is_kept_waiting_for_a_journal_that_was_replaced(void **state)
+{
+    (void)state;
+    say(&a, JOIN("1"));
+    got(&a, 0, JOINED("1"));
+    assert_int_equal(unlink(file_of("journal.db-wal")), 0);
+    got(&a, 1,
+        "[\"1\",\"1\",\"room:a\",\"phx_error\","
+        "{\"reason\":\"journal_failed\"}]");
+    say(&a, "[\"1\",\"2\",\"room:a\",\"phx_join\",{}]");
+    got(&a, 2, REFUSED("2", "journal_failed"));
+    say(&a, HEARTBEAT);
+    got(&a, 3, BEATEN);
+}
+
 static void a_right_taken_away_ends_the_membership(void **state)
 {
     (void)state;
@@ -393,6 +476,9 @@ int main(void)
         T(an_unknown_epoch_or_a_future_cursor_is_a_reset),
         T(what_was_deleted_is_a_gap_never_silence),
         T(rows_deleted_before_they_were_read_end_the_membership),
+        T(while_another_program_keeps_the_lock_only_pushes_wait),
+        T(a_failed_journal_is_still_read),
+        T(nobody_is_kept_waiting_for_a_journal_that_was_replaced),
         T(a_right_taken_away_ends_the_membership),
         T(without_echo_the_sender_gets_the_reply_alone),
         T(refused_pushes_keep_their_place_among_the_answers),
