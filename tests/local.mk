@@ -1,5 +1,5 @@
 # tests/ - `make check` runs TESTS (seconds), `make check-all` LONG_TESTS too,
-# for which it builds long_programs
+# for which it builds long_programs and crash_broken_programs
 #
 # A test speaks TAP: cmocka programs when told so, shell scripts by tests/lib.sh.
 # Programs are named test_x, scripts x.sh; a name without folder would do
@@ -46,7 +46,7 @@ include tests/js/local.mk
 include tests/sql/local.mk
 
 # TESTS on the command line replaces the list, so name both.
-check-all: all $(long_programs)
+check-all: all $(long_programs) $(crash_broken_programs)
 	$(MAKE) $(AM_MAKEFLAGS) check TEST_SECONDS=1200 \
 	  TESTS='$(TESTS) $(LONG_TESTS)'
 .PHONY: check-all

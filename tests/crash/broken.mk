@@ -99,8 +99,8 @@ tests_crash_broken_replay_null_ref_holdfast_sidecar_CPPFLAGS = \
 tests_crash_broken_replay_null_ref_holdfast_sidecar_CFLAGS = $(CRASH_BROKEN_CFLAGS)
 tests_crash_broken_replay_null_ref_holdfast_sidecar_LDADD = $(SIDECAR_LINK)
 
-long_programs += $(crash_broken_programs)
 EXTRA_PROGRAMS += $(crash_broken_programs)
+CLEANFILES += $(crash_broken_programs)
 LONG_TESTS += tests/crash/caught.sh
 EXTRA_DIST += tests/crash/caught.sh tests/crash/broken.mk
 
