@@ -288,8 +288,9 @@ static void a_queue_with_too_many_bytes_refuses(void **state)
             pushes[i].done = 1;
         assert_int_equal(hf_loop_turn(loop, 10), 0);
     }
-    /* The batch that waits for the lock, and two behind it. */
-    assert_in_range(count, 3, 5);
+    /* The batch that waits for the lock, and two behind it; or only these two
+     * when the writer's thread was slow to begin. */
+    assert_in_range(count, 2, 5);
     foreign_ok("ROLLBACK");
     for (i = 0; i < 8; i++)
         wait_for(&pushes[i]);
@@ -302,7 +303,7 @@ static void a_queue_with_too_many_bytes_refuses(void **state)
 static void a_lock_that_is_kept_for_long_loses_and_doubles_nothing(void **state)
 {
     struct hf_journal *r = open_journal(HF_JOURNAL_READ);
-    char keys[10][8];
+    char keys[10][16];
     int64_t sent_ms;
     int round, i, busy = 0;
 
@@ -373,7 +374,7 @@ static void large_jobs_do_not_share_one_large_transaction(void **state)
 static void concurrent_repeats_of_a_key_give_one_row(void **state)
 {
     static struct push pushes[50];
-    char keys[50][8];
+    char keys[50][16];
     pid_t child;
     int i, status = -1;
 
