@@ -58,9 +58,10 @@ struct hf_journal {
     uint64_t named[HF_UNREADABLE_NAMED]; /* their ids, by id modulo slots */
 
     struct hf_guard guard;
-    bool owed; /* the history could not be put right at open */
-    ino_t wal; /* 0 = not seen yet */
-    bool lost; /* the files were replaced below us */
+    bool owed;                /* the history could not be put right at open */
+    ino_t wal;                /* 0 = not seen yet */
+    bool lost;                /* the files were replaced below us */
+    int64_t files_checked_ms; /* hf_boot_ms when a reader last looked */
 };
 
 /* The connection, for sessions.c and policies.c. */
