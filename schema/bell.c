@@ -125,6 +125,16 @@ static bool is_named(const struct hf_bell *bell)
            here.st_ino == there.st_ino && here.st_dev == there.st_dev;
 }
 
+/* All of it now: the first store to a page that finds no room on a full disk
+ * ends the process. */
+static bool allocate(int fd)
+{
+    if (fallocate(fd, 0, 0, (off_t)sizeof(struct bells)) == 0)
+        return true;
+    return errno == EOPNOTSUPP &&
+           ftruncate(fd, (off_t)sizeof(struct bells)) == 0;
+}
+
 /* Under the lock: a new file is all zero, and that is a good one but for the
  * magic. HF_EAGAIN: it was none of ours and is gone now. */
 static int make_or_remove(struct hf_bell *bell)
@@ -143,8 +153,7 @@ static int make_or_remove(struct hf_bell *bell)
         return unlinkat(bell->dir_fd, HF_FILE_BELLS, 0) < 0 ? HF_EIO
                                                             : HF_EAGAIN;
     }
-    if (st.st_size < (off_t)sizeof(struct bells) &&
-        ftruncate(bell->fd, (off_t)sizeof(struct bells)) < 0)
+    if (st.st_size < (off_t)sizeof(struct bells) && !allocate(bell->fd))
         return HF_EIO;
     magic = MAGIC;
     return pwrite(bell->fd, &magic, sizeof(magic), 0) == sizeof(magic) ? 0

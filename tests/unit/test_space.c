@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
+#include "schema/bell.h"
 #include "schema/failed.h"
 #include "schema/journal_impl.h"
 #include "tests/vfs/shim.h"
@@ -325,6 +326,22 @@ static void a_full_disk_is_no_reason_not_to_start(void **state)
     hf_journal_close(w);
 }
 
+static void a_full_disk_kills_nobody_who_waits(void **state)
+{
+    struct hf_bell *bells[200];
+    int i, fd;
+
+    (void)state;
+    assert_int_equal(hf_bell_open(&f.dir, &bells[0]), 0);
+    leave_room(0);
+    for (i = 1; i < 200; i++)
+        assert_int_equal(hf_bell_open(&f.dir, &bells[i]), 0);
+    for (i = 0; i < 200; i++) /* a store to each slot: no SIGBUS */
+        assert_int_equal(hf_bell_claim(bells[i], &fd), 0);
+    for (i = 0; i < 200; i++)
+        hf_bell_close(bells[i]);
+}
+
 static void init_says_how_much_it_needs(void **state)
 {
     char path[128];
@@ -396,6 +413,7 @@ OR_SKIP(a_disk_that_fills_up_is_refused_before_it_is_full)
 OR_SKIP(a_write_without_room_is_undone_and_reading_goes_on)
 OR_SKIP(deleting_is_the_way_out)
 OR_SKIP(a_full_disk_is_no_reason_not_to_start)
+OR_SKIP(a_full_disk_kills_nobody_who_waits)
 OR_SKIP(init_says_how_much_it_needs)
 
 int main(void)
@@ -405,6 +423,7 @@ int main(void)
         BOTH(a_write_without_room_is_undone_and_reading_goes_on),
         BOTH(deleting_is_the_way_out),
         BOTH(a_full_disk_is_no_reason_not_to_start),
+        BOTH(a_full_disk_kills_nobody_who_waits),
         BOTH(init_says_how_much_it_needs),
     };
 
