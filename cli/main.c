@@ -74,6 +74,7 @@ int main(int argc, char **argv)
     int exit_code = HF_EXIT_OK;
     int option;
 
+    (void)signal(SIGXFSZ, SIG_IGN); /* like a full disk (space.h) */
     hf_log_open("holdfast", HF_LOG_WARN, false);
     cli.dir_given = dir && *dir ? dir : NULL;
 

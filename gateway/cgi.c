@@ -197,6 +197,7 @@ int hf_cgi_serve(const char *dir)
     (void)signal(SIGTERM, SIG_DFL);
     (void)signal(SIGUSR1, SIG_DFL);
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN); /* like a full disk (space.h) */
     (void)alarm(HF_CGI_SECONDS);
 
     hf_request_read(&request, environ, hf_str(NULL, 0));

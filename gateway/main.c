@@ -127,6 +127,7 @@ static int take_signals(struct signals *signals, struct hf_loop *loop)
     (void)sigaddset(&set, SIGINT);
     (void)sigaddset(&set, SIGUSR1); /* FastCGI's soft stop */
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN); /* like a full disk (space.h) */
     if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
         return HF_EIO;
     signals->loop = loop;

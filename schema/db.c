@@ -98,8 +98,9 @@ int hf_db_open(struct hf_db *db, const char *path, bool create,
         int err = hf_db_error(db, code);
 
         (void)hf_explain(why, err, "%s: %s", path,
-                         db->handle ? sqlite3_errmsg(db->handle)
-                                    : sqlite3_errstr(code));
+                         err == HF_EFULL ? hf_strerror(err)
+                         : db->handle    ? sqlite3_errmsg(db->handle)
+                                         : sqlite3_errstr(code));
         hf_db_close(db);
         return err;
     }

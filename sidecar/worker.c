@@ -87,6 +87,7 @@ static int take_signals(struct worker *w)
     (void)sigaddset(&set, SIGTERM);
     (void)sigaddset(&set, SIGINT);
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN); /* like a full disk (space.h) */
     w->signals = (struct hf_watch){
         .fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC),
         .ready = on_signal,

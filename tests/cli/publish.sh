@@ -87,4 +87,20 @@ else
     skip "a held write lock is an error after a while" "no sqlite3"
 fi
 
+# A limit of file size stands for a full disk, and is a signal by default.
+limited()
+(
+    ulimit -f 160
+    large=$(head -c 60000 /dev/zero | tr '\0' x)
+    code=0
+    for n in 1 2 3 4 5 6; do
+        holdfast publish room say "\"$large\"" 2>err || code=$?
+    done
+    grep -q 'no room is left' err && test "$code" = 1
+)
+holdfast init small >/dev/null
+export HOLDFAST_DIR=small
+t "what finds no room says so" limited
+t "and it is published again when there is" holdfast publish room say 1
+
 finish
