@@ -12,6 +12,29 @@
  * While nobody waits here for any name there is no slot, no polling and no
  * watching; when the last one has gone that comes with the next backstop, for
  * a client comes back at once.
+ *
+ * What foreign programs and accidents do, and how long a message that can be
+ * read then waits at most (tests/unit/test_foreign.c; usually it is much less):
+ *
+ *     the watcher resigns                 at once: it rings one successor
+ *     it is killed, also with a commit    0.5 s: everybody's backstop finds
+ *       seen and nobody rung yet          the rows; the first to look watches
+ *     a bell is lost                      0.5 s
+ *     no inotify to be had, no free slot  0.25 s
+ *     a transaction is held open          looks get rare, the last of them
+ *       (pages in the WAL or not)         twice a second; the commit raises an
+ *                                         event of its own
+ *     a checkpoint, of whatever kind      none is delayed; each waiter may look
+ *                                         once for nothing, nobody is rung
+ *     the last close removed the WAL      made anew at our open; none
+ *     journal_mode = DELETE               refused by SQLite while we are there;
+ *                                         set back to WAL at our open
+ *     locking_mode = EXCLUSIVE            the same; but who has it before us
+ *                                         keeps us from opening: refused with
+ *                                         words until it ends
+ *     journal or WAL moved, replaced or   refused with words within 0.5 s:
+ *       removed while we have it open     journal_replaced in the log, and
+ *                                         nothing is told any more
  */
 #ifndef HF_SCHEMA_WAKE_H
 #define HF_SCHEMA_WAKE_H

@@ -14,6 +14,7 @@ broken_programs = \
 	tests/broken/ids_reused \
 	tests/broken/no_sync \
 	tests/broken/react_once \
+	tests/broken/ring_early \
 	tests/broken/torn_names \
 	tests/broken/no_watermark \
 	tests/broken/no_watermark_longpoll \
@@ -89,6 +90,15 @@ tests_broken_react_once_CPPFLAGS = \
 tests_broken_react_once_CFLAGS = $(BROKEN_CFLAGS)
 tests_broken_react_once_LDADD = $(SCHEMA_TEST_LINK)
 tests_broken_react_once_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=inotify_init1 \
+	-Wl,--wrap=inotify_add_watch
+
+tests_broken_ring_early_SOURCES = \
+	tests/unit/test_wake.c schema/journal.c
+tests_broken_ring_early_CPPFLAGS = \
+	$(AM_CPPFLAGS) -DHF_BROKEN_RING_EARLY
+tests_broken_ring_early_CFLAGS = $(BROKEN_CFLAGS)
+tests_broken_ring_early_LDADD = $(SCHEMA_TEST_LINK)
+tests_broken_ring_early_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=inotify_init1 \
 	-Wl,--wrap=inotify_add_watch
 
 tests_broken_torn_names_SOURCES = \

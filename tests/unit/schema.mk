@@ -5,6 +5,7 @@ unit_tests += \
 	tests/unit/test_dir \
 	tests/unit/test_failed \
 	tests/unit/test_guard \
+	tests/unit/test_foreign \
 	tests/unit/test_journal \
 	tests/unit/test_live \
 	tests/unit/test_migrate \
@@ -44,6 +45,12 @@ tests_unit_test_guard_SOURCES = \
 tests_unit_test_guard_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_guard_LDADD = $(VFS_LINK) $(SCHEMA_TEST_LINK)
 
+tests_unit_test_foreign_SOURCES = \
+	tests/unit/test_foreign.c tests/unit/wake_fixture.h \
+	tests/unit/schema_fixture.h
+tests_unit_test_foreign_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_foreign_LDADD = $(SCHEMA_TEST_LINK)
+
 tests_unit_test_journal_SOURCES = \
 	tests/unit/test_journal.c tests/unit/schema_fixture.h
 tests_unit_test_journal_CFLAGS = $(UNIT_CFLAGS)
@@ -82,7 +89,8 @@ tests_unit_test_space_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=fallocate \
 	-Wl,--wrap=fstatvfs
 
 tests_unit_test_wake_SOURCES = \
-	tests/unit/test_wake.c tests/unit/schema_fixture.h
+	tests/unit/test_wake.c tests/unit/wake_fixture.h \
+	tests/unit/schema_fixture.h
 tests_unit_test_wake_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_wake_LDADD = $(SCHEMA_TEST_LINK)
 tests_unit_test_wake_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=inotify_init1 \

@@ -1,6 +1,6 @@
 #include "schema/wake.h"
 
-#include "schema_fixture.h"
+#include "wake_fixture.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -43,72 +43,6 @@ int fdatasync(int fd)
     if (slow_syncs)
         (void)usleep(SLOW_SYNC_US);
     return (int)syscall(SYS_fdatasync, fd);
-}
-
-/* A process that waits, in small. */
-struct waiter {
-    struct hf_journal *journal;
-    struct hf_wake *wake;
-    uint64_t head; /* seen by the last call */
-    unsigned calls;
-};
-
-static struct hf_loop *loop;
-
-static void grown(void *ctx)
-{
-    struct waiter *waiter = ctx;
-
-    waiter->head = head_of(waiter->journal);
-    waiter->calls++;
-}
-
-static void waiter_open(struct waiter *waiter, const char *topic)
-{
-    *waiter = (struct waiter){.journal = open_journal(HF_JOURNAL_READ)};
-    assert_int_equal(hf_wake_new(loop, &f.dir, waiter->journal, grown, waiter,
-                                 &waiter->wake),
-                     0);
-    if (topic)
-        hf_wake_add(waiter->wake, hf_str_of(topic));
-}
-
-static void waiter_close(struct waiter *waiter)
-{
-    hf_wake_free(waiter->wake);
-    hf_journal_close(waiter->journal);
-}
-
-static void run_for(int64_t ms)
-{
-    int64_t end_ms = hf_boot_ms() + ms;
-
-    while (hf_boot_ms() < end_ms)
-        assert_int_equal(hf_loop_turn(loop, 5), 0);
-}
-
-/* Milliseconds until the waiter saw this head; fails after 2 s. */
-static int64_t time_until(const struct waiter *waiter, uint64_t head)
-{
-    int64_t start_ms = hf_boot_ms();
-
-    while (waiter->head < head) {
-        if (hf_boot_ms() - start_ms > 2000)
-            fail_msg("not woken for %llu", (unsigned long long)head);
-        assert_int_equal(hf_loop_turn(loop, 5), 0);
-    }
-    return hf_boot_ms() - start_ms;
-}
-
-static void insert(const char *topic)
-{
-    char sql[256];
-
-    (void)snprintf(sql, sizeof(sql),
-                   "INSERT INTO messages (topic, event, payload)"
-                   " VALUES ('%s', 'b', '1')",
-                   topic);
-    foreign_ok(sql);
 }
 
 static void a_foreign_insert_reaches_watcher_and_waiter(void **state)
@@ -312,106 +246,6 @@ static void the_next_takes_over_when_the_watcher_is_killed(void **state)
 
 /* --- plain CGI: rung by a word ------------------------------------------- */
 
-/* What a process tells of each thing that happens to it. */
-struct report {
-    uint64_t head;
-    bool watching;
-    struct hf_wake_counts counts;
-};
-
-static int report_fd;
-
-static void report(struct waiter *waiter)
-{
-    struct report report = {.head = waiter->head,
-                            .watching = hf_wake_watching(waiter->wake),
-                            .counts = hf_wake_counts(waiter->wake)};
-
-    (void)!write(report_fd, &report, sizeof(report));
-}
-
-static void grown_in_child(void *ctx)
-{
-    grown(ctx);
-    report(ctx);
-}
-
-static void rung_in_child(void *ctx)
-{
-    report(ctx);
-}
-
-/*
- * As holdfast-gateway waits as a CGI program: this program started anew, for
- * neither a lock nor a connection bears being forked. Ends after 20 s at most.
- */
-static int be_sleeper(const char *dir, const char *topic, bool is_blind)
-{
-    struct waiter waiter = {0};
-    struct hf_why why = {""};
-
-    (void)alarm(20);
-    report_fd = STDOUT_FILENO;
-    blind = is_blind;
-    hf_settings_default(&f.settings);
-    if (hf_dir_open(&f.dir, dir, &why) || hf_loop_new(&loop) ||
-        hf_journal_open(&f.dir, &f.settings, HF_JOURNAL_READ, &waiter.journal,
-                        &why) ||
-        hf_wake_new(loop, &f.dir, waiter.journal, grown_in_child, &waiter,
-                    &waiter.wake))
-        return 1;
-    hf_wake_without_descriptors(waiter.wake);
-    hf_wake_on_ring(waiter.wake, rung_in_child);
-    hf_wake_add(waiter.wake, hf_str_of(topic));
-    report(&waiter);
-    return hf_loop_run(loop);
-}
-
-static pid_t start_sleeper(const char *topic, int *out_fd, struct report *first)
-{
-    int told[2];
-    pid_t pid;
-
-    assert_int_equal(pipe(told), 0);
-    pid = fork();
-    assert_true(pid >= 0);
-    if (pid == 0) {
-        (void)dup2(told[1], STDOUT_FILENO);
-        (void)close(told[0]);
-        (void)close(told[1]);
-        (void)execl("/proc/self/exe", "test_wake", "sleeper", f.path, topic,
-                    blind ? "blind" : "", (char *)NULL);
-        _exit(1);
-    }
-    assert_int_equal(close(told[1]), 0);
-    *out_fd = told[0];
-    assert_int_equal(read(told[0], first, sizeof(*first)), sizeof(*first));
-    return pid;
-}
-
-static void reap(pid_t pid, int fd)
-{
-    assert_int_equal(kill(pid, SIGKILL), 0);
-    assert_int_equal(waitpid(pid, NULL, 0), pid);
-    assert_int_equal(close(fd), 0);
-}
-
-/* Reads reports until one names this head; false after `ms`. */
-static bool reports(int fd, uint64_t head, int ms, struct report *out)
-{
-    int64_t end_ms = hf_boot_ms() + ms;
-    struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
-
-    while (hf_boot_ms() < end_ms) {
-        /* our own loop too, where a waiter of ours may be the watcher */
-        assert_int_equal(hf_loop_turn(loop, 1), 0);
-        if (poll(&poll_fd, 1, 1) == 1 &&
-            read(fd, out, sizeof(*out)) == sizeof(*out) && out->head >= head)
-            return true;
-    }
-    return false;
-}
-
 static void a_sleeper_is_rung_and_watches_when_nobody_does(void **state)
 {
     struct hf_journal *w = open_journal(HF_JOURNAL_WRITE);
@@ -424,7 +258,7 @@ static void a_sleeper_is_rung_and_watches_when_nobody_does(void **state)
     (void)state;
     waiter_open(&watcher, "x");
     run_for(20);
-    pid = start_sleeper("a", &fd, &r);
+    pid = start_sleeper("a", blind ? "blind" : "", &fd, &r);
     assert_false(r.watching);
     assert_int_equal(access(path_of("bell.2.1"), F_OK), -1); /* no file */
     for (i = 1; i <= 20; i += 2) {
@@ -461,7 +295,7 @@ static void a_sleeper_without_a_bell_looks_at_the_backstop(void **state)
 
     (void)state;
     blind = true;
-    pid = start_sleeper("a", &fd, &r);
+    pid = start_sleeper("a", blind ? "blind" : "", &fd, &r);
     run_for(1000); /* the ladder of the election ends */
     start_ms = hf_boot_ms();
     insert("a");
@@ -629,16 +463,11 @@ static void a_slow_sync_does_not_hide_a_commit(void **state)
 static int set_up(void **state)
 {
     no_inotify = blind = false;
-    return fixture_set_up(state) || hf_loop_new(&loop);
+    return wake_set_up(state);
 }
 
-static int tear_down(void **state)
-{
-    hf_loop_free(loop);
-    return fixture_tear_down(state);
-}
-
-#define WAKE_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define WAKE_TEST(name)                                                        \
+    cmocka_unit_test_setup_teardown(name, set_up, wake_tear_down)
 
 int main(int argc, char **argv)
 {
@@ -661,7 +490,9 @@ int main(int argc, char **argv)
         WAKE_TEST(a_slow_sync_does_not_hide_a_commit),
     };
 
-    if (argc == 5 && strcmp(argv[1], "sleeper") == 0)
-        return be_sleeper(argv[2], argv[3], argv[4][0] != '\0');
+    if (argc == 5 && strcmp(argv[1], "sleeper") == 0) {
+        blind = argv[4][0] != '\0';
+        return be_sleeper(argv[2], argv[3]);
+    }
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
