@@ -6,8 +6,8 @@
 #                     that a kill then takes back
 # ids_reused          a script empties the journal and lowers the sequence
 # no_watermark        deleted rows are passed over without a gap
-# react_once          nothing is lost, thanks to the look twice a second; half
-#                     of the rows are late when all is calm
+# react_once          nothing is lost, thanks to the look twice a second; a
+#                     quarter of the rows and more is late when all is calm
 # replay_null_ref     rows without the cursor that a resuming client needs
 #
 # That syncs are skipped a kill cannot show; the power cut does.

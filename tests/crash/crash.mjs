@@ -38,7 +38,7 @@ import { Gateway, SideCar, Target, watch, watcherOf } from "./targets.mjs";
 const TOPICS = ["room:a", "room:b", "room:c"];
 const SETTLE_EVERY = 50; // kills
 const SETTLE_MS = 30000;
-const LATE_MS = 100; // of half of the rows, when nothing disturbs; the backstop is 500
+const LATE_MS = 100; // three quarters of the rows, undisturbed; mostly 10; the backstop is 500
 
 const file = (name) => fileURLToPath(new URL(name, import.meta.url));
 
