@@ -43,28 +43,39 @@ static int step(struct hf_cli *cli, struct hf_retention_report *report)
     return err;
 }
 
+static uint64_t removed(const struct hf_retention_report *report)
+{
+    return report->by_age + report->by_bytes + report->by_count;
+}
+
+static void add(struct hf_retention_report *total,
+                const struct hf_retention_report *report)
+{
+    struct hf_retention_report sum = *report;
+
+    sum.by_age += total->by_age;
+    sum.by_bytes += total->by_bytes;
+    sum.by_count += total->by_count;
+    *total = sum;
+}
+
 static int prune(struct hf_cli *cli, struct hf_retention_report *total)
 {
-    struct hf_retention_report report = {.more = true};
+    struct hf_retention_report report;
     struct hf_progress progress;
-    int err = 0;
+    uint64_t head = 0;
+    int err = hf_journal_head(cli->journal, &head);
 
     hf_catch_signals();
     hf_progress_start(&progress);
-    while (!err && report.more && !hf_interrupted()) {
+    /* Not for ever, should others publish faster than this removes. */
+    while (!err && total->more && removed(total) <= head && !hf_interrupted()) {
         err = step(cli, &report);
         if (err)
             break;
-        total->by_age += report.by_age;
-        total->by_bytes += report.by_bytes;
-        total->by_count += report.by_count;
-        total->bytes_used = report.bytes_used;
-        total->clock_jumped = report.clock_jumped;
-        total->kept_by_min = report.kept_by_min;
-        total->more = report.more;
+        add(total, &report);
         hf_progress_say(&progress, "%llu removed",
-                        (unsigned long long)(total->by_age + total->by_bytes +
-                                             total->by_count));
+                        (unsigned long long)removed(total));
         if (report.more)
             sleep_ms(HF_RETENTION_PAUSE_MS); /* others want to write, too */
     }
@@ -109,7 +120,8 @@ static int run_prune(struct hf_cli *cli)
         return hf_cli_fail(cli, "not to the end: %s", why.text);
     }
     if (total.more)
-        return hf_cli_fail(cli, "stopped before the end; what was removed is");
+        return hf_cli_fail(cli,
+                           "stopped before the end; what was removed is gone");
     return exit_code;
 }
 

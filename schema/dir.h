@@ -2,6 +2,7 @@
  * dir.h - the journal directory and the files in it
  *
  *     journal.db (+ -wal, -shm)  the journal: messages, policies, sessions
+ *     journal.db.<why>-<time>    an older one, kept by rescue or restore (alone.h)
  *     live.db (+ -wal, -shm)     what is not history: leases, waiting replies;
  *                                live-1.db and so on after damage (live.h)
  *     holdfast.conf              settings of our processes

@@ -61,6 +61,23 @@ t "restore is refused as well" says "$tail holdfast" \
 kill "$tail"
 wait "$tail" 2>/dev/null
 
+# Also one of ours that has nobody to serve just now.
+holdfast-gateway --socket "$scratch/gw.sock" >gw.log 2>&1 &
+gateway=$!
+pids="$pids $gateway"
+within 10 test -S gw.sock
+t "an idle gateway counts" exits 1 holdfast check --rescue --force
+t "and is named" says "$gateway holdfast" holdfast check --rescue --force
+kill "$gateway"
+wait "$gateway" 2>/dev/null
+holdfast-sidecar >sc.log 2>&1 &
+sidecar=$!
+pids="$pids $sidecar"
+within 10 grep -q event=serving sc.log
+t "so does an idle side-car" exits 1 holdfast check --rescue --force
+kill "$sidecar"
+wait "$sidecar" 2>/dev/null
+
 everything room:1 >before
 ids room:1 >before.ids
 t "--force copies a whole one" holdfast check --rescue --force

@@ -6,7 +6,9 @@ unit_tests += \
 	tests/unit/test_failed \
 	tests/unit/test_guard \
 	tests/unit/test_foreign \
+	tests/unit/test_inspect \
 	tests/unit/test_journal \
+	tests/unit/test_rescue \
 	tests/unit/test_live \
 	tests/unit/test_migrate \
 	tests/unit/test_policies \
@@ -115,3 +117,15 @@ tests_unit_test_retention_SOURCES = \
 	tests/unit/test_retention.c tests/unit/schema_fixture.h
 tests_unit_test_retention_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_retention_LDADD = $(SCHEMA_TEST_LINK)
+
+tests_unit_test_inspect_SOURCES = \
+	tests/unit/test_inspect.c tests/unit/schema_fixture.h
+tests_unit_test_inspect_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_inspect_LDADD = $(SCHEMA_TEST_LINK)
+tests_unit_test_inspect_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=fstatfs \
+	-Wl,--wrap=flock -Wl,--wrap=sqlite3_libversion_number
+
+tests_unit_test_rescue_SOURCES = \
+	tests/unit/test_rescue.c tests/unit/schema_fixture.h
+tests_unit_test_rescue_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_rescue_LDADD = $(SCHEMA_TEST_LINK)
