@@ -42,6 +42,7 @@ include tests/broken/local.mk
 include tests/cli/local.mk
 include tests/crash/local.mk
 include tests/crash/power.mk
+include tests/crash/faults.mk
 include tests/js/local.mk
 include tests/sql/local.mk
 

@@ -82,7 +82,9 @@ void power_message(uint32_t n, struct message *out)
     int len;
 
     (void)snprintf(out->topic, sizeof(out->topic), "t%u", n % TOPICS);
-    (void)snprintf(out->key, sizeof(out->key), n % 3 == 0 ? "%u" : "", n);
+    out->key[0] = '\0';
+    if (n % 3 == 0)
+        (void)snprintf(out->key, sizeof(out->key), "%u", n);
     len =
         snprintf(out->payload, sizeof(out->payload), "{\"n\":%u,\"pad\":\"", n);
     memset(out->payload + len, 'a' + (int)(hash >> 40) % 26, pad);
