@@ -28,7 +28,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { own, Server } from "../js/lib/server.js";
+import { own, program, Server } from "../js/lib/server.js";
 import { sleep, until, within } from "../js/lib/wait.js";
 import { Chance, EventLog } from "./events.mjs";
 import { BatchPublisher, CommandPublisher, Pusher, ScriptPublisher } from "./publishers.mjs";
@@ -56,6 +56,7 @@ const WEIGHTS = {
   "php-1": 7,
   tail: 8,
   watcher: 10,
+  prune: 3,
   term: 6,
   lock: 6,
   checkpoint: 2,
@@ -117,7 +118,7 @@ class Run {
       gateways: 2,
       conf: {
         // retention has something to do, too
-        journal: { retain_count: 2000, retain_bytes: "2M", keep_min: "5s" },
+        journal: { retain_count: 100, retain_bytes: "1M", keep_min: "5s" },
         gateway: { hold: "2s" },
         log: { level: "warn" },
       },
@@ -231,6 +232,7 @@ class Run {
     if (what === "checkpoint") return this.server.sql("PRAGMA wal_checkpoint(PASSIVE)");
     if (what === "trim")
       return this.audit(`trim ${TOPICS[Math.floor(roll * 3)]} ${1 + Math.floor(roll * 60)}`);
+    if (what === "prune") return this.#prune(roll * 30);
     const signal = what === "term" ? "SIGTERM" : "SIGKILL";
     const target = this.#target(what, roll);
     await until(30000, `${target.name} is there to be killed`, () => !target.busy);
@@ -254,6 +256,18 @@ class Run {
     if (what !== "watcher") return named(what);
     const pid = watcherOf(this.server.dir);
     return this.targets.find((target) => target.pids.includes(pid)) ?? named("gateway-0");
+  }
+
+  // `holdfast prune` for so long, unless it is done before.
+  async #prune(ms) {
+    this.killed.prune = (this.killed.prune ?? 0) + 1;
+    const args = ["--dir", this.server.dir, "prune"];
+    const child = own(spawn(program("holdfast"), args, { stdio: "ignore" }));
+    const ended = new Promise((done) => child.once("exit", (code) => done(code)));
+    await sleep(ms);
+    child.kill("SIGKILL");
+    const code = await within(10000, "prune ends", ended);
+    if (code !== 0 && code !== null) this.trouble(`prune: exit ${code}`);
   }
 
   async #foreign(script, ...args) {
