@@ -234,6 +234,16 @@ static int make_directory(struct init *init, const char *path)
     return open_directory(&init->dir, path, init->why);
 }
 
+/* "NAME.0123456789abcdef.tmp": what an init that was killed, or whose power
+ * failed, had not yet renamed into place (hf_file_replace). */
+static bool is_left_over(const char *name, const char *ours)
+{
+    size_t len = strlen(ours), all = strlen(name);
+
+    return all > len + 4 && strncmp(name, ours, len) == 0 && name[len] == '.' &&
+           strcmp(name + all - 4, ".tmp") == 0;
+}
+
 /* Somebody's directory with other things in it is not ours to make private. */
 static bool is_foreign(const char *name)
 {
@@ -252,7 +262,8 @@ static bool is_foreign(const char *name)
     size_t i;
 
     for (i = 0; ours[i]; i++) {
-        if (strcmp(name, ours[i]) == 0)
+        if (strcmp(name, ours[i]) == 0 ||
+            (i > 1 && is_left_over(name, ours[i])))
             return false;
     }
     return strncmp(name, "journal.db", 10) != 0 &&

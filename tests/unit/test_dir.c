@@ -166,6 +166,7 @@ static void an_interrupted_init_is_done_again(void **state)
     write_file("half/journal.db.new", "half a journal");
     write_file("half/journal.db.new-wal", "and half of this");
     write_file("half/secret", "01234567890123456789012345678901");
+    write_file("half/holdfast.conf.0123456789abcdef.tmp", "# half a se");
     ok_or_why(init_below("half", NULL, &existed, &why), &why);
     assert_false(existed);
     assert_true(exists(HF_FILE_JOURNAL));
