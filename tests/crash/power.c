@@ -49,6 +49,7 @@ static const char *const sentences[RULES] = {
     [RULE_CURSORS] = "a cursor from before goes on, or is told of the gap",
     [RULE_SUFFIX] = "with normal durability only the last commits are lost",
     [RULE_EPOCH] = "with full durability the epoch stays the same",
+    [RULE_INIT] = "a journal whose making was cut is made whole by init",
 };
 
 struct shared *shared;
@@ -284,6 +285,33 @@ static void rounds(unsigned cuts, uint64_t seed)
     }
 }
 
+/* The power fails while a journal is made, and right after. */
+static void inits(unsigned cuts, uint64_t seed)
+{
+    char directory[80], image[80];
+    pid_t pid;
+
+    (void)snprintf(directory, sizeof(directory), "%s/init", parent);
+    (void)snprintf(image, sizeof(image), "%s/init-image", parent);
+    while (cuts-- > 0 && all_well()) {
+        uint64_t random = disk_random(&seed);
+
+        power_boot(++boots);
+        pid = fork_now();
+        if (pid == 0)
+            power_init(directory, image, random);
+        wait_for(pid, "init", false);
+        power_boot(++boots);
+        pid = fork_now();
+        if (pid == 0)
+            power_judge_init(image);
+        wait_for(pid, "init after the cut", false);
+        remove_tree(directory);
+        if (all_well())
+            remove_tree(image);
+    }
+}
+
 /* --- verdict -------------------------------------------------------------- */
 
 static void test(bool passed, const char *sentence)
@@ -363,6 +391,7 @@ int main(int argc, char **argv)
     if (shared == MAP_FAILED || !mkdtemp(parent))
         power_die("memory or directory", "failed");
     rounds(cuts, seed);
+    inits(cuts / 2, seed);
     verdict();
     control(seed);
     printf("1..%u\n", tests);

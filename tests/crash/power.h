@@ -95,6 +95,7 @@ enum rule {
     RULE_CURSORS, /* continued with something missing, unsaid */
     RULE_SUFFIX,  /* other than the last commits is lost */
     RULE_EPOCH,
+    RULE_INIT,
     RULES
 };
 
@@ -133,6 +134,12 @@ _Noreturn void power_load(const struct round *round, const char *directory,
 /* Judge the image by shared->at_cut; adds to shared->findings. */
 _Noreturn void power_judge(const struct round *round, const char *image,
                            unsigned boot);
+
+/* Never return: make a journal until the power fails, then publish in it; and
+ * make it again from what is left. */
+_Noreturn void power_init(const char *directory, const char *image,
+                          uint64_t seed);
+_Noreturn void power_judge_init(const char *image);
 
 /* A rule is broken; the first one is remembered with its words. */
 void power_bad(enum rule rule, const char *format, ...)

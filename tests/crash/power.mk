@@ -1,7 +1,8 @@
 # The power cut: `make check` has a few, `make check-all` many.
 power_sources = \
 	tests/crash/power.c tests/crash/power.h \
-	tests/crash/power_judge.c tests/crash/power_load.c
+	tests/crash/power_init.c tests/crash/power_judge.c \
+	tests/crash/power_load.c
 power_wraps = $(DISK_WRAPS) -Wl,--wrap=hf_boot_id
 
 check_PROGRAMS += tests/crash/power
