@@ -272,6 +272,25 @@ static void too_many_bytes_go_from_the_oldest_on(void **state)
     hf_journal_close(w);
 }
 
+static void no_more_bytes_go_than_are_too_many(void **state)
+{
+    struct hf_journal *w = open_journal(HF_JOURNAL_WRITE);
+    char sql[200];
+    int i;
+
+    (void)state;
+    (void)snprintf(sql, sizeof(sql),
+                   "INSERT INTO messages (topic, event, payload, at)"
+                   " VALUES ('a', 'e', printf('%%.*c', 1000, '1'), %" PRId64
+                   ")",
+                   hf_wall_ms() - HOUR_MS);
+    for (i = 0; i < 200; i++)
+        foreign_ok(sql);
+    f.settings.retain_bytes = bytes_used() - 2 * 4096;
+    assert_in_range(step(w).by_bytes, 6, 9);
+    hf_journal_close(w);
+}
+
 static void bytes_take_nothing_younger_than_keep_min(void **state)
 {
     struct hf_journal *w = open_journal(HF_JOURNAL_WRITE);
@@ -354,6 +373,11 @@ static void each_topic_keeps_its_newest(void **state)
     assert_int_equal(removed, 2 + 6);
     (void)all_steps(w, &removed);
     assert_int_equal(removed, 0);
+    /* more than a step of one topic too */
+    add("d", 3 * HF_RETENTION_ROWS, 0);
+    add("e", 4, 0);
+    (void)all_steps(w, &removed);
+    assert_int_equal(removed, 3 * HF_RETENTION_ROWS + 1);
     hf_journal_close(w);
 }
 
@@ -471,6 +495,10 @@ static void a_jumped_clock_removes_nothing(void **state)
     r = step(w);
     assert_true(r.clock_jumped);
     assert_int_equal(r.by_age, 0);
+    /* not even what was old by the old clock: a skip is a skip */
+    f.settings.retain_ms = HOUR_MS / 2;
+    assert_int_equal(step(w).by_age, 0);
+    f.settings.retain_ms = DAY_MS;
     hf_clock_shift(HOUR_MS - 60000, 49 * HOUR_MS - 60000);
     assert_true(step(w).clock_jumped);
     shift_hours(0, 0); /* back */
@@ -634,6 +662,7 @@ int main(void)
         TEST(a_wrong_time_takes_nobody_along),
         TEST(what_no_time_vouches_for_goes_by_our_own_watch),
         TEST(too_many_bytes_go_from_the_oldest_on),
+        TEST(no_more_bytes_go_than_are_too_many),
         TEST(bytes_take_nothing_younger_than_keep_min),
         TEST(bytes_are_found_where_no_time_vouches),
         TEST(each_topic_keeps_its_newest),
