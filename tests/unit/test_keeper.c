@@ -79,6 +79,30 @@ static void a_resident_process_cuts_the_journal_back(void **state)
     assert_int_equal(count_rows(), 1);
 }
 
+static void nobody_looks_again_where_another_process_has_looked(void **state)
+{
+    struct hf_retention_report report;
+    struct hf_journal *other;
+    struct hf_why why = {""};
+    int tries;
+
+    (void)state;
+    shift(HF_KEEPER_FIRST_MS - 1000);
+    assert_int_equal(hf_journal_open(&process.dir, &process.settings,
+                                     HF_JOURNAL_WRITE, &other, &why),
+                     0);
+    assert_int_equal(hf_retention_step(other, &report), 0);
+    hf_journal_close(other);
+    add_old("room:x", 3);
+    shift(HF_KEEPER_FIRST_MS + 100);
+    turn_for(f.loop, 100);
+    assert_int_equal(count_rows(), 3);
+    shift(HF_KEEPER_FIRST_MS + HF_RETENTION_PASS_MS + 100);
+    for (tries = 0; tries < 50 && count_rows() > 1; tries++)
+        turn_for(f.loop, 20);
+    assert_int_equal(count_rows(), 1);
+}
+
 static void a_publish_meanwhile_does_not_wait_for_it(void **state)
 {
     int64_t start;
@@ -241,6 +265,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown_clock)
     const struct CMUnitTest tests[] = {
         T(a_resident_process_cuts_the_journal_back),
+        T(nobody_looks_again_where_another_process_has_looked),
         T(a_publish_meanwhile_does_not_wait_for_it),
         T(a_live_member_that_lags_behind_the_cut_is_told),
         T(who_keeps_up_notices_nothing),
