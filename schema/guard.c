@@ -132,12 +132,10 @@ static int64_t log_bytes(int pages)
 
 static int empty_log(struct hf_journal *journal, int *out_pages)
 {
-    int done, err;
+    int done;
 
     hf_db_wait(&journal->db, DRAIN_WAIT_MS);
-    err = hf_db_checkpoint(&journal->db, true, out_pages, &done);
-    journal->guard.checkpoint_at = HF_DB_CHECKPOINT;
-    return err;
+    return hf_db_checkpoint(&journal->db, true, out_pages, &done);
 }
 
 static bool drained_lately(const struct hf_drained *last)
@@ -204,26 +202,18 @@ static void log_checkpoint_error(int err)
 
 void hf_guard_checkpoint(struct hf_journal *journal)
 {
-    struct hf_guard *guard = &journal->guard;
-    int pages = journal->db.log_pages, done = 0;
-    int err;
+    int pages, done;
+    int err = 0;
 
-    if (guard->full) { /* for upkeep: each step finds an empty log */
-        (void)empty_log(journal, &pages);
-        return; /* what went wrong is noted, and the next one tries again */
-    }
-    if (pages < guard->checkpoint_at && pages >= HF_DB_CHECKPOINT)
-        return; /* somebody reads in it: wait until it is worth the work */
-    guard->checkpoint_at = HF_DB_CHECKPOINT;
-    if (pages < HF_DB_CHECKPOINT)
-        return;
-    err = hf_db_checkpoint(&journal->db, false, &pages, &done);
+    if (journal->guard.full) /* for upkeep: each step finds an empty log */
+        err = empty_log(journal, &pages);
+    else if (journal->db.log_pages >= HF_DB_CHECKPOINT)
+        err = hf_db_checkpoint(&journal->db, false, &pages, &done);
 #ifdef HF_BROKEN_CHECKPOINT_IGNORED /* for tests: as SQLite itself does */
     journal->db.sync_lost = false;
     err = 0;
 #endif
-    if (done < pages)
-        guard->checkpoint_at = pages + HF_DB_CHECKPOINT;
+    /* Lost syncs and full disks have words of their own. */
     if (err && err != HF_EBUSY && err != HF_EFAILED && err != HF_EFULL)
         log_checkpoint_error(err);
 }
@@ -272,12 +262,15 @@ static int check_room(struct hf_journal *journal)
 {
     struct hf_guard *guard = &journal->guard;
     int64_t now_ms = hf_boot_ms();
-    /* That it is missing is how the others say that the disk is full. */
-    bool missing = !guard->no_ballast && !hf_space_ballast(&journal->dir);
+    int64_t ballast =
+        guard->no_ballast ? HF_SPACE_BALLAST : hf_space_ballast(&journal->dir);
+    /* That it is missing is how the others say that the disk is full; with a
+     * small one the free pages of the file must not go unnoticed. */
+    bool news = ballast < HF_SPACE_BALLAST && !guard->full;
     bool lately =
         guard->room_ms != 0 && now_ms - guard->room_ms < ROOM_EVERY_MS;
 
-    if (!lately || (missing && !guard->full)) {
+    if (!lately || news) {
         guard->room_ms = now_ms;
         guard->full = !has_room(journal);
     }

@@ -24,7 +24,6 @@
 /* What guard.c knows of log and disk. */
 struct hf_guard {
     int64_t wal_bytes;  /* length of the WAL at the last look at the files */
-    int checkpoint_at;  /* pages in the log that ask for a checkpoint */
     int64_t room_ms;    /* hf_boot_ms of the last look at the disk; 0 = none */
     bool full;          /* what it found */
     bool no_ballast;    /* there can be none here, and not for lack of room */

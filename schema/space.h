@@ -20,8 +20,8 @@
  * small account has), for a log that has grown says that somebody pins it, and
  * that is refused for itself. Undisturbed it is emptied at 500 pages, 2 MiB,
  * and a batch may bring as much again: 4 MiB as ballast, by which the main file
- * can grow when all of that is new, and 4 MiB to spare. When the file has free
- * pages of its own, after rows were deleted, it does not grow: then 1 MiB of
+ * can grow when all of that is new, and 4 MiB to spare. When the file has as many
+ * free pages of its own, after rows were deleted, it does not grow: then 1 MiB of
  * ballast will do, and a small log, which is emptied as often as it finds no
  * room. Without this difference deleting would not bring publishing back, for
  * the file does not become shorter by it.
@@ -37,7 +37,7 @@
 #define HF_SPACE_BALLAST (INT64_C(4) << 20) /* with a file that grows */
 #define HF_SPACE_LEAST   (INT64_C(1) << 20) /* and with one that does not */
 
-#define HF_SPACE_FREE_PAGES (INT64_C(1) << 20)   /* then it does not grow */
+#define HF_SPACE_FREE_PAGES (INT64_C(4) << 20)   /* then it does not grow */
 #define HF_SPACE_GROWING    (INT64_C(4) << 20)   /* to spare when it does */
 #define HF_SPACE_STEADY     (INT64_C(256) << 10) /* and when it does not */
 

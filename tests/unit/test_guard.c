@@ -320,27 +320,6 @@ static void the_log_is_emptied_at_five_hundred_pages(void **state)
     hf_journal_close(w);
 }
 
-static void a_pinned_log_is_not_gone_through_at_each_commit(void **state)
-{
-    struct hf_journal *w = open_journal(HF_JOURNAL_WRITE);
-    unsigned long before;
-    int i;
-
-    (void)state;
-    publish(w, "a", "1");
-    foreign_ok("BEGIN");
-    (void)count_messages();
-    for (i = 0; i < 300; i++)
-        publish(w, "a", payload_of(8 * KIB)); /* past the first one */
-    before = shim_count(SHIM_SYNC, SHIM_WAL);
-    for (i = 0; i < 100; i++) /* less than 500 pages */
-        publish(w, "a", "1");
-    /* A checkpoint syncs the log once more than the commit. */
-    assert_in_range(shim_count(SHIM_SYNC, SHIM_WAL) - before, 100, 102);
-    foreign_ok("COMMIT");
-    hf_journal_close(w);
-}
-
 /* --- a pinned log -------------------------------------------------------- */
 
 static void a_log_above_its_ceiling_refuses_and_recovers(void **state)
@@ -484,7 +463,6 @@ int main(void)
         GUARD_TEST(an_exclusive_script_is_named_to_whoever_cannot_start),
         GUARD_TEST(an_exclusive_script_cannot_lock_out_who_is_there),
         GUARD_TEST(the_log_is_emptied_at_five_hundred_pages),
-        GUARD_TEST(a_pinned_log_is_not_gone_through_at_each_commit),
         GUARD_TEST(a_log_above_its_ceiling_refuses_and_recovers),
         GUARD_TEST(a_long_file_with_little_in_it_blocks_nobody),
         GUARD_TEST(deleting_is_let_in_to_twice_the_ceiling),
