@@ -50,6 +50,7 @@ static const char *const sentences[RULES] = {
     [RULE_SUFFIX] = "with normal durability only the last commits are lost",
     [RULE_EPOCH] = "with full durability the epoch stays the same",
     [RULE_INIT] = "a journal whose making was cut is made whole by init",
+    [RULE_MIGRATE] = "tables whose migration was cut are migrated again",
 };
 
 struct shared *shared;
@@ -285,8 +286,9 @@ static void rounds(unsigned cuts, uint64_t seed)
     }
 }
 
-/* The power fails while a journal is made, and right after. */
-static void inits(unsigned cuts, uint64_t seed)
+/* The power fails while a journal is made, or its tables are brought forward,
+ * and right after. */
+static void beginnings(unsigned cuts, uint64_t seed)
 {
     char directory[80], image[80];
     pid_t pid;
@@ -298,14 +300,18 @@ static void inits(unsigned cuts, uint64_t seed)
 
         power_boot(++boots);
         pid = fork_now();
-        if (pid == 0)
+        if (pid == 0 && cuts % 2)
             power_init(directory, image, random);
-        wait_for(pid, "init", false);
+        if (pid == 0)
+            power_migrate(directory, image, random);
+        wait_for(pid, "the beginning", false);
         power_boot(++boots);
         pid = fork_now();
-        if (pid == 0)
+        if (pid == 0 && cuts % 2)
             power_judge_init(image);
-        wait_for(pid, "init after the cut", false);
+        if (pid == 0)
+            power_judge_migrate(image);
+        wait_for(pid, "the beginning after the cut", false);
         remove_tree(directory);
         if (all_well())
             remove_tree(image);
@@ -391,7 +397,7 @@ int main(int argc, char **argv)
     if (shared == MAP_FAILED || !mkdtemp(parent))
         power_die("memory or directory", "failed");
     rounds(cuts, seed);
-    inits(cuts / 2, seed);
+    beginnings(cuts / 2, seed);
     verdict();
     control(seed);
     printf("1..%u\n", tests);

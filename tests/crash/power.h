@@ -96,6 +96,7 @@ enum rule {
     RULE_SUFFIX,  /* other than the last commits is lost */
     RULE_EPOCH,
     RULE_INIT,
+    RULE_MIGRATE,
     RULES
 };
 
@@ -140,6 +141,10 @@ _Noreturn void power_judge(const struct round *round, const char *image,
 _Noreturn void power_init(const char *directory, const char *image,
                           uint64_t seed);
 _Noreturn void power_judge_init(const char *image);
+/* The same for a journal with tables of version 1, which is brought forward. */
+_Noreturn void power_migrate(const char *directory, const char *image,
+                             uint64_t seed);
+_Noreturn void power_judge_migrate(const char *image);
 
 /* A rule is broken; the first one is remembered with its words. */
 void power_bad(enum rule rule, const char *format, ...)
