@@ -217,6 +217,24 @@ static void a_redaction_is_noticed_by_a_join_at_once(void **state)
     assert_non_null(strstr(b.got[1], "\"news\",{}]"));
 }
 
+/* One look of the hub finds both: neither hides the other. */
+static void a_payload_taken_away_hides_no_gap(void **state)
+{
+    (void)state;
+    publish("room:a", "1");
+    say(&a, JOIN("1"));
+    got(&a, 0, JOINED("1"));
+    fixture_sql(&f, "BEGIN; INSERT INTO messages (topic, event, payload)"
+                    " VALUES ('room:a', 'news', '2'),"
+                    "        ('room:a', 'news', '3');"
+                    " DELETE FROM messages WHERE payload IN ('2', '3');"
+                    " UPDATE messages SET payload = '{}' WHERE payload = '1';"
+                    " COMMIT");
+    got(&a, 1, "[\"1\",\"1\",\"room:a\",\"phx_error\",{\"reason\":\"gap\"}]");
+    publish("room:a", "4");
+    quiet(&a, 2);
+}
+
 /* --- policies --------------------------------------------------------------- */
 
 static void a_policy_of_another_program_holds_within_a_second(void **state)
@@ -271,6 +289,7 @@ int main(void)
         T(who_keeps_up_notices_nothing),
         T(a_ring_gives_out_no_payload_that_was_taken_away),
         T(a_redaction_is_noticed_by_a_join_at_once),
+        T(a_payload_taken_away_hides_no_gap),
         T(a_policy_of_another_program_holds_within_a_second),
     };
 
