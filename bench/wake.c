@@ -5,11 +5,12 @@
  *
  * A PHP script without any knowledge of Holdfast inserts COUNT rows, one
  * transaction each, with its defaults (synchronous = FULL), and notes when each
- * commit returned. Three processes read: one waits as the watcher, one is rung
- * by it, and the floor is one that does nothing but ask for data_version. They
- * take turns, a block of rows each, and whose turn it is not is stopped
- * (SIGSTOP), for the floor takes a whole core; the watcher goes on while the
- * second has its turn. Needs php with SQLite3.
+ * commit returned. First one process waits and, as the only one, watches; then
+ * a second one that it rings waits too. Beside them the floor, a process that
+ * does nothing but ask for data_version. They take turns, a block of rows each,
+ * and whose turn it is not is stopped (SIGSTOP), for the floor takes a whole
+ * core; the watcher goes on while the second has its turn. Needs php with
+ * SQLite3.
  */
 #include <fcntl.h>
 #include <inttypes.h>
@@ -31,7 +32,7 @@
 enum reader { WATCHER, RUNG, SPINNER };
 
 struct shared {
-    _Atomic unsigned ready;
+    _Atomic bool ready[READERS];
     struct hf_wake_counts counts[READERS];
     int64_t seen_ns[READERS][MAX_ROWS + 1]; /* by id */
 };
@@ -92,7 +93,7 @@ static void wait_for_rows(const char *path, unsigned number, uint64_t count)
         hf_wake_new(loop, &dir, journal, grown, NULL, &wake))
         die("reader", &why);
     hf_wake_add(wake, HF_STR("bench"));
-    shared->ready++;
+    shared->ready[number] = true;
     while (cursor < count)
         (void)hf_loop_turn(loop, 500); /* the alarm bounds it */
     shared->counts[number] = hf_wake_counts(wake);
@@ -119,7 +120,7 @@ static void spin_for_rows(uint64_t count)
     ask = prepare(db, "PRAGMA data_version");
     rows = prepare(db, "SELECT id, topic, event, payload, kind, at, skip"
                        " FROM messages WHERE id > ?");
-    shared->ready++;
+    shared->ready[SPINNER] = true;
     while (cursor < count) {
         (void)sqlite3_step(ask);
         now = sqlite3_column_int64(ask, 0);
@@ -150,7 +151,7 @@ static void start_reader(const char *path, unsigned number, uint64_t count)
             wait_for_rows(path, number, count);
         _exit(0);
     }
-    while (shared->ready < number + 1)
+    while (!shared->ready[number])
         (void)usleep(1000);
 }
 
@@ -197,19 +198,31 @@ static void let_run(enum reader turn)
     for (i = 0; i < READERS; i++) {
         bool runs = i == turn || (turn == RUNG && i == WATCHER);
 
-        (void)kill(pids[i], runs ? SIGCONT : SIGSTOP);
+        if (pids[i])
+            (void)kill(pids[i], runs ? SIGCONT : SIGSTOP);
     }
     (void)usleep(100000); /* what lay behind is read */
 }
 
-static void write_rows(uint64_t count, const char *pause, int64_t *commit_ns)
+/* Whose turn row `id` of `count` is. */
+static enum reader turn_of(uint64_t id, uint64_t count)
+{
+    if ((id - 1) / BLOCK % 2)
+        return SPINNER;
+    return id <= count / 2 ? WATCHER : RUNG;
+}
+
+static void write_rows(const char *path, uint64_t count, const char *pause,
+                       int64_t *commit_ns)
 {
     FILE *to, *from;
     uint64_t at = 1, i;
 
     start_php(pause, &to, &from);
     for (; at <= count; at += BLOCK) {
-        let_run((enum reader)((at - 1) / BLOCK % READERS));
+        if (turn_of(at, count) == RUNG && !pids[RUNG])
+            start_reader(path, RUNG, count);
+        let_run(turn_of(at, count));
         (void)fprintf(to, "%u\n", BLOCK);
         (void)fflush(to);
         for (i = at; i < at + BLOCK; i++) {
@@ -237,14 +250,16 @@ struct quantiles {
     uint64_t n;
 };
 
-static struct quantiles measure(enum reader number, uint64_t count,
+/* Of the rows first .. last that were this reader's turn. */
+static struct quantiles measure(enum reader number, uint64_t first,
+                                uint64_t last, uint64_t count,
                                 const int64_t *commit_ns)
 {
     static int64_t ns[MAX_ROWS + 1];
     uint64_t i, n = 0;
 
-    for (i = 1; i <= count; i++) {
-        if ((i - 1) / BLOCK % READERS == number)
+    for (i = first; i <= last; i++) {
+        if (turn_of(i, count) == number)
             ns[n++] = shared->seen_ns[number][i] - commit_ns[i];
     }
     qsort(ns, n, sizeof(ns[0]), by_value);
@@ -253,27 +268,41 @@ static struct quantiles measure(enum reader number, uint64_t count,
                               (double)ns[n - 1] / 1000, n};
 }
 
+static void print(const char *name, struct quantiles q, struct quantiles floor)
+{
+    printf("%-8s n %" PRIu64 "  p50 %.0f us (%.1f)  p99 %.0f us (%.1f)"
+           "  max %.0f us\n",
+           name, q.n, q.p50, q.p50 / floor.p50, q.p99, q.p99 / floor.p99,
+           q.max);
+}
+
+static void print_counts(const char *name, struct hf_wake_counts counts)
+{
+    printf("%-8s noticed %" PRIu64 ", rung %" PRIu64 ", backstop %" PRIu64
+           ", needless %" PRIu64 ", looks %" PRIu64 "\n",
+           name, counts.noticed, counts.rung, counts.backstop, counts.needless,
+           counts.looks);
+}
+
 static void report(uint64_t count, const int64_t *commit_ns)
 {
-    static const char *const names[] = {"watcher", "rung", "spinner"};
-    struct quantiles floor = measure(SPINNER, count, commit_ns);
+    static const char *const names[] = {"watcher", "rung"};
+    uint64_t half = count / 2;
     unsigned i;
 
-    for (i = 0; i < READERS; i++) {
-        const struct hf_wake_counts *counts = &shared->counts[i];
-        struct quantiles q = measure((enum reader)i, count, commit_ns);
+    for (i = WATCHER; i <= RUNG; i++) {
+        uint64_t first = i == WATCHER ? 1 : half + 1;
+        struct quantiles floor =
+            measure(SPINNER, first, first + half - 1, count, commit_ns);
 
-        printf("%-8s n %" PRIu64 "  p50 %.0f us (%.1f)  p99 %.0f us (%.1f)"
-               "  max %.0f us",
-               names[i], q.n, q.p50, q.p50 / floor.p50, q.p99,
-               q.p99 / floor.p99, q.max);
-        if (i != SPINNER)
-            printf("  noticed %" PRIu64 ", rung %" PRIu64 ", backstop %" PRIu64
-                   ", needless %" PRIu64,
-                   counts->noticed, counts->rung, counts->backstop,
-                   counts->needless);
-        putchar('\n');
+        print(
+            names[i],
+            measure((enum reader)i, first, first + half - 1, count, commit_ns),
+            floor);
+        print("spinner", floor, floor);
     }
+    for (i = WATCHER; i <= RUNG; i++)
+        print_counts(names[i], shared->counts[i]);
 }
 
 int main(int argc, char **argv)
@@ -283,9 +312,8 @@ int main(int argc, char **argv)
     uint64_t count = argc > 1 ? strtoull(argv[1], NULL, 10) : 2000;
     struct hf_why why = {""};
     bool existed;
-    unsigned i;
 
-    count -= count % (READERS * BLOCK);
+    count -= count % (4 * BLOCK); /* as many turns for each */
     if (count < 1 || count > MAX_ROWS || !mkdtemp(path))
         die("COUNT or temporary directory", NULL);
     if (hf_dir_init(path, NULL, &existed, &why))
@@ -296,9 +324,9 @@ int main(int argc, char **argv)
                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (shared == MAP_FAILED)
         die("memory", NULL);
-    for (i = 0; i < READERS; i++)
-        start_reader(path, i, count);
-    write_rows(count, argc > 2 ? argv[2] : "5000", commit_ns);
+    start_reader(path, WATCHER, count);
+    start_reader(path, SPINNER, count);
+    write_rows(path, count, argc > 2 ? argv[2] : "5000", commit_ns);
     while (wait(NULL) > 0)
         continue;
     report(count, commit_ns);

@@ -532,6 +532,20 @@ static bool ring_one_of(struct hf_bell *bell, enum slot_kind kind)
     return false;
 }
 
+bool hf_bell_alone(struct hf_bell *bell)
+{
+    uint32_t used, number;
+
+    atomic_thread_fence(memory_order_seq_cst); /* as in hf_bell_ring */
+    used = slots_used(bell);
+    for (number = 0; number < used; number++) {
+        if (number != bell->slot &&
+            atomic_load(&bell->bells->slots[number].buckets) != 0)
+            return false;
+    }
+    return true;
+}
+
 bool hf_bell_ring_one(struct hf_bell *bell)
 {
     return ring_one_of(bell, SLOT_DATAGRAM) || ring_one_of(bell, SLOT_FUTEX);

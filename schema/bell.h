@@ -83,6 +83,10 @@ void hf_bell_ring(struct hf_bell *bell, const struct hf_bell_names *names);
  * than one without. False: there is none. */
 bool hf_bell_ring_one(struct hf_bell *bell);
 
+/* Does no other slot listen to anything? Who begins to after this reads the
+ * journal itself. One whose owner was killed may still seem to. */
+bool hf_bell_alone(struct hf_bell *bell);
+
 /* Rows (first .. last) of one transaction of ours have been rung, so that the
  * watcher need not do it again; counts only if nothing before is missing. */
 void hf_bell_rung(struct hf_bell *bell, uint64_t first, uint64_t last);

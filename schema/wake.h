@@ -3,11 +3,11 @@
  *
  * Three sources, one callback: our bell (publishers of ours and the watcher
  * ring it), the watcher's own eyes when this process is the elected one (flock
- * on `watcher`, inotify on the directory, then looking again at 0, 50, 100,
- * 200 us ... because the event precedes the commit), and the backstop: PRAGMA
- * data_version every 0.5 s (250 ms without a slot or without inotify). `grown`
- * is called on the loop's thread, only when the data version moved, and must
- * read everything after its own cursor.
+ * on `watcher`, inotify on the directory, then looking again and again, because
+ * the event precedes the commit), and the backstop: PRAGMA data_version every
+ * 0.5 s (250 ms without a slot or without inotify). `grown` is called on the
+ * loop's thread, only when the data version moved, and must read everything
+ * after its own cursor.
  *
  * While nobody waits here for any name there is no slot, no polling and no
  * watching; when the last one has gone that comes with the next backstop, for
