@@ -99,7 +99,8 @@ static void print_report(const struct hf_cli *cli,
                "is younger than keep_min (%lld s)\n",
                (long long)total->bytes_used >> 20,
                (long long)cli->settings.keep_min_ms / 1000);
-    if (!total->more && !total->clock_jumped && !total->kept_by_min)
+    if (!total->more && !total->adrift && !total->clock_jumped &&
+        !total->kept_by_min)
         puts("nothing more to remove");
 }
 
@@ -119,6 +120,11 @@ static int run_prune(struct hf_cli *cli)
         hf_cli_explain(cli, err, &why);
         return hf_cli_fail(cli, "not to the end: %s", why.text);
     }
+    if (total.adrift)
+        return hf_cli_fail(cli,
+                           "not to the end: how far it is cannot be written "
+                           "to %s/%s; make room on the disk",
+                           cli->dir.path, HF_FILE_UPKEEP);
     if (total.more)
         return hf_cli_fail(cli,
                            "stopped before the end; what was removed is gone");

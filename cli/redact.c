@@ -63,6 +63,12 @@ static int redact(struct hf_cli *cli, const char *text,
                            "removed, or the number was not a message's",
                            text);
     hf_cli_explain(cli, err, &why);
+    if (redaction.taken)
+        return hf_cli_fail(cli,
+                           "nobody is given the payload of %s any more, but "
+                           "its bytes may still be in a file: %s. Run this "
+                           "again",
+                           text, why.text);
     return hf_cli_fail(cli, "nothing was taken away: %s", why.text);
 }
 

@@ -482,9 +482,10 @@ static int looks_sound(struct hf_journal *journal, bool *out)
 /*
  * On a full disk, or one that lost a sync, nothing can be put right; but what
  * is there can be read. No process of ours publishes in this state, and the
- * first that may begin again does this first.
+ * first that may begin again does this first. `reason`: the error that was met,
+ * and that it stays with when there is no epoch.
  */
-static int owe(struct hf_journal *journal)
+static int owe(struct hf_journal *journal, int reason)
 {
     struct state state;
     int err;
@@ -493,10 +494,23 @@ static int owe(struct hf_journal *journal)
     if (err)
         return err;
     if (!state.epoch)
-        return HF_ESTORE;
+        return reason; /* no cursor could be told from another history's */
     believe(journal, &state);
     journal->owed = true;
     return 0;
+}
+
+/* SQLite's words, if it was SQLite that failed. */
+static const char *words_for(const struct hf_journal *journal, int err)
+{
+    switch (sqlite3_errcode(journal->db.handle) & 0xff) {
+    case SQLITE_OK:
+    case SQLITE_ROW:
+    case SQLITE_DONE:
+        return hf_strerror(err);
+    default:
+        return sqlite3_errmsg(journal->db.handle);
+    }
 }
 
 int hf_history_open(struct hf_journal *journal, struct hf_why *why)
@@ -511,12 +525,12 @@ int hf_history_open(struct hf_journal *journal, struct hf_why *why)
     if (err == HF_EFULL) /* there may be room by now */
         err = hf_history_repair(journal, deadline_ms);
     if (err == HF_EFULL || (err && hf_failed(&journal->dir)))
-        err = owe(journal);
+        err = owe(journal, err);
     if (err == HF_EBUSY)
         return hf_explain(why, err,
                           "another program holds the journal's write lock");
     if (err)
         return hf_explain(why, err, "cannot look over the journal: %s",
-                          sqlite3_errmsg(journal->db.handle));
+                          words_for(journal, err));
     return 0;
 }

@@ -56,6 +56,9 @@ struct hf_journal {
     uint64_t unreadable; /* rows passed over and named in the log */
     uint64_t named[HF_UNREADABLE_NAMED]; /* their ids, by id modulo slots */
 
+    int clock_said;        /* last news of the clock (retention.c) */
+    int64_t clock_said_ms; /* hf_boot_ms when it was logged */
+
     struct hf_guard guard;
     bool owed;                /* the history could not be put right at open */
     ino_t wal;                /* 0 = not seen yet */

@@ -140,14 +140,15 @@ int hf_journal_snapshot(struct hf_journal *journal)
     for (tries = 0; tries < 2; tries++) {
         err = hf_db_do(&journal->db, "BEGIN");
         if (err)
-            return hf_guard_locked_out(journal, err);
-        /* The first read is what makes it a snapshot. */
+            return err;
+        /* The first read is what makes it a snapshot, and meets the locks. */
         err = hf_history_look(journal, NULL);
         if (!err)
             return 0;
         hf_journal_snapshot_end(journal);
-        if (err == HF_EAGAIN)
-            err = look(journal, NULL);
+        if (err != HF_EAGAIN)
+            return hf_guard_locked_out(journal, err);
+        err = look(journal, NULL);
         if (err)
             return err;
     }

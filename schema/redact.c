@@ -1,7 +1,12 @@
 #include "schema/redact.h"
 
+#include <time.h>
+
 #include "base/clock.h"
 #include "schema/journal_impl.h"
+
+#define ERASE_WAIT_MS  100 /* for readers, while other writers wait for us */
+#define ERASE_PAUSE_MS 50  /* for the others */
 
 /* Is there such a message, and was it redacted before? */
 static int find(struct hf_journal *journal, uint64_t id, bool *out_already)
@@ -45,7 +50,8 @@ static int empty(struct hf_journal *journal, uint64_t id)
     return hf_db_finish(&journal->db, stmt);
 }
 
-static int take_away(struct hf_journal *journal, uint64_t id, bool *out_already)
+static int take_away_once(struct hf_journal *journal, uint64_t id,
+                          bool *out_already)
 {
     int err;
 
@@ -61,25 +67,50 @@ static int take_away(struct hf_journal *journal, uint64_t id, bool *out_already)
     return err;
 }
 
+static int take_away(struct hf_journal *journal, uint64_t id, bool *out_already)
+{
+    int err = take_away_once(journal, id, out_already);
+
+    if (err == HF_EFULL) /* what room there was to make has been made */
+        err = take_away_once(journal, id, out_already);
+    return err;
+}
+
+/* In the writers' queue, so that no other process of ours checkpoints at the
+ * same time (D5). HF_EBUSY: readers of the old state, or somebody writes. */
+static int empty_log(struct hf_journal *journal, int64_t deadline_ms)
+{
+    int pages, done, err;
+
+    err = hf_journal_queue(journal, deadline_ms);
+    if (err)
+        return err;
+    hf_db_wait(&journal->db, ERASE_WAIT_MS);
+    err = hf_db_checkpoint(&journal->db, true, &pages, &done);
+    hf_journal_unlock(journal); /* and so a lost sync is settled */
+    return err;
+}
+
 /*
  * The bytes are in older pages of the WAL, and in the journal itself until the
  * page without them is written back. Readers of the old state are waited for,
- * as long as a write may wait. In the writers' queue, so that no other process
- * of ours checkpoints at the same time (D5).
+ * as long as a write may wait; and since waiting holds SQLite's write lock, in
+ * short turns that let others publish in between.
  */
 static int erase(struct hf_journal *journal, bool *out_erased)
 {
+    const struct timespec pause = {.tv_nsec = ERASE_PAUSE_MS * 1000000};
     int64_t deadline_ms = hf_boot_ms() + journal->settings->busy_ms;
-    int pages, done, err;
+    int err;
 
-    *out_erased = false;
-    err = hf_journal_queue(journal, deadline_ms);
-    if (err)
-        return err == HF_EBUSY ? 0 : err;
-    hf_db_wait(&journal->db, deadline_ms - hf_boot_ms());
-    err = hf_db_checkpoint(&journal->db, true, &pages, &done);
-    hf_journal_unlock(journal); /* and so a lost sync is settled */
-    *out_erased = !err;
+    for (;;) {
+        err = empty_log(journal, deadline_ms);
+        *out_erased = !err;
+        /* A full disk is tried again, too: room may have been made. */
+        if ((err != HF_EBUSY && err != HF_EFULL) || hf_boot_ms() >= deadline_ms)
+            break;
+        (void)nanosleep(&pause, NULL); /* cut short is fine */
+    }
     return err == HF_EBUSY ? 0 : err;
 }
 
@@ -90,5 +121,8 @@ int hf_journal_redact(struct hf_journal *journal, uint64_t id,
 
     *out = (struct hf_redaction){.already = false};
     err = take_away(journal, id, &out->already);
-    return err ? err : erase(journal, &out->erased);
+    if (err)
+        return err;
+    out->taken = true;
+    return erase(journal, &out->erased);
 }

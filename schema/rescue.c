@@ -268,8 +268,12 @@ static int copy_run(struct rescue *rescue, uint64_t from, uint64_t *next,
             *out_end = true;
             return 0;
         }
-        if (hf_db_u64(stmt, 0) < *next)
-            break; /* a damaged page leads back: not in order */
+        if (hf_db_u64(stmt, 0) < *next) {
+            /* A damaged page leads back. Behind rows that were taken it is
+             * asked again from there; as the first it would be so for ever. */
+            err = i == 0 ? HF_ESTORE : 0;
+            break;
+        }
         *next = hf_db_u64(stmt, 0) + 1;
         err = copy_row(rescue, stmt,
                        "INSERT INTO messages (id, topic, event, payload, kind,"

@@ -28,6 +28,9 @@
 /* With a disk that is full there may be room for little only. */
 #define SMALL_STEP 8u
 
+/* The same news of the clock is logged so often by one connection. */
+#define CLOCK_SAID_MS (60 * 60 * 1000)
+
 enum verdict {
     OLD,    /* enough */
     YOUNG,  /* too young to go */
@@ -40,6 +43,8 @@ struct step {
     const struct hf_settings *settings;
     struct hf_retention_report *report;
     struct hf_upkeep upkeep;
+    struct hf_upkeep seen; /* as it was before anything was planned */
+    bool looked;           /* it is filled */
     size_t max_rows, max_bytes;
 
     /* What is judged by. */
@@ -565,6 +570,49 @@ static int carry_out(struct step *step)
 
 /* --- a step ----------------------------------------------------------------- */
 
+static void log_clock(enum hf_clock_news news, int64_t by_s)
+{
+    switch (news) {
+    case HF_CLOCK_NO_NEWS:
+        return;
+    case HF_CLOCK_JUMPED:
+        HF_LOG(HF_LOG_WARN, "clock_jumped", hf_field_i("by_s", by_s),
+               hf_field("effect", "nothing is removed for its age until the "
+                                  "clock is back or has been steady for an "
+                                  "hour"));
+        return;
+    case HF_CLOCK_BACK:
+        HF_LOG(HF_LOG_INFO, "clock_back",
+               hf_field("effect", "messages are removed for their age again"));
+        return;
+    case HF_CLOCK_BELIEVED:
+        HF_LOG(HF_LOG_WARN, "clock_believed", hf_field_i("by_s", by_s),
+               hf_field("effect", "what is too old by it is removed"));
+        return;
+    }
+}
+
+/* True: the wall clock is as before. Steps whose `upkeep` cannot be written
+ * meet the same news again and again. */
+static bool look_at_clock(struct step *step)
+{
+    struct hf_journal *journal = step->journal;
+    int64_t wall_ms = hf_wall_ms();
+    int64_t by_ms = wall_ms - step->boot_ms - step->upkeep.offset_ms;
+    enum hf_clock_news news;
+    bool good = hf_upkeep_clock(&step->upkeep, step->boot_ms, wall_ms,
+                                &step->now_ms, &news);
+
+    if (news == HF_CLOCK_NO_NEWS ||
+        (journal->clock_said == (int)news &&
+         step->boot_ms - journal->clock_said_ms < CLOCK_SAID_MS))
+        return good;
+    journal->clock_said = (int)news;
+    journal->clock_said_ms = step->boot_ms;
+    log_clock(news, by_ms / 1000);
+    return good;
+}
+
 /* The clock, the marks and the state of the journal. */
 static int look_around(struct step *step)
 {
@@ -576,8 +624,7 @@ static int look_around(struct step *step)
     hf_upkeep_read(&step->journal->dir, hf_journal_epoch(step->journal),
                    upkeep);
     step->boot_ms = hf_boot_ms();
-    step->report->clock_jumped =
-        !hf_upkeep_clock(upkeep, step->boot_ms, hf_wall_ms(), &step->now_ms);
+    step->report->clock_jumped = !look_at_clock(step);
     err = hf_journal_head(step->journal, &head);
     if (!err)
         err = read_newest(step);
@@ -596,6 +643,8 @@ static int look_around(struct step *step)
                                       settings->keep_min_ms);
     step->retained =
         hf_marks_older(&upkeep->retained, step->boot_ms, settings->retain_ms);
+    step->seen = *upkeep;
+    step->looked = true;
     return 0;
 }
 
@@ -618,6 +667,32 @@ static int plan(struct step *step)
     return err;
 }
 
+/*
+ * What was planned and not done is forgotten; clock and marks are true whatever
+ * became of it. On a full disk they cannot be written either: then the next
+ * step begins where this one has, and when nothing was removed, it would find
+ * the same once more.
+ */
+static void write_down(struct step *step, int err)
+{
+    struct hf_retention_report *report = step->report;
+
+    if (err) {
+        if (step->looked) /* else there is nothing new */
+            (void)hf_upkeep_write(&step->journal->dir, &step->seen);
+        return;
+    }
+    if (!report->more)
+        step->upkeep.idle_at_ms = step->boot_ms;
+    if (hf_upkeep_write(&step->journal->dir, &step->upkeep) == 0)
+        return;
+    if (report->more && !step->tidy &&
+        report->by_age + report->by_bytes + report->by_count == 0) {
+        report->more = false;
+        report->adrift = true;
+    }
+}
+
 static int take_step(struct hf_journal *journal, unsigned part,
                      struct hf_retention_report *report)
 {
@@ -633,13 +708,8 @@ static int take_step(struct hf_journal *journal, unsigned part,
     err = plan(&step);
     if (!err)
         err = carry_out(&step);
-    if (err)
-        return err;
-    if (!report->more)
-        step.upkeep.idle_at_ms = step.boot_ms;
-    /* On a full disk the next step knows a little less. */
-    (void)hf_upkeep_write(&journal->dir, &step.upkeep);
-    return 0;
+    write_down(&step, err);
+    return err;
 }
 
 int hf_retention_step(struct hf_journal *journal,

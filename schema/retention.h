@@ -62,6 +62,8 @@ struct hf_retention_report {
     bool more;          /* there is more to do now: call again */
     bool clock_jumped;  /* age was left out: the wall clock has jumped */
     bool kept_by_min;   /* too many bytes, but all younger than keep_min */
+    bool adrift;        /* not done, and how far it is cannot be written down:
+                           `more` is false, for the next step would be the same */
 };
 
 /*

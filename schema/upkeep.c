@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "base/sys.h"
 
 #define VERSION  "1"
@@ -123,43 +122,36 @@ static void believe(struct hf_upkeep *upkeep, int64_t offset_ms)
 }
 
 static bool see_another(struct hf_upkeep *upkeep, int64_t offset_ms,
-                        int64_t boot_ms)
+                        int64_t boot_ms, enum hf_clock_news *out_news)
 {
     if (!upkeep->other_at || !are_near(upkeep->other_ms, offset_ms)) {
-        HF_LOG(HF_LOG_WARN, "clock_jumped",
-               hf_field_i("by_s", (offset_ms - upkeep->offset_ms) / 1000),
-               hf_field("effect", "nothing is removed for its age until the "
-                                  "clock is back or has been steady for an "
-                                  "hour"));
+        *out_news = HF_CLOCK_JUMPED;
         upkeep->other_ms = offset_ms;
         upkeep->other_at = boot_ms;
         return false;
     }
     if (boot_ms - upkeep->other_at < HF_UPKEEP_STEADY_MS)
         return false;
-    HF_LOG(HF_LOG_WARN, "clock_believed",
-           hf_field_i("by_s", (offset_ms - upkeep->offset_ms) / 1000),
-           hf_field("effect", "what is too old by it is removed"));
+    *out_news = HF_CLOCK_BELIEVED;
     believe(upkeep, offset_ms);
     return true;
 }
 
 bool hf_upkeep_clock(struct hf_upkeep *upkeep, int64_t boot_ms, int64_t wall_ms,
-                     int64_t *out_now_ms)
+                     int64_t *out_now_ms, enum hf_clock_news *out_news)
 {
     int64_t offset_ms = wall_ms - boot_ms;
     bool good = true;
 
+    *out_news = HF_CLOCK_NO_NEWS;
     if (!upkeep->has_offset) {
         believe(upkeep, offset_ms);
     } else if (are_near(upkeep->offset_ms, offset_ms)) {
         if (upkeep->other_at)
-            HF_LOG(HF_LOG_INFO, "clock_back",
-                   hf_field("effect", "messages are removed for their age "
-                                      "again"));
+            *out_news = HF_CLOCK_BACK;
         believe(upkeep, offset_ms); /* follows what NTP corrects bit by bit */
     } else {
-        good = see_another(upkeep, offset_ms, boot_ms);
+        good = see_another(upkeep, offset_ms, boot_ms, out_news);
     }
     *out_now_ms = boot_ms + upkeep->offset_ms;
     return good;

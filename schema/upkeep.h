@@ -57,17 +57,26 @@ struct hf_upkeep {
 /* Always gives something: what is not of this boot and epoch is left out. */
 void hf_upkeep_read(const struct hf_dir *dir, uint64_t epoch,
                     struct hf_upkeep *out);
-/* 0 or HF_EIO; the next step then knows what the last but one knew. */
+/* 0 or HF_EIO; the next step then knows no more than this one knew before. */
 int hf_upkeep_write(const struct hf_dir *dir, const struct hf_upkeep *upkeep);
+
+/* What a look at the clocks has found that was not so before. */
+enum hf_clock_news {
+    HF_CLOCK_NO_NEWS,
+    HF_CLOCK_JUMPED,   /* and it is not believed */
+    HF_CLOCK_BACK,     /* where it was before it jumped */
+    HF_CLOCK_BELIEVED, /* where it has jumped to */
+};
 
 /*
  * Compare the clocks. True: the wall clock is as before. False: it has jumped,
  * by more than HF_UPKEEP_CLOCK_MS since the last call, and has neither come
  * back nor been steady long enough. *out_now_ms: the wall clock as it is
- * believed. Logs a jump and its end.
+ * believed. *out_news: what to log; told again when what was found could not
+ * be written to the file.
  */
 bool hf_upkeep_clock(struct hf_upkeep *upkeep, int64_t boot_ms, int64_t wall_ms,
-                     int64_t *out_now_ms);
+                     int64_t *out_now_ms, enum hf_clock_news *out_news);
 
 /* Note the head. */
 void hf_marks_note(struct hf_marks *marks, uint64_t head, int64_t boot_ms,

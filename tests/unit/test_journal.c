@@ -961,6 +961,29 @@ static void a_damaged_head_is_as_good_as_none(void **state)
     hf_journal_close(w);
 }
 
+/* No epoch, as in a backup put back, and none can be begun. */
+static void what_keeps_a_history_from_beginning_is_named(void **state)
+{
+    struct hf_journal *journal = NULL;
+    struct hf_why why = {""};
+    bool failed;
+
+    (void)state;
+    foreign_ok("UPDATE meta SET value = '' WHERE name = 'epoch'");
+    foreign_close();
+    assert_int_equal(unlink(path_of(HF_FILE_HEAD)), 0);
+    assert_int_equal(mkdir(path_of(HF_FILE_HEAD), 0700), 0);
+    for (failed = false;; failed = true) {
+        assert_int_equal(hf_journal_open(&f.dir, &f.settings, HF_JOURNAL_READ,
+                                         &journal, &why),
+                         HF_EIO);
+        assert_non_null(strstr(why.text, hf_strerror(HF_EIO)));
+        if (failed)
+            break;
+        assert_int_equal(hf_failed_raise(&f.dir, "testing"), 0);
+    }
+}
+
 /* All of its messages may be what the power cut has taken. */
 static void an_empty_journal_leaps_too_in_a_new_boot(void **state)
 {
@@ -1248,6 +1271,7 @@ int main(void)
         FIXTURE_TEST(an_older_file_put_in_place_is_a_new_epoch),
         FIXTURE_TEST(a_head_of_another_history_is_a_new_epoch),
         FIXTURE_TEST(a_damaged_head_is_as_good_as_none),
+        FIXTURE_TEST(what_keeps_a_history_from_beginning_is_named),
         FIXTURE_TEST(a_new_boot_leaps_over_ids_that_may_be_lost),
         FIXTURE_TEST(an_empty_journal_leaps_too_in_a_new_boot),
         FIXTURE_TEST(a_new_journal_begins_with_id_1),

@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -159,6 +160,7 @@ static void a_reader_of_the_old_state_is_told_of(void **state)
     assert_int_equal(foreign_number("SELECT count(*) FROM messages"), 1);
     redaction = redact(w, 1);
     assert_false(redaction.already);
+    assert_true(redaction.taken);
     assert_false(redaction.erased);
     assert_true(directory_has(SECRET));
     foreign_ok("COMMIT");
@@ -167,6 +169,53 @@ static void a_reader_of_the_old_state_is_told_of(void **state)
     assert_true(redaction.erased);
     assert_false(directory_has(SECRET));
     hf_journal_close(w);
+}
+
+struct redacting {
+    struct hf_journal *journal;
+    struct hf_redaction redaction;
+    int err;
+};
+
+static void *redact_first(void *arg)
+{
+    struct redacting *mine = arg;
+
+    mine->err = hf_journal_redact(mine->journal, 1, &mine->redaction);
+    return NULL;
+}
+
+static void others_publish_while_it_waits_for_a_reader(void **state)
+{
+    struct redacting mine = {.journal = open_journal(HF_JOURNAL_WRITE)};
+    struct hf_journal *w = open_journal(HF_JOURNAL_WRITE);
+    int64_t slowest_ms = 0;
+    pthread_t thread;
+    int i;
+
+    (void)state;
+    f.settings.busy_ms = 10000;
+    publish(w, "a", "\"" SECRET "\"");
+    foreign_ok("BEGIN");
+    assert_int_equal(foreign_number("SELECT count(*) FROM messages"), 1);
+    assert_int_equal(pthread_create(&thread, NULL, redact_first, &mine), 0);
+    for (i = 0; i < 10; i++) {
+        int64_t began_ms = hf_boot_ms();
+
+        publish(w, "a", "1");
+        if (hf_boot_ms() - began_ms > slowest_ms)
+            slowest_ms = hf_boot_ms() - began_ms;
+        (void)usleep(50000);
+    }
+    foreign_ok("COMMIT");
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(mine.err, 0);
+    assert_true(mine.redaction.taken);
+    assert_true(mine.redaction.erased);
+    assert_false(directory_has(SECRET));
+    assert_in_range(slowest_ms, 0, 2000);
+    hf_journal_close(w);
+    hf_journal_close(mine.journal);
 }
 
 static void a_script_can_do_it_by_sql(void **state)
@@ -280,6 +329,7 @@ int main(void)
         FIXTURE_TEST(an_unknown_message_is_not_found),
         FIXTURE_TEST(no_file_keeps_the_bytes),
         FIXTURE_TEST(a_reader_of_the_old_state_is_told_of),
+        FIXTURE_TEST(others_publish_while_it_waits_for_a_reader),
         FIXTURE_TEST(a_script_can_do_it_by_sql),
         FIXTURE_TEST(nothing_else_can_be_changed),
         FIXTURE_TEST(a_repeat_stays_a_repeat_whatever_its_payload),

@@ -116,6 +116,55 @@ static void garbage_is_not_carried_over(void **state)
     assert_int_equal(foreign_number("SELECT sum(id) FROM messages"), 1 + 5);
 }
 
+/* A leaf of the table, by its place: the page that holds it. */
+static int64_t leaf_at(int fd, off_t root, unsigned at)
+{
+    unsigned char page[4096];
+    size_t cell;
+
+    assert_int_equal(pread(fd, page, sizeof(page), root), sizeof(page));
+    assert_int_equal(page[0], 5); /* one level above the leaves */
+    assert_true(at < (unsigned)(page[3] << 8 | page[4]));
+    cell = (size_t)(page[12 + 2 * at] << 8 | page[13 + 2 * at]);
+    return ((int64_t)page[cell] << 24 | page[cell + 1] << 16 |
+            page[cell + 2] << 8 | page[cell + 3]) -
+           1;
+}
+
+/* Two pages in a row hold ids of long ago: who seeks behind them is led back,
+ * from the first row on. */
+static void pages_that_lead_back_end_the_search(void **state)
+{
+    struct hf_rescue wish = forced();
+    unsigned char page[4096];
+    off_t root;
+    int fd;
+
+    (void)state;
+    foreign_ok("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL"
+               " SELECT i + 1 FROM n WHERE i < 1000)"
+               "INSERT INTO messages (topic, event, payload)"
+               " SELECT 'room', 'e', i FROM n;"
+               "PRAGMA wal_checkpoint(TRUNCATE)");
+    root = 4096 * (foreign_number("SELECT rootpage FROM sqlite_schema"
+                                  " WHERE name = 'messages'") -
+                   1);
+    foreign_close();
+    fd = open(path_of(HF_FILE_JOURNAL), O_RDWR);
+    assert_true(fd >= 0);
+    assert_int_equal(pread(fd, page, 4096, 4096 * leaf_at(fd, root, 0)), 4096);
+    assert_int_equal(pwrite(fd, page, 4096, 4096 * leaf_at(fd, root, 3)), 4096);
+    assert_int_equal(pwrite(fd, page, 4096, 4096 * leaf_at(fd, root, 4)), 4096);
+    assert_int_equal(close(fd), 0);
+    (void)alarm(60); /* and not for ever */
+    ok_or_why(run(&wish), &why);
+    (void)alarm(0);
+    assert_int_equal(report.spots, 1);
+    assert_int_equal(report.messages + report.ids_lost, 1000);
+    assert_in_range(report.ids_lost, 50, 500);
+    assert_int_equal(foreign_number("SELECT max(id) FROM messages"), 1000);
+}
+
 static int stop(void *ctx, uint64_t id, uint64_t last)
 {
     (void)ctx;
@@ -213,6 +262,7 @@ int main(void)
         FIXTURE_TEST(a_whole_journal_is_left_alone),
         FIXTURE_TEST(the_flag_of_a_lost_sync_is_reason_enough),
         FIXTURE_TEST(garbage_is_not_carried_over),
+        FIXTURE_TEST(pages_that_lead_back_end_the_search),
         FIXTURE_TEST(stopped_it_changes_nothing),
         FIXTURE_TEST(who_has_it_open_is_not_disturbed),
         FIXTURE_TEST(a_descriptor_alone_counts),

@@ -4,7 +4,10 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 
 #include "base/sys.h"
 #include "schema/journal_impl.h"
@@ -583,6 +586,132 @@ static void when_there_was_nothing_to_do_is_known_to_all(void **state)
     hf_journal_close(w);
 }
 
+/* A directory of that name, and nothing can be renamed over it. */
+static void block_upkeep(void)
+{
+    (void)unlink(path_of(HF_FILE_UPKEEP)); /* it may not be there yet */
+    assert_int_equal(mkdir(path_of(HF_FILE_UPKEEP), 0700), 0);
+}
+
+static void what_cannot_be_written_down_is_not_tried_for_ever(void **state)
+{
+    struct hf_journal *w = open_journal(HF_JOURNAL_WRITE);
+    struct hf_retention_report r;
+    uint64_t removed;
+
+    (void)state;
+    f.settings.retain_count = 1;
+    f.settings.keep_min_ms = 0;
+    foreign_ok("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL"
+               " SELECT i + 1 FROM n WHERE i < 2000)"
+               "INSERT INTO messages (topic, event, payload)"
+               " SELECT printf('t%04d', i), 'e', i FROM n");
+    add("t0000", 5, 0);
+    block_upkeep();
+    assert_in_range(all_steps(w, &removed), 1, 10);
+    assert_int_equal(removed, 4); /* as far as one step sees */
+    r = step(w);
+    assert_false(r.more);
+    assert_true(r.adrift);
+    assert_int_equal(rmdir(path_of(HF_FILE_UPKEEP)), 0);
+    r = step(w);
+    assert_true(r.more);
+    assert_false(r.adrift);
+    hf_journal_close(w);
+}
+
+static void a_step_that_fails_remembers_the_clock(void **state)
+{
+    struct hf_journal *w = open_journal(HF_JOURNAL_WRITE);
+    struct hf_retention_report r;
+    struct hf_upkeep before, after;
+
+    (void)state;
+    f.settings.busy_ms = 50;
+    f.settings.keep_min_ms = 0;
+    (void)step(w);
+    hf_upkeep_read(&f.dir, hf_journal_epoch(w), &before);
+    assert_int_equal(before.other_at, 0);
+    f.settings.retain_count = 1;
+    add("a", 3, 0);
+    shift_hours(0, 48);
+    foreign_ok("BEGIN IMMEDIATE");
+    assert_int_equal(hf_retention_step(w, &r), HF_EBUSY);
+    hf_upkeep_read(&f.dir, hf_journal_epoch(w), &after);
+    assert_int_not_equal(after.other_at, 0);
+    assert_int_equal(after.count, before.count); /* nothing was counted */
+    foreign_ok("COMMIT");
+    hf_clock_shift(HOUR_MS + 5000, 49 * HOUR_MS + 5000);
+    r = step(w); /* steady since the step that failed, and so believed */
+    assert_false(r.clock_jumped);
+    assert_int_equal(r.by_age, 2);
+    hf_journal_close(w);
+}
+
+/* Standard error goes to a pipe; lines with these words until then. */
+static int log_pipe[2], former_stderr;
+
+static void log_catch(void)
+{
+    assert_int_equal(pipe(log_pipe), 0);
+    former_stderr = dup(STDERR_FILENO);
+    assert_true(dup2(log_pipe[1], STDERR_FILENO) >= 0);
+    hf_log_open("test", HF_LOG_WARN, false);
+}
+
+static int log_release(const char *words)
+{
+    char text[16384];
+    const char *at = text;
+    ssize_t len;
+    int count = 0;
+
+    assert_true(dup2(former_stderr, STDERR_FILENO) >= 0);
+    hf_close(&former_stderr);
+    hf_close(&log_pipe[1]);
+    len = read(log_pipe[0], text, sizeof(text) - 1);
+    hf_close(&log_pipe[0]);
+    text[len < 0 ? 0 : len] = '\0';
+    for (; (at = strstr(at, words)) != NULL; at += strlen(words))
+        count++;
+    return count;
+}
+
+/* For files: no byte more. What is there can be read. */
+static void let_files_grow(bool allowed)
+{
+    struct rlimit limit;
+
+    (void)signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = allowed ? limit.rlim_max : 0;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static void
+a_jump_that_cannot_be_written_down_is_said_once_an_hour(void **state)
+{
+    struct hf_journal *w = open_journal(HF_JOURNAL_WRITE);
+    struct hf_retention_report r;
+    int i, jumped = 0;
+
+    (void)state;
+    add("a", 5, HOUR_MS);
+    (void)step(w);
+    log_catch();
+    let_files_grow(false);
+    for (i = 0; i < 5; i++) {
+        hf_clock_shift(i * 1000, 48 * HOUR_MS + i * 1000);
+        jumped += hf_retention_step(w, &r) == 0 && r.clock_jumped;
+    }
+    hf_clock_shift(2 * HOUR_MS, 50 * HOUR_MS);
+    jumped += hf_retention_step(w, &r) == 0 && r.clock_jumped;
+    let_files_grow(true);
+    assert_int_equal(log_release("event=clock_jumped"), 2);
+    assert_int_equal(jumped, 6);
+    hf_journal_close(w);
+}
+
 static void same_upkeep(const struct hf_upkeep *a, const struct hf_upkeep *b)
 {
     assert_int_equal(a->idle_at_ms, b->idle_at_ms);
@@ -675,6 +804,9 @@ int main(void)
         TEST(size_judges_by_the_old_clock_while_it_has_jumped),
         TEST(one_process_at_a_time),
         TEST(when_there_was_nothing_to_do_is_known_to_all),
+        TEST(what_cannot_be_written_down_is_not_tried_for_ever),
+        TEST(a_step_that_fails_remembers_the_clock),
+        TEST(a_jump_that_cannot_be_written_down_is_said_once_an_hour),
         TEST(the_file_gives_back_what_was_put_in),
     };
 
