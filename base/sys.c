@@ -322,6 +322,44 @@ int hf_file_replace(int dirfd, const char *name, mode_t mode,
     return sync ? sync_directory_of(dirfd, name) : 0;
 }
 
+static int write_from(int fd, int64_t at, int64_t len, bool dense)
+{
+    char chunk[16384] = {0};
+
+    while (at < len) {
+        int64_t rest = len - at;
+        ssize_t wrote;
+
+        if (dense && hf_random(chunk, sizeof(chunk))) {
+            errno = EIO;
+            return HF_EIO;
+        }
+        wrote = pwrite(
+            fd, chunk,
+            rest < (int64_t)sizeof(chunk) ? (size_t)rest : sizeof(chunk), at);
+        if (wrote < 0 && errno != EINTR)
+            return HF_EIO;
+        if (wrote > 0)
+            at += wrote;
+    }
+    return 0;
+}
+
+int hf_allocate(int fd, int64_t len, bool dense)
+{
+    struct stat st;
+    int done;
+
+    do {
+        done = fallocate(fd, 0, 0, len);
+    } while (done < 0 && errno == EINTR);
+    if (done == 0)
+        return 0;
+    if ((errno != EOPNOTSUPP && errno != ENOSYS) || fstat(fd, &st) < 0)
+        return HF_EIO;
+    return write_from(fd, st.st_size, len, dense);
+}
+
 /* --- host and process ---------------------------------------------------- */
 
 int hf_boot_id(char out[40])

@@ -41,6 +41,14 @@ int hf_file_read(int dirfd, const char *name, void *out, size_t cap,
 int hf_file_replace(int dirfd, const char *name, mode_t mode,
                     struct hf_str contents, bool sync);
 
+/*
+ * Afterwards the file has at least `len` bytes and the disk has a place for each
+ * of them; what it holds stays. Where the file system cannot do that the bytes
+ * beyond its end are written: zeros or, `dense`, some that cannot be made
+ * smaller. 0; HF_EIO (errno), and it may have grown.
+ */
+int hf_allocate(int fd, int64_t len, bool dense);
+
 /* The kernel's id of this boot, 36 characters. 0 or HF_EIO. */
 int hf_boot_id(char out[40]);
 

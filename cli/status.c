@@ -61,13 +61,32 @@ static int64_t log_bytes(const struct hf_cli *cli)
                : 0;
 }
 
+static void print_by_room(enum hf_space_state state)
+{
+    switch (state) {
+    case HF_SPACE_ENOUGH:
+        printf("publishing   yes\n");
+        break;
+    case HF_SPACE_TRY: /* who finds no room leaves it so */
+        printf("publishing   no: journal_full; the next who publishes tries "
+               "whether there is room for the ballast\n");
+        break;
+    case HF_SPACE_FULL:
+        printf("publishing   no: journal_full; it goes on when there is "
+               "room\n");
+        break;
+    }
+}
+
 /* Asked of the files and without trying anything, for looking changes nothing;
  * the first who publishes finds out. */
 static void print_publishing(const struct hf_cli *cli)
 {
     pid_t stranded = hf_journal_stranded(&cli->dir);
     char flag[HF_FAILED_TEXT];
+    struct hf_space space;
 
+    hf_journal_space(cli->journal, &space);
     if (stranded)
         printf("publishing   no: process %ld has files that were moved, "
                "replaced or deleted below it; stop all programs that use the "
@@ -80,11 +99,8 @@ static void print_publishing(const struct hf_cli *cli)
     else if (log_bytes(cli) > cli->settings.max_wal)
         printf("publishing   no: journal_blocked; it goes on when who keeps "
                "a transaction open ends it\n");
-    else if (hf_space_ballast(&cli->dir) == 0)
-        printf("publishing   no: journal_full; it goes on when there is "
-               "room\n");
     else
-        printf("publishing   yes\n");
+        print_by_room(hf_space_judge(&space));
 }
 
 static void print_log(const struct hf_cli *cli)

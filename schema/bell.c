@@ -125,14 +125,14 @@ static bool is_named(const struct hf_bell *bell)
            here.st_ino == there.st_ino && here.st_dev == there.st_dev;
 }
 
-/* All of it now: the first store to a page that finds no room on a full disk
- * ends the process. */
-static bool allocate(int fd)
+/* The first store to a page that finds no room on a full disk ends the process,
+ * so all pages must be there; a copy may have come without those of zeros. Not
+ * to be asked of the file system on a full disk when they are: some want room
+ * for it all the same. */
+static bool is_whole(const struct stat *st)
 {
-    if (fallocate(fd, 0, 0, (off_t)sizeof(struct bells)) == 0)
-        return true;
-    return errno == EOPNOTSUPP &&
-           ftruncate(fd, (off_t)sizeof(struct bells)) == 0;
+    return st->st_size >= (off_t)sizeof(struct bells) &&
+           st->st_blocks >= (blkcnt_t)(sizeof(struct bells) + 511) / 512;
 }
 
 /* Under the lock: a new file is all zero, and that is a good one but for the
@@ -153,7 +153,7 @@ static int make_or_remove(struct hf_bell *bell)
         return unlinkat(bell->dir_fd, HF_FILE_BELLS, 0) < 0 ? HF_EIO
                                                             : HF_EAGAIN;
     }
-    if (st.st_size < (off_t)sizeof(struct bells) && !allocate(bell->fd))
+    if (!is_whole(&st) && hf_allocate(bell->fd, sizeof(struct bells), false))
         return HF_EIO;
     magic = MAGIC;
     return pwrite(bell->fd, &magic, sizeof(magic), 0) == sizeof(magic) ? 0

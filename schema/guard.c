@@ -149,8 +149,9 @@ static bool drained_lately(const struct hf_drained *last)
 
 /*
  * The log is above its ceiling. While it is, nobody of ours commits, so nobody
- * would notice that the reader has gone: this looks, once a second and for all
- * processes together, since it makes writers wait.
+ * would notice that the reader has gone: this looks, and when that was in vain
+ * not again for a second, for all processes together, since it makes writers
+ * wait. *out_bytes is what the log still holds.
  */
 static int drain(struct hf_journal *journal, int64_t *out_bytes)
 {
@@ -161,7 +162,7 @@ static int drain(struct hf_journal *journal, int64_t *out_bytes)
     if (pread(journal->writers_fd, &last, sizeof(last), HF_WRITERS_DRAINED) !=
         sizeof(last))
         last.at_ms = 0;
-    if (drained_lately(&last)) {
+    if (last.bytes > 0 && drained_lately(&last)) {
         *out_bytes = now_bytes > last.file ? now_bytes : last.bytes;
         return 0;
     }
@@ -169,8 +170,10 @@ static int drain(struct hf_journal *journal, int64_t *out_bytes)
     if (err && err != HF_EBUSY)
         return err;
     last.at_ms = hf_boot_ms();
-    last.bytes = *out_bytes = err ? log_bytes(pages) : 0;
+    /* No pages: who holds the checkpoint lock has kept us from counting. */
+    last.bytes = !err ? 0 : pages > 0 ? log_bytes(pages) : now_bytes;
     last.file = err ? now_bytes : 0;
+    *out_bytes = last.bytes;
     if (pwrite(journal->writers_fd, &last, sizeof(last), HF_WRITERS_DRAINED) <
         0)
         return 0; /* the next one will try at once, no harm else */
@@ -220,57 +223,53 @@ void hf_guard_checkpoint(struct hf_journal *journal)
 
 /* --- room ---------------------------------------------------------------- */
 
-static bool has_free_pages(struct hf_journal *journal)
+void hf_journal_space(struct hf_journal *journal, struct hf_space *out)
 {
     int64_t pages = 0;
 
-    return hf_db_number(&journal->db, "PRAGMA freelist_count", &pages) == 0 &&
-           pages * HF_DB_PAGE >= HF_SPACE_FREE_PAGES;
+    (void)hf_db_number(&journal->db, "PRAGMA freelist_count", &pages);
+    hf_space_look(&journal->dir, pages * HF_DB_PAGE, out);
 }
 
-/* As much of it as there is room for. */
-static int make_ballast(struct hf_journal *journal)
-{
-    int64_t bytes = HF_SPACE_BALLAST;
-    int err;
-
-    if (!has_free_pages(journal))
-        return hf_space_make_ballast(&journal->dir, bytes, HF_SPACE_GROWING);
-    do {
-        err = hf_space_make_ballast(&journal->dir, bytes, HF_SPACE_STEADY);
-        bytes /= 2;
-    } while (err == HF_EFULL && bytes >= HF_SPACE_LEAST);
-    return err;
-}
-
+/* The look itself; puts back the ballast, or makes it larger. */
 static bool has_room(struct hf_journal *journal)
 {
+    struct hf_guard *guard = &journal->guard;
+    struct hf_space space;
     int err;
 
-    if (journal->guard.no_ballast)
-        return true;
-    err = make_ballast(journal);
-    if (err != HF_EIO)
-        return !err;
-    journal->guard.no_ballast = true;
-    HF_LOG(HF_LOG_WARN, "no_ballast", hf_field("why", strerror(errno)),
-           hf_field("effect", "a full disk will not be reparable by itself"));
-    return true;
+    hf_journal_space(journal, &space);
+    err = hf_space_keep_ballast(&journal->dir, &space);
+    if (err == HF_EIO && !guard->no_ballast)
+        HF_LOG(
+            HF_LOG_WARN, "no_ballast", hf_field("why", strerror(errno)),
+            hf_field("effect", "a full disk may not be reparable by itself"));
+    guard->no_ballast = err == HF_EIO;
+    return err != HF_EFULL;
+}
+
+/* Between two looks. That the ballast is missing is how the others say that the
+ * disk is full; with a small one it must not go unnoticed that the file has used
+ * up its free pages, or the room its last. */
+static bool may_be_full(struct hf_journal *journal)
+{
+    struct hf_space space;
+
+    if (journal->guard.no_ballast ||
+        hf_space_ballast(&journal->dir) >= HF_SPACE_BALLAST)
+        return false;
+    hf_journal_space(journal, &space);
+    return hf_space_judge(&space) != HF_SPACE_ENOUGH;
 }
 
 static int check_room(struct hf_journal *journal)
 {
     struct hf_guard *guard = &journal->guard;
     int64_t now_ms = hf_boot_ms();
-    int64_t ballast =
-        guard->no_ballast ? HF_SPACE_BALLAST : hf_space_ballast(&journal->dir);
-    /* That it is missing is how the others say that the disk is full; with a
-     * small one the free pages of the file must not go unnoticed. */
-    bool news = ballast < HF_SPACE_BALLAST && !guard->full;
     bool lately =
         guard->room_ms != 0 && now_ms - guard->room_ms < ROOM_EVERY_MS;
 
-    if (!lately || news) {
+    if (!lately || (!guard->full && may_be_full(journal))) {
         guard->room_ms = now_ms;
         guard->full = !has_room(journal);
     }

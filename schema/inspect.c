@@ -18,7 +18,6 @@
 #include "schema/inspect_impl.h"
 #include "schema/space.h"
 
-#define FREE_PROBLEM  (INT64_C(8) << 20)
 #define FREE_WARNING  (INT64_C(128) << 20)
 #define CLOCK_SANE_MS (INT64_C(1704067200) * 1000) /* 2024-01-01 */
 
@@ -104,15 +103,15 @@ static void inspect_file_system(struct hf_look *look)
         hf_found(look, HF_FINDING_OK, "filesystem", "local");
 }
 
-static void inspect_space(struct hf_look *look)
+static void inspect_room(struct hf_look *look, const struct hf_space *space)
 {
-    int64_t free_bytes = hf_space_free(&look->dir);
+    int64_t free_bytes = space->room;
 
     if (free_bytes < 0)
         hf_found(look, HF_FINDING_OK, "space", "the file system does not say");
-    else if (free_bytes < FREE_PROBLEM)
+    else if (hf_space_judge(space) == HF_SPACE_FULL)
         hf_found(look, HF_FINDING_PROBLEM, "space",
-                 "%" PRId64 " KiB free: publishing is or will soon be refused; "
+                 "%" PRId64 " KiB free: publishing is refused (journal_full); "
                  "make room on the disk, or keep less (retain in %s) and run: "
                  "holdfast prune",
                  free_bytes >> 10, HF_FILE_SETTINGS);
@@ -126,19 +125,30 @@ static void inspect_space(struct hf_look *look)
                  free_bytes >> 20);
 }
 
-static void inspect_ballast(struct hf_look *look)
+static void inspect_ballast(struct hf_look *look, const struct hf_space *space)
 {
-    int64_t bytes = hf_space_ballast(&look->dir);
-
-    if (bytes >= HF_SPACE_LEAST)
+    if (hf_space_judge(space) == HF_SPACE_TRY)
+        hf_found(look, HF_FINDING_WARNING, "ballast",
+                 "it is %s: the disk or a quota was full, and publishing is "
+                 "refused until there is room; then the next publish puts it "
+                 "back",
+                 space->ballast ? "too small" : "missing");
+    else if (space->ballast)
         hf_found(look, HF_FINDING_OK, "ballast",
                  "%" PRId64 " MiB to give up when the disk is full",
-                 bytes >> 20);
+                 space->ballast >> 20);
     else
-        hf_found(look, HF_FINDING_WARNING, "ballast",
-                 "it is missing: the disk or a quota was full, and publishing "
-                 "is refused until there is room; then the next publish puts "
-                 "it back");
+        hf_found(look, HF_FINDING_WARNING, "ballast", "it is missing");
+}
+
+/* After the database, which says how many pages of its own it has. */
+static void inspect_space(struct hf_look *look)
+{
+    struct hf_space space;
+
+    hf_space_look(&look->dir, look->free_pages, &space);
+    inspect_room(look, &space);
+    inspect_ballast(look, &space);
 }
 
 /* --- the files ----------------------------------------------------------- */
@@ -299,8 +309,6 @@ enum hf_finding_level hf_inspect(const char *path,
     if (open_directory(&look, path)) {
         inspect_directory(&look);
         inspect_file_system(&look);
-        inspect_space(&look);
-        inspect_ballast(&look);
         inspect_files(&look);
         inspect_settings(&look);
         inspect_failed(&look);
@@ -308,6 +316,7 @@ enum hf_finding_level hf_inspect(const char *path,
         hf_inspect_locks(&look);
         inspect_openers(&look);
         hf_inspect_db(&look);
+        inspect_space(&look);
     }
     hf_dir_close(&look.dir);
     return look.worst;

@@ -431,6 +431,7 @@ void hf_inspect_db(struct hf_look *look)
     struct hf_why why = {""};
     char path[PATH_MAX];
     struct hf_db db;
+    int64_t pages;
 
     inspect_library(look);
     if (faccessat(look->dir.fd, HF_FILE_JOURNAL, F_OK, 0) < 0 ||
@@ -443,6 +444,8 @@ void hf_inspect_db(struct hf_look *look)
                  why.text);
         return;
     }
+    if (hf_db_number(&db, "PRAGMA freelist_count", &pages) == 0)
+        look->free_pages = pages * HF_DB_PAGE;
     inspect_open(look, &db);
     hf_db_close(&db);
 }

@@ -15,6 +15,7 @@ struct hf_look {
     struct hf_dir dir;
     struct stat st; /* of the directory */
     struct hf_settings settings;
+    int64_t free_pages; /* bytes of them in the journal; 0: or not known */
     enum hf_finding_level worst;
 };
 

@@ -251,6 +251,13 @@ int hf_journal_queue(struct hf_journal *journal, int64_t deadline_ms)
     if (err)
         return err;
     journal->queued = true;
+    /* Here and not before: the wait may have been long, and what is learned of
+     * the log holds as long as the queue is ours. */
+    err = hf_journal_check_files(journal);
+    if (err) {
+        hf_journal_unlock(journal);
+        return err;
+    }
     leave_pid(journal->writers_fd);
     return 0;
 }
@@ -327,10 +334,11 @@ static int begin_once(struct hf_journal *journal, bool upkeep,
 static int begin_sound(struct hf_journal *journal, bool upkeep)
 {
     int64_t deadline_ms = hf_boot_ms() + journal->settings->busy_ms;
-    int err;
+    int err = 0;
 
-    err = hf_journal_check_files(journal);
-    if (!err && journal->owed && !hf_failed(&journal->dir))
+    if (journal->lost)
+        return HF_EREPLACED; /* for good, so without waiting */
+    if (journal->owed && !hf_failed(&journal->dir))
         err = hf_history_repair(journal, deadline_ms);
     if (!err)
         err = begin_once(journal, upkeep, deadline_ms);

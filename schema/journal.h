@@ -142,6 +142,10 @@ int hf_journal_begin(struct hf_journal *journal);
  * room can be made: begin again, once, with a smaller one.
  */
 int hf_journal_begin_upkeep(struct hf_journal *journal);
+/* By what HF_EFULL is decided, for hf_space_judge (space.h); to look changes
+ * nothing. Outside of transactions. */
+struct hf_space;
+void hf_journal_space(struct hf_journal *journal, struct hf_space *out);
 int hf_journal_commit(struct hf_journal *journal);
 void hf_journal_rollback(struct hf_journal *journal);
 

@@ -26,7 +26,7 @@ struct hf_guard {
     int64_t wal_bytes;  /* length of the WAL at the last look at the files */
     int64_t room_ms;    /* hf_boot_ms of the last look at the disk; 0 = none */
     bool full;          /* what it found */
-    bool no_ballast;    /* there can be none here, and not for lack of room */
+    bool no_ballast;    /* none could be made then, and not for lack of room */
     bool failed;        /* a sync was lost, and the flag could not be raised */
     int refused;        /* what was refused and logged last; 0 = nothing */
     int64_t refused_ms; /* when it was logged */
@@ -83,7 +83,7 @@ static inline struct hf_db *hf_journal_db(struct hf_journal *journal)
 #define HF_WRITERS_STRANDED 64
 struct hf_drained {
     int64_t at_ms; /* hf_boot_ms; 0 = never */
-    int64_t bytes; /* that the log still held */
+    int64_t bytes; /* that the log still held; 0 = emptied */
     int64_t file;  /* length of its file then; longer now: the log has grown */
 };
 struct hf_stranded {
@@ -92,7 +92,7 @@ struct hf_stranded {
 };
 
 /* The writers' queue, and with it BEGIN IMMEDIATE; bounded by deadline_ms. 0,
- * HF_EBUSY, HF_EIO, HF_ESTORE. On error nothing is held. */
+ * HF_EBUSY, HF_EIO, HF_EREPLACED, HF_ESTORE. On error nothing is held. */
 int hf_journal_queue(struct hf_journal *journal, int64_t deadline_ms);
 int hf_journal_lock(struct hf_journal *journal, int64_t deadline_ms);
 /* Rolls back what is open, then leaves the queue. */
@@ -112,8 +112,10 @@ int hf_journal_check_files(struct hf_journal *journal);
 
 /*
  * May a transaction begin? In the queue, before BEGIN; tries what may help
- * first: empties a log above its ceiling, puts back the ballast, each at most
- * once a second. 0, HF_EFAILED, HF_EBLOCKED, HF_EFULL.
+ * first: empties a log above its ceiling, puts back the ballast or makes it
+ * larger. What was in vain is not tried again for a second; only the room is
+ * looked at once a second even if all is well. 0, HF_EFAILED, HF_EBLOCKED,
+ * HF_EFULL.
  */
 int hf_guard_admit(struct hf_journal *journal, bool upkeep);
 

@@ -23,8 +23,9 @@
  * can grow when all of that is new, and 4 MiB to spare. When the file has as many
  * free pages of its own, after rows were deleted, it does not grow: then 1 MiB of
  * ballast will do, and a small log, which is emptied as often as it finds no
- * room. Without this difference deleting would not bring publishing back, for
- * the file does not become shorter by it.
+ * room; a small ballast is made larger in place, and stays when that fails.
+ * Without this difference deleting would not bring publishing back, for the file
+ * does not become shorter by it.
  */
 #ifndef HF_SCHEMA_SPACE_H
 #define HF_SCHEMA_SPACE_H
@@ -41,6 +42,26 @@
 #define HF_SPACE_GROWING    (INT64_C(4) << 20)   /* to spare when it does */
 #define HF_SPACE_STEADY     (INT64_C(256) << 10) /* and when it does not */
 
+/* What decides whether publishing is let in. */
+struct hf_space {
+    int64_t room;       /* hf_space_free */
+    int64_t ballast;    /* hf_space_ballast */
+    int64_t free_pages; /* bytes of them in the main file; 0: or not known */
+};
+
+enum hf_space_state {
+    HF_SPACE_ENOUGH, /* let in */
+    HF_SPACE_TRY,    /* let in if the ballast can be made larger, which only
+                      * trying tells */
+    HF_SPACE_FULL    /* not let in */
+};
+
+/* The rule, for who publishes and for who only looks. */
+enum hf_space_state hf_space_judge(const struct hf_space *space);
+
+void hf_space_look(const struct hf_dir *dir, int64_t free_pages,
+                   struct hf_space *out);
+
 /* Bytes that our user may still write as far as statvfs knows; -1: it does not
  * say. */
 int64_t hf_space_free(const struct hf_dir *dir);
@@ -50,12 +71,17 @@ int64_t hf_space_ballast(const struct hf_dir *dir);
 
 /*
  * Allocate `bytes` of ballast, if there is room for them and `spare` bytes more;
- * does nothing when as much is there. Two must not do so at once. 0; HF_EFULL,
- * and then there may be none; HF_EIO: this cannot be done here for another
- * reason (errno), so there will be no ballast.
+ * does nothing when as much is there. Two must not do so at once. 0; HF_EFULL;
+ * HF_EIO: not for want of room (errno). After an error there is as much as
+ * before.
  */
 int hf_space_make_ballast(const struct hf_dir *dir, int64_t bytes,
                           int64_t spare);
+
+/* As much of it as there is room for, but 0 only when that is enough for
+ * publishing; HF_EFULL, HF_EIO as above. */
+int hf_space_keep_ballast(const struct hf_dir *dir,
+                          const struct hf_space *space);
 
 /* Its room is free from now on. */
 void hf_space_give_up_ballast(const struct hf_dir *dir);

@@ -69,6 +69,12 @@ rm box/failed
 mv box/ballast away
 t "so is a full disk" fact publishing '^no: journal_full'
 mv away box/ballast
+truncate -s 2M box/ballast
+t "a ballast that is too small, too" fact publishing '^no: journal_full'
+t "who publishes makes it larger" holdfast publish room say 1
+t "and it goes on" fact publishing '^yes$'
+t "with all of it" fact room '^[0-9]+, ballast 4194304$'
+cursor=$(holdfast publish room say 1)
 
 if command -v python3 >/dev/null; then
     python3 -c 'import fcntl, os, time

@@ -386,6 +386,46 @@ static void a_long_file_with_little_in_it_blocks_nobody(void **state)
     hf_journal_close(w);
 }
 
+/* Emptied more than once a second, when that is what it takes. */
+static void
+a_low_ceiling_refuses_nobody_while_the_log_can_be_emptied(void **state)
+{
+    struct hf_journal *w;
+    int i;
+
+    (void)state;
+    f.settings.max_wal = 1 * MIB;
+    w = open_journal(HF_JOURNAL_WRITE);
+    hf_clock_shift(1001, 0);
+    for (i = 0; i < 200; i++)
+        assert_int_equal(try_publish(w, payload_of(40 * KIB)), 0);
+    assert_in_range(size_of(HF_FILE_JOURNAL "-wal"), 0, 2 * MIB);
+    hf_journal_close(w);
+}
+
+static void a_log_that_cannot_be_counted_is_not_taken_for_empty(void **state)
+{
+    struct hf_journal *w;
+    int i;
+
+    (void)state;
+    f.settings.max_wal = 1 * MIB;
+    w = open_journal(HF_JOURNAL_WRITE);
+    publish(w, "a", "1");
+    foreign_ok("PRAGMA wal_autocheckpoint = 0");
+    for (i = 0; i < 30; i++)
+        foreign_ok("INSERT INTO messages (topic, event, payload) VALUES"
+                   " ('a', 'b', '\"' || hex(zeroblob(30000)) || '\"')");
+    assert_true(size_of(HF_FILE_JOURNAL "-wal") > 1 * MIB);
+    /* Another program is at a checkpoint. */
+    shim_fail(SHIM_SHM_LOCK, SHIM_ANY, 1, SHIM_FOREVER, SQLITE_BUSY);
+    assert_int_equal(try_publish(w, "1"), HF_EBLOCKED);
+    shim_heal();
+    hf_clock_shift(1001, 0);
+    assert_int_equal(try_publish(w, "1"), 0);
+    hf_journal_close(w);
+}
+
 static void deleting_is_let_in_to_twice_the_ceiling(void **state)
 {
     struct hf_journal *w;
@@ -465,6 +505,8 @@ int main(void)
         GUARD_TEST(the_log_is_emptied_at_five_hundred_pages),
         GUARD_TEST(a_log_above_its_ceiling_refuses_and_recovers),
         GUARD_TEST(a_long_file_with_little_in_it_blocks_nobody),
+        GUARD_TEST(a_low_ceiling_refuses_nobody_while_the_log_can_be_emptied),
+        GUARD_TEST(a_log_that_cannot_be_counted_is_not_taken_for_empty),
         GUARD_TEST(deleting_is_let_in_to_twice_the_ceiling),
         GUARD_TEST(a_full_quota_is_a_full_disk),
         GUARD_TEST(a_missing_ballast_is_put_back),

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
@@ -1204,6 +1205,38 @@ static void a_wal_removed_below_us_is_an_error(void **state)
     hf_journal_close(w);
 }
 
+static void *replace_then_leave_the_queue(void *arg)
+{
+    char command[256];
+    int *queue = arg;
+
+    (void)usleep(100000); /* for the writer to queue */
+    (void)snprintf(command, sizeof(command),
+                   "cd '%s' && cp journal.db x && mv x journal.db", f.path);
+    if (system(command) == 0)
+        hf_close(queue);
+    return NULL;
+}
+
+static void a_journal_replaced_while_we_queue_is_an_error_too(void **state)
+{
+    struct hf_journal *w = open_journal(HF_JOURNAL_WRITE);
+    pthread_t thread;
+    int queue;
+
+    (void)state;
+    publish(w, "a", "1");
+    queue = hf_dir_open_file(&f.dir, HF_FILE_WRITERS);
+    assert_int_equal(hf_lock_try(queue, 0, 1), 0);
+    assert_int_equal(
+        pthread_create(&thread, NULL, replace_then_leave_the_queue, &queue), 0);
+    assert_int_equal(hf_journal_begin(w), HF_EREPLACED);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(queue, -1);
+    assert_int_equal(hf_journal_holder(&f.dir), 0);
+    hf_journal_close(w);
+}
+
 static void a_journal_replaced_below_us_is_an_error(void **state)
 {
     struct hf_journal *w = open_journal(HF_JOURNAL_WRITE);
@@ -1284,6 +1317,7 @@ int main(void)
         FIXTURE_TEST(another_journal_mode_is_set_back),
         FIXTURE_TEST(a_wal_removed_below_us_is_an_error),
         FIXTURE_TEST(a_journal_replaced_below_us_is_an_error),
+        FIXTURE_TEST(a_journal_replaced_while_we_queue_is_an_error_too),
         FIXTURE_TEST(
             a_script_that_was_first_and_closes_last_does_not_disturb_us),
     };

@@ -27,6 +27,9 @@
 static bool have_real;   /* the tmpfs could be mounted */
 static bool real;        /* this test runs on it */
 static int64_t capacity; /* of the simulated one; -1 = no limit */
+static int refusal;      /* errno of fallocate, below a quota that statvfs does
+                          * not know or without the call; 0: as it is */
+static unsigned asked;   /* calls of fallocate */
 
 int __real_fallocate(int fd, int mode, off_t offset, off_t len);
 int __wrap_fallocate(int fd, int mode, off_t offset, off_t len);
@@ -35,7 +38,16 @@ int __wrap_fstatvfs(int fd, struct statvfs *out);
 
 int __wrap_fallocate(int fd, int mode, off_t offset, off_t len)
 {
-    if (capacity >= 0 && shim_disk_used(f.path) + len > capacity) {
+    struct stat st;
+
+    asked++;
+    if (refusal) {
+        errno = refusal;
+        return -1;
+    }
+    if (fstat(fd, &st) < 0)
+        return -1;
+    if (capacity >= 0 && shim_disk_used(f.path) - st.st_size + len > capacity) {
         errno = ENOSPC;
         return -1;
     }
@@ -327,6 +339,119 @@ static void with_a_small_ballast_each_step_finds_an_empty_log(void **state)
     hf_journal_close(w);
 }
 
+/* Held open: was it unlinked? */
+static bool is_still_the_ballast(int fd)
+{
+    struct stat st;
+
+    assert_int_equal(fstat(fd, &st), 0);
+    return st.st_nlink == 1 && st.st_size == HF_SPACE_LEAST;
+}
+
+static void a_quota_leaves_the_small_ballast_where_it_is(void **state)
+{
+    struct hf_journal *w = open_journal(HF_JOURNAL_WRITE);
+    int i, fd;
+
+    (void)state;
+    for (i = 0; i < 500; i++)
+        publish(w, "a", payload_of(20 * KIB));
+    assert_int_equal(delete_once(w, 400), 0); /* free pages */
+    hf_space_give_up_ballast(&f.dir);
+    assert_int_equal(hf_space_make_ballast(&f.dir, HF_SPACE_LEAST, 0), 0);
+    fd = hf_dir_open_file(&f.dir, HF_FILE_BALLAST);
+    assert_true(fd >= 0);
+
+    refusal = EDQUOT;
+    a_second_later();
+    asked = 0;
+    for (i = 0; i < 20; i++) {
+        assert_int_equal(try_publish(w, "1"), 0);
+        assert_true(is_still_the_ballast(fd));
+    }
+    assert_in_range(asked, 1, 2); /* for 4 MiB, for 2 MiB */
+    /* Half of the free pages are used up: then a small one will not do. */
+    assert_int_equal(publish_until_full(w, 60 * KIB) > 20, true);
+    assert_true(is_still_the_ballast(fd));
+    asked = 0;
+    for (i = 0; i < 20; i++)
+        assert_int_equal(try_publish(w, "1"), HF_EFULL);
+    assert_int_equal(asked, 0);
+
+    refusal = 0;
+    a_second_later();
+    assert_int_equal(try_publish(w, "1"), 0);
+    assert_int_equal(hf_space_ballast(&f.dir), HF_SPACE_BALLAST);
+    (void)close(fd);
+    hf_journal_close(w);
+}
+
+static void
+what_is_no_lack_of_room_stops_nobody_and_is_tried_again(void **state)
+{
+    struct hf_journal *w = open_journal(HF_JOURNAL_WRITE);
+    int i;
+
+    (void)state;
+    hf_space_give_up_ballast(&f.dir);
+    refusal = EMFILE;
+    asked = 0;
+    for (i = 0; i < 20; i++)
+        assert_int_equal(try_publish(w, "1"), 0);
+    assert_int_equal(asked, 1);
+    refusal = 0;
+    a_second_later();
+    assert_int_equal(try_publish(w, "1"), 0);
+    assert_int_equal(hf_space_ballast(&f.dir), HF_SPACE_BALLAST);
+    hf_journal_close(w);
+}
+
+static void where_nothing_can_be_allocated_it_is_written(void **state)
+{
+    struct stat st;
+    int fd;
+
+    (void)state;
+    refusal = EOPNOTSUPP;
+    hf_space_give_up_ballast(&f.dir);
+    assert_int_equal(
+        hf_space_make_ballast(&f.dir, HF_SPACE_LEAST, HF_SPACE_STEADY), 0);
+    assert_int_equal(
+        hf_space_make_ballast(&f.dir, HF_SPACE_BALLAST, HF_SPACE_STEADY), 0);
+    fd = hf_dir_open_file(&f.dir, HF_FILE_BALLAST);
+    assert_int_equal(fstat(fd, &st), 0);
+    assert_int_equal(st.st_size, HF_SPACE_BALLAST);
+    assert_true(st.st_blocks >= HF_SPACE_BALLAST / 512);
+    (void)close(fd);
+}
+
+static enum hf_space_state judged(int64_t room, int64_t ballast,
+                                  int64_t free_pages)
+{
+    struct hf_space space = {room, ballast, free_pages};
+
+    return hf_space_judge(&space);
+}
+
+static void one_rule_says_who_is_let_in(void **state)
+{
+    (void)state;
+    /* A file that grows. */
+    assert_int_equal(judged(4 * MIB, 4 * MIB, 0), HF_SPACE_ENOUGH);
+    assert_int_equal(judged(4 * MIB - 1, 4 * MIB, 0), HF_SPACE_FULL);
+    assert_int_equal(judged(-1, 4 * MIB, 0), HF_SPACE_ENOUGH);
+    assert_int_equal(judged(-1, 1 * MIB, 0), HF_SPACE_TRY);
+    assert_int_equal(judged(7 * MIB, 1 * MIB, 0), HF_SPACE_TRY);
+    assert_int_equal(judged(7 * MIB - 1, 1 * MIB, 0), HF_SPACE_FULL);
+    assert_int_equal(judged(INT64_MAX, 1 * MIB, 0), HF_SPACE_TRY);
+    /* And one with free pages of its own. */
+    assert_int_equal(judged(MIB / 4, 1 * MIB, 4 * MIB), HF_SPACE_ENOUGH);
+    assert_int_equal(judged(MIB / 4 - 1, 1 * MIB, 4 * MIB), HF_SPACE_FULL);
+    assert_int_equal(judged(MIB / 4 - 1, 4 * MIB, 4 * MIB), HF_SPACE_FULL);
+    assert_int_equal(judged(2 * MIB, 0, 4 * MIB), HF_SPACE_TRY);
+    assert_int_equal(judged(1 * MIB, 0, 4 * MIB), HF_SPACE_FULL);
+}
+
 static void a_full_disk_is_no_reason_not_to_start(void **state)
 {
     struct hf_journal *w = open_journal(HF_JOURNAL_WRITE), *r;
@@ -371,6 +496,41 @@ static void a_full_disk_kills_nobody_who_waits(void **state)
         hf_bell_close(bells[i]);
 }
 
+static int64_t blocks_of_bells(void)
+{
+    struct stat st;
+
+    assert_int_equal(fstatat(f.dir.fd, HF_FILE_BELLS, &st, 0), 0);
+    return st.st_blocks;
+}
+
+static void bells_are_never_a_file_with_holes(void **state)
+{
+    struct hf_bell *bell;
+    int64_t whole;
+    int fd;
+
+    (void)state;
+    assert_int_equal(hf_bell_open(&f.dir, &bell), 0);
+    hf_bell_close(bell);
+    whole = blocks_of_bells();
+    assert_true(whole > 0);
+    /* As cp --sparse leaves them; then on a disk that cannot allocate. */
+    for (refusal = 0;; refusal = EOPNOTSUPP) {
+        fd = hf_dir_open_file(&f.dir, HF_FILE_BELLS);
+        assert_int_equal(ftruncate(fd, 0), 0);
+        if (!refusal)
+            assert_int_equal(ftruncate(fd, 64 + HF_BELL_SLOTS * 64), 0);
+        (void)close(fd);
+        assert_int_equal(blocks_of_bells(), 0);
+        assert_int_equal(hf_bell_open(&f.dir, &bell), 0);
+        assert_int_equal(blocks_of_bells(), whole);
+        hf_bell_close(bell);
+        if (refusal)
+            break;
+    }
+}
+
 static void init_says_how_much_it_needs(void **state)
 {
     char path[128];
@@ -392,6 +552,7 @@ static int set_up(void **state, bool on_real)
 
     real = on_real;
     capacity = -1;
+    refusal = 0;
     if (real && !have_real) {
         (void)fprintf(stderr, "no tmpfs can be mounted here: only the "
                               "simulated disk is tested\n");
@@ -419,6 +580,7 @@ static int tear_down(void **state)
 {
     if (real && !have_real)
         return 0;
+    refusal = 0;
     make_room();
     shim_reset();
     return fixture_tear_down(state);
@@ -442,6 +604,9 @@ OR_SKIP(a_disk_that_fills_up_is_refused_before_it_is_full)
 OR_SKIP(a_write_without_room_is_undone_and_reading_goes_on)
 OR_SKIP(deleting_is_the_way_out)
 OR_SKIP(with_a_small_ballast_each_step_finds_an_empty_log)
+OR_SKIP(a_quota_leaves_the_small_ballast_where_it_is)
+OR_SKIP(where_nothing_can_be_allocated_it_is_written)
+OR_SKIP(bells_are_never_a_file_with_holes)
 OR_SKIP(a_full_disk_is_no_reason_not_to_start)
 OR_SKIP(a_full_disk_kills_nobody_who_waits)
 OR_SKIP(init_says_how_much_it_needs)
@@ -453,6 +618,13 @@ int main(void)
         BOTH(a_write_without_room_is_undone_and_reading_goes_on),
         BOTH(deleting_is_the_way_out),
         BOTH(with_a_small_ballast_each_step_finds_an_empty_log),
+        BOTH(a_quota_leaves_the_small_ballast_where_it_is),
+        BOTH(where_nothing_can_be_allocated_it_is_written),
+        BOTH(bells_are_never_a_file_with_holes),
+        cmocka_unit_test_setup_teardown(
+            what_is_no_lack_of_room_stops_nobody_and_is_tried_again,
+            set_up_simulated, tear_down),
+        cmocka_unit_test(one_rule_says_who_is_let_in),
         BOTH(a_full_disk_is_no_reason_not_to_start),
         BOTH(a_full_disk_kills_nobody_who_waits),
         BOTH(init_says_how_much_it_needs),
