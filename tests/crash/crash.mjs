@@ -11,8 +11,10 @@
 // reads what happened.
 //
 // The seed gives the schedule: who, after how long, back after how long. What
-// a kill meets in the process is the machine's.
+// a kill meets in the process is the machine's. Only those count that the exit
+// status says have died of it; the schedule goes on until these are enough.
 //
+//     --kills N   so many deaths
 //     --forget    once, in the middle, a script empties the journal and lowers
 //                 its sequence
 //     --locks N   weight of an exclusive lock of the journal; all together have
@@ -21,7 +23,8 @@
 //     --calm N    messages at the end, undisturbed, whose lateness counts
 //     --keep DIR  logs and journal go there (also what a failure leaves)
 //
-// Exit code 0: all held. 1: history.py complains. 2: something else is wrong.
+// Exit code 0: all held. 1: history.py complains. 2: something else is wrong,
+// such as readers that had not caught up at some time, though they have since.
 import { spawn } from "node:child_process";
 import { cpSync, mkdtempSync, openSync, readFileSync, readdirSync, closeSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -64,24 +67,23 @@ const WEIGHTS = {
 };
 const HARMLESS = ["term", "lock", "checkpoint", "trim"];
 
-// The schedule: [{ after, what, pause, roll }], times in ms.
-function plan({ seed, count, locks, trims }) {
+// The schedule: { after, what, pause, roll }, times in ms. As long as anybody
+// wants, but for one in which hardly anybody dies.
+function* schedule({ seed, count, locks, trims }) {
   const chance = new Chance(seed, "schedule");
   const weights = { ...WEIGHTS, lock: locks, trim: trims };
-  const steps = [];
-  for (let left = count; left > 0; ) {
+  for (let left = 100 + 4 * count; left > 0; left--) {
     const what = chance.weighed(weights);
     const step = { what, after: chance.between(10, 350), pause: chance.between(0, 250) };
-    steps.push({ ...step, roll: chance.number() });
-    if (!HARMLESS.includes(what)) left--;
+    yield { ...step, roll: chance.number() };
   }
-  return steps;
 }
 
 class Run {
   wanted = true; // until the end of the schedule
   topics = TOPICS;
-  kills = 0;
+  kills = 0; // who has died of it
+  missed = 0; // strikes that nobody died of
   others = 0;
   killed = {}; // what -> how often
   troubles = [];
@@ -95,9 +97,14 @@ class Run {
     this.stopped.catch(() => {});
   }
 
-  trouble(text) {
+  // Wrong, but all may go on: history.py can say more about it.
+  complain(text) {
     this.troubles.push(text);
     this.log?.add("trouble", { text });
+  }
+
+  trouble(text) {
+    this.complain(text);
     this.#stop(new Error(text));
   }
 
@@ -178,15 +185,20 @@ class Run {
   // --- killing -----------------------------------------------------------
 
   async go() {
-    let steps = 0;
-    const all = plan(this);
-    for (const step of all) {
+    let { forget } = this;
+    let settled = 0;
+    for (const step of schedule(this)) {
       await Promise.race([sleep(step.after), this.stopped]);
-      if (this.forget && ++steps === Math.ceil(all.length / 2)) await this.forgetAll();
+      if (forget && this.kills >= this.count / 2) {
+        await this.forgetAll();
+        forget = false;
+      }
+      if (this.kills >= this.count) return;
       this.#perform(step);
-      if (this.kills > 0 && this.kills % SETTLE_EVERY === 0 && !HARMLESS.includes(step.what)) {
+      if (this.kills - settled >= SETTLE_EVERY) {
         const late = await this.settle(`kill ${this.kills}`, SETTLE_MS);
-        if (late.length > 0) return; // history.py will say so
+        if (late.length > 0) return; // which is a complaint
+        settled = this.kills;
       }
     }
   }
@@ -201,7 +213,7 @@ class Run {
     await this.#back();
     const goals = await this.goals();
     const late = await Promise.race([caughtUp(this.readers, goals, ms), this.stopped]);
-    if (late.length > 0) console.log(`# at ${when}, not caught up: ${late.join(", ")}`);
+    if (late.length > 0) this.complain(`at ${when}, not caught up: ${late.join(", ")}`);
     return late;
   }
 
@@ -220,11 +232,19 @@ class Run {
 
   #perform(step) {
     const doing = this.#do(step)
+      .then((died) => this.#count(step.what, died))
       .catch((error) => this.trouble(`${step.what}: ${error.message}`))
       .finally(() => this.#under.delete(doing));
     this.#under.add(doing);
-    if (HARMLESS.includes(step.what)) this.others++;
-    else this.kills++;
+  }
+
+  #count(what, died) {
+    if (HARMLESS.includes(what)) this.others++;
+    else if (!died) this.missed++;
+    else {
+      this.kills++;
+      this.killed[what] = (this.killed[what] ?? 0) + 1;
+    }
   }
 
   async #do({ what, pause, roll }) {
@@ -238,11 +258,10 @@ class Run {
     await until(30000, `${target.name} is there to be killed`, () => !target.busy);
     target.busy = true;
     this.log.add("kill", { what, name: target.name, pids: target.pids, signal });
-    this.killed[what] = (this.killed[what] ?? 0) + 1;
     try {
-      if (what === "parent") await this.sidecar.strikeParent(pause);
-      else if (what === "worker") await this.sidecar.strikeWorker();
-      else await target.strike(signal, pause);
+      if (what === "parent") return await this.sidecar.strikeParent(pause);
+      if (what === "worker") return await this.sidecar.strikeWorker();
+      return await target.strike(signal, pause);
     } finally {
       target.busy = false;
     }
@@ -260,14 +279,16 @@ class Run {
 
   // `holdfast prune` for so long, unless it is done before.
   async #prune(ms) {
-    this.killed.prune = (this.killed.prune ?? 0) + 1;
     const args = ["--dir", this.server.dir, "prune"];
     const child = own(spawn(program("holdfast"), args, { stdio: "ignore" }));
-    const ended = new Promise((done) => child.once("exit", (code) => done(code)));
+    const ended = new Promise((done) =>
+      child.once("exit", (code, signal) => done({ code, signal })),
+    );
     await sleep(ms);
     child.kill("SIGKILL");
-    const code = await within(10000, "prune ends", ended);
+    const { code, signal } = await within(10000, "prune ends", ended);
     if (code !== 0 && code !== null) this.trouble(`prune: exit ${code}`);
+    return signal === "SIGKILL";
   }
 
   async #foreign(script, ...args) {
@@ -302,6 +323,7 @@ class Run {
 
   // Now lateness counts: one INSERT at a time, of a program that rings nobody.
   async #calm() {
+    if (this.calm === 0) return;
     this.log.add("calm", { late_ms: LATE_MS });
     const [script] = this.keyed.filter((party) => party.name === "php-0");
     const chance = new Chance(this.seed, "calm");
@@ -366,6 +388,7 @@ async function main(options) {
   } catch (error) {
     console.log(`# ${error.stack}`);
   }
+  if (run.kills < options.count) run.complain(`${run.kills} have died, not ${options.count}`);
   for (const text of run.troubles) console.log(`# trouble: ${text}`);
   if (run.troubles.length > 0 && code === 0) code = 2;
   if (run.server) {
@@ -381,6 +404,7 @@ const begun = performance.now();
 const { run, code } = await main(given);
 const seconds = Math.round((performance.now() - begun) / 1000);
 console.log(
-  `# ${run.kills} killed with -9 ${JSON.stringify(run.killed)}, ${run.others} other mishaps, ${seconds} s`,
+  `# ${run.kills} killed with -9 ${JSON.stringify(run.killed)}, ${run.missed} strikes missed, ` +
+    `${run.others} other mishaps, ${seconds} s`,
 );
 process.exit(code);

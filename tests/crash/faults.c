@@ -10,7 +10,8 @@
  * then again for a call of a class that fails, each time in a new process on a
  * copy of the same directory. Whatever fails must say so, nothing may be
  * acknowledged that is not there nor be there twice, no memory may be lost, and
- * trying again must help. Run it with the sanitizers.
+ * trying again must help. Run it with the sanitizers. A class of which no call
+ * could be failed proves nothing, and fails.
  */
 #include "tests/crash/faults.h"
 
@@ -37,42 +38,50 @@ struct class
     unsigned files;
     int code;
     unsigned weight; /* only each so-manieth of its calls: there are so many */
+    bool may_be_empty; /* the story need not come to such a call */
 };
 
 static const struct class classes[] = {
-    {"our memory", true, CALLS_MEMORY, 0, 0, 1},
-    {"SQLite's memory", true, CALLS_SQLITE_MEMORY, 0, 0, 16},
-    {"our open", true, CALLS_OPEN, 0, 0, 1},
-    {"our read", true, CALLS_READ, 0, 0, 1},
-    {"our write", true, CALLS_WRITE, 0, 0, 1},
-    {"our fsync", true, CALLS_FSYNC, 0, 0, 1},
-    {"our rename", true, CALLS_RENAME, 0, 0, 1},
-    {"our ftruncate", true, CALLS_TRUNCATE, 0, 0, 1},
-    {"our stat", true, CALLS_STAT, 0, 0, 1},
-    {"our lock", true, CALLS_LOCK, 0, 0, 1},
-    {"our mmap", true, CALLS_MAP, 0, 0, 1},
-    {"our descriptor", true, CALLS_DESCRIPTOR, 0, 0, 1},
-    {"our epoll_ctl", true, CALLS_EPOLL, 0, 0, 1},
-    {"our thread", true, CALLS_THREAD, 0, 0, 1},
-    {"open of a database", false, SHIM_OPEN, SHIM_ANY, SQLITE_CANTOPEN, 1},
-    {"read", false, SHIM_READ, SHIM_ANY, SQLITE_IOERR_READ, 1},
-    {"write to the WAL", false, SHIM_WRITE, SHIM_WAL, SQLITE_IOERR_WRITE, 1},
-    {"room in the WAL", false, SHIM_WRITE, SHIM_WAL, SQLITE_FULL, 1},
+    {"our memory", true, CALLS_MEMORY, 0, 0, 1, false},
+    {"SQLite's memory", true, CALLS_SQLITE_MEMORY, 0, 0, 16, false},
+    {"our open", true, CALLS_OPEN, 0, 0, 1, false},
+    {"our read", true, CALLS_READ, 0, 0, 1, false},
+    {"our write", true, CALLS_WRITE, 0, 0, 1, false},
+    {"our fsync", true, CALLS_FSYNC, 0, 0, 1, false},
+    {"our rename", true, CALLS_RENAME, 0, 0, 1, false},
+    /* the ballast is there: without a full disk it is not made again */
+    {"our ftruncate", true, CALLS_TRUNCATE, 0, 0, 1, true},
+    {"our stat", true, CALLS_STAT, 0, 0, 1, false},
+    {"our lock", true, CALLS_LOCK, 0, 0, 1, false},
+    {"our mmap", true, CALLS_MAP, 0, 0, 1, false},
+    {"our descriptor", true, CALLS_DESCRIPTOR, 0, 0, 1, false},
+    {"our epoll_ctl", true, CALLS_EPOLL, 0, 0, 1, false},
+    {"our thread", true, CALLS_THREAD, 0, 0, 1, false},
+    {"open of a database", false, SHIM_OPEN, SHIM_ANY, SQLITE_CANTOPEN, 1,
+     false},
+    {"read", false, SHIM_READ, SHIM_ANY, SQLITE_IOERR_READ, 1, false},
+    {"write to the WAL", false, SHIM_WRITE, SHIM_WAL, SQLITE_IOERR_WRITE, 1,
+     false},
+    {"room in the WAL", false, SHIM_WRITE, SHIM_WAL, SQLITE_FULL, 1, false},
     {"write to the main file", false, SHIM_WRITE, SHIM_MAIN, SQLITE_IOERR_WRITE,
-     1},
-    {"room in the main file", false, SHIM_WRITE, SHIM_MAIN, SQLITE_FULL, 1},
-    {"sync of the WAL", false, SHIM_SYNC, SHIM_WAL, SQLITE_IOERR_FSYNC, 1},
+     1, false},
+    {"room in the main file", false, SHIM_WRITE, SHIM_MAIN, SQLITE_FULL, 1,
+     false},
+    {"sync of the WAL", false, SHIM_SYNC, SHIM_WAL, SQLITE_IOERR_FSYNC, 1,
+     false},
     {"sync of the main file", false, SHIM_SYNC, SHIM_MAIN, SQLITE_IOERR_FSYNC,
-     1},
-    {"truncation", false, SHIM_TRUNCATE, SHIM_ANY, SQLITE_IOERR_TRUNCATE, 1},
-    {"length", false, SHIM_SIZE, SHIM_ANY, SQLITE_IOERR_FSTAT, 1},
-    {"file lock", false, SHIM_LOCK, SHIM_ANY, SQLITE_IOERR_LOCK, 1},
-    {"wal-index", false, SHIM_SHM_MAP, SHIM_ANY, SQLITE_IOERR_SHMMAP, 1},
+     1, false},
+    {"truncation", false, SHIM_TRUNCATE, SHIM_ANY, SQLITE_IOERR_TRUNCATE, 1,
+     false},
+    {"length", false, SHIM_SIZE, SHIM_ANY, SQLITE_IOERR_FSTAT, 1, false},
+    {"file lock", false, SHIM_LOCK, SHIM_ANY, SQLITE_IOERR_LOCK, 1, false},
+    {"wal-index", false, SHIM_SHM_MAP, SHIM_ANY, SQLITE_IOERR_SHMMAP, 1, false},
     {"lock of the wal-index", false, SHIM_SHM_LOCK, SHIM_ANY,
-     SQLITE_IOERR_SHMLOCK, 4},
-    {"deletion", false, SHIM_DELETE, SHIM_ANY, SQLITE_IOERR_DELETE, 1},
-    {"looking for a file", false, SHIM_ACCESS, SHIM_ANY, SQLITE_IOERR_ACCESS,
-     1},
+     SQLITE_IOERR_SHMLOCK, 4, false},
+    /* the log stays when the journal is closed */
+    {"deletion", false, SHIM_DELETE, SHIM_ANY, SQLITE_IOERR_DELETE, 1, true},
+    {"looking for a file", false, SHIM_ACCESS, SHIM_ANY, SQLITE_IOERR_ACCESS, 1,
+     false},
 };
 
 #define CLASSES (sizeof(classes) / sizeof(classes[0]))
@@ -260,18 +269,32 @@ static void fail_class(size_t i, unsigned long share, uint64_t random)
         bad += !tell(class, at);
         struck += shared->struck;
     }
-    test(bad == 0, "%s: %lu calls, %lu failed one at a time, %lu struck",
-         class->name, shared->counts[i], told, struck);
+    test(bad == 0 && (struck > 0 || class->may_be_empty),
+         "%s: %lu calls, %lu failed one at a time, %lu struck", class->name,
+         shared->counts[i], told, struck);
+}
+
+static bool is_class(const char *name)
+{
+    size_t i;
+
+    for (i = 0; i < CLASSES; i++)
+        if (strcmp(name, classes[i].name) == 0)
+            return true;
+    return false;
 }
 
 int main(int argc, char **argv)
 {
     unsigned long share = argc > 1 ? strtoul(argv[1], NULL, 10) : 400;
     const char *tmp = getenv("TMPDIR");
+    const char *only = argc > 3 ? argv[3] : NULL;
     char line[128];
     uint64_t seed;
     size_t i;
 
+    if (only && !is_class(only))
+        die("there is no such class");
     if (hf_random(&seed, sizeof(seed)))
         die("random");
     seed &= UINT32_MAX;
@@ -293,7 +316,7 @@ int main(int argc, char **argv)
     command(line);
     test(tell(NULL, 0), "the story is told without a fault");
     for (i = 0; i < CLASSES; i++)
-        if (argc <= 3 || strcmp(argv[3], classes[i].name) == 0)
+        if (!only || strcmp(only, classes[i].name) == 0)
             fail_class(i, share ? share : 1, seed);
     printf("1..%u\n", tests);
     (void)snprintf(line, sizeof(line), "rm -rf '%s'", parent);

@@ -14,7 +14,7 @@ epoch,sum,ms`; `fault text` (a client got what the protocol forbids); `calm late
 three quarters of the rows are there within so long); `end client,topic,state,pushes`. `sum` is a digest of the payload's text.
 
 Rules, beside those of checker.py: `unpublished`, `altered`, `key-twice`, `vanished`, `slipped-in`, `damaged`,
-`gap-unfounded`, `reset-unfounded`, `fault`, `late`, `unheard` (nothing to judge).
+`gap-unfounded`, `reset-unfounded`, `fault`, `late`, `unheard` and `unmeasured` (nothing to judge, after `begin` or `calm`).
 """
 import json
 import os
@@ -150,6 +150,8 @@ def check_lateness(trace):
     """Of all readers together: one process watches for all, so they are late together."""
     limit, late = lateness(trace)
     every = [x for of_one in late.values() for x in of_one]
+    if limit is not None and not every:
+        return [("unmeasured", "end", "it was calm, and no row has a time between commit and delivery")]
     if not every or third_quartile(every) <= limit:
         return []
     return [("late", "end", "a quarter of %d rows came more than %d ms after their commit (allowed %d): %s" % (

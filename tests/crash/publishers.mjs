@@ -56,7 +56,7 @@ class LinePublisher {
       child.once("close", (code, signal) => {
         if (this.#child === child) this.#child = null;
         if (code !== 0 && signal === null) this.run.trouble(`${this.name}: exit ${code}: ${words}`);
-        done();
+        done(signal);
       }),
     );
     this.#child = child;
@@ -64,8 +64,8 @@ class LinePublisher {
   }
 
   async strike(signal) {
-    this.#child?.kill(signal);
-    await within(10000, `${this.name} ends`, this.ended);
+    if (!this.#child?.kill(signal)) return false;
+    return (await within(10000, `${this.name} ends`, this.ended)) === signal;
   }
 
   // Publish until told to stop; a burst now and then.
@@ -144,6 +144,7 @@ export class BatchPublisher {
   #chance;
   #number = 0;
   #child = null;
+  #ended; // of the child: { code, signal }
   #wanted = true;
   #moment;
   #hold = null; // resolved when it may be started again
@@ -165,7 +166,8 @@ export class BatchPublisher {
     for (;;) {
       await until(10000, `${this.name} is at work`, () => this.#child, 2);
       await sleep(this.#moment.between(0, 30));
-      if (this.#child?.kill(signal)) return;
+      if (!this.#child?.kill(signal)) continue;
+      if ((await within(10000, `${this.name} ends`, this.#ended)).signal === signal) return true;
     }
   }
 
@@ -196,10 +198,10 @@ export class BatchPublisher {
     child.stderr.on("data", (part) => (words += part));
     this.#child = child;
     child.stdin.end(batch.map(jsonLine).join(""));
-    const ended = new Promise((done) =>
+    this.#ended = new Promise((done) =>
       child.once("close", (code, signal) => done({ code, signal })),
     );
-    const { code, signal } = await within(30000, `${this.name} ends`, ended);
+    const { code, signal } = await within(30000, `${this.name} ends`, this.#ended);
     this.#child = null;
     if (code !== 0 && signal === null) this.run.trouble(`${this.name}: exit ${code}: ${words}`);
     if (code !== 0) return false;

@@ -301,7 +301,7 @@ export class Tail extends Reader {
         if (code === 1 && this.run.wanted) this.#refused(words);
         else if (code !== 0 && signal === null)
           this.run.trouble(`${this.name}: exit ${code}: ${words}`);
-        done();
+        done(signal);
       }),
     );
     this.#child = child;
@@ -325,8 +325,8 @@ export class Tail extends Reader {
   async work() {}
 
   async strike(signal) {
-    this.#child?.kill(signal);
-    await within(10000, `${this.name} ends`, this.ended);
+    if (!this.#child?.kill(signal)) return false;
+    return (await within(10000, `${this.name} ends`, this.ended)) === signal;
   }
 
   async stop() {

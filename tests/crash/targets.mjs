@@ -17,7 +17,8 @@ function send(pid, signal) {
   }
 }
 
-// Anything with start(), strike(signal) and pids.
+// Anything with start(), strike(signal) and pids. A strike says whether somebody
+// has died of that signal, as the exit status shows it.
 export class Target {
   busy = false; // struck, and not yet back
 
@@ -31,9 +32,10 @@ export class Target {
   }
 
   async strike(signal, pause) {
-    await this.party.strike(signal);
+    const died = await this.party.strike(signal);
     await sleep(pause);
     await this.party.start();
+    return died;
   }
 }
 
@@ -61,7 +63,7 @@ export class Gateway {
   async strike(signal) {
     this.process.struck = signal;
     send(this.process.pid, signal);
-    await within(10000, `${this.name} ends`, this.process.ended);
+    return (await within(10000, `${this.name} ends`, this.process.ended)).signal === signal;
   }
 }
 
@@ -89,25 +91,29 @@ export class SideCar {
 
   async strike(signal) {
     this.process.struck = signal;
-    if (signal === "SIGKILL") return this.process.kill();
-    send(this.process.pid, signal);
-    await within(10000, "the side-car ends", this.process.ended);
+    if (signal === "SIGKILL") await this.process.kill();
+    else send(this.process.pid, signal);
+    return (await within(10000, "the side-car ends", this.process.ended)).signal === signal;
   }
 
   async strikeParent(pause) {
     this.process.struck = "SIGKILL";
     send(this.process.pid, "SIGKILL");
-    await within(10000, "the side-car's parent ends", this.process.ended);
+    const { signal } = await within(10000, "the side-car's parent ends", this.process.ended);
     await sleep(pause);
     await this.start();
+    return signal === "SIGKILL";
   }
 
   async strikeWorker() {
     const { pid } = this.process;
     const [worker] = childrenOf(pid);
-    if (!worker) return;
+    if (!worker) return false;
     send(worker, "SIGKILL");
     await until(UP_MS, "another worker", () => childrenOf(pid).some((other) => other !== worker));
+    // its parent has read how it ended
+    const end = new RegExp(`event=worker_killed .*\\bworker=${worker} signal=9$`, "m");
+    return end.test(readFileSync(this.run.server.path("sidecar.log"), "utf8"));
   }
 }
 

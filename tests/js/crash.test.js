@@ -70,6 +70,7 @@ function sound() {
   join("late", "t", 2, cursor(0), 4, "trimmed");
   for (const id of [5, 7, 9]) deliver("late", id);
   events.push({ ev: "calm", late_ms: 100 });
+  events.push({ ev: "acked", uid: "u9", cursor: 9, ms: now });
   for (const [client, topic] of [
     ["live", "t"],
     ["live", "u"],
@@ -99,7 +100,7 @@ it("finds nothing in a sound history", async () => {
   assert.equal(code, 0, out);
   assert.match(
     out,
-    /^# 10 rows, 10 sent, 10 answers, 13 deliveries, 6 joins, 1 with a gap, 1 trims/,
+    /^# 10 rows, 10 sent, 11 answers, 13 deliveries, 6 joins, 1 with a gap, 1 trims/,
   );
 });
 
@@ -228,6 +229,10 @@ const SPOILS = {
     ({ events }) => {
       events.push({ ev: "acked", uid: "u9", cursor: 9, ms: now - 300 });
     },
+  ],
+  "nothing is measured when all is calm": [
+    "unmeasured",
+    ({ events }) => events.splice(find(events, "calm") + 1, 1),
   ],
   "nobody reads": [
     "unheard",
