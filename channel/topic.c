@@ -35,10 +35,14 @@ bool hf_topic_reserved(struct hf_str topic)
            hf_str_starts(topic, HF_STR("holdfast:"));
 }
 
+bool hf_event_legal(struct hf_str event)
+{
+    return is_name(event, HF_EVENT_MAX);
+}
+
 bool hf_event_pushable(struct hf_str event)
 {
-    return is_name(event, HF_EVENT_MAX) &&
-           !hf_str_starts(event, HF_STR("phx_")) &&
+    return hf_event_legal(event) && !hf_str_starts(event, HF_STR("phx_")) &&
            !hf_str_starts(event, HF_STR("chan_reply_")) &&
            !hf_str_starts(event, HF_STR("presence_")) &&
            !hf_str_eq(event, HF_STR("disconnect"));

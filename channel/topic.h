@@ -14,6 +14,10 @@ bool hf_topic_legal(struct hf_str topic);
  * "user_socket:*", "holdfast:*" (D9). */
 bool hf_topic_reserved(struct hf_str topic);
 
+/* 1 .. HF_EVENT_MAX bytes, otherwise as a topic? The journal refuses some of
+ * these too: those of the protocol. */
+bool hf_event_legal(struct hf_str event);
+
 /* May a client push this event (D9)? Legal, and none of phx_*, chan_reply_*,
  * presence_*, disconnect. */
 bool hf_event_pushable(struct hf_str event);

@@ -13,7 +13,7 @@ static const char help[] =
     "Set what anonymous visitors may do on topics that match PATTERN: a "
     "topic,\n"
     "or a prefix with one '*' at its end. The most specific pattern counts. A\n"
-    "change takes effect at once, on open connections too. Without any policy\n"
+    "change holds within a second, on open connections too. Without any policy\n"
     "nobody may do anything.\n"
     "\n"
     "RIGHTS is a comma list of\n"

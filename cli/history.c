@@ -27,7 +27,8 @@ static const char help[] =
     "  --json           one JSON object a line, as `holdfast tail` prints\n"
     "\n"
     "When messages after CURSOR are no longer kept, or it belongs to another\n"
-    "journal, it says so and ends with exit code 1.\n";
+    "journal, or when it is interrupted, it says so and ends with exit code "
+    "1.\n";
 
 #define GATHER_MAX_BYTES (64u * 1024u * 1024u) /* as tail */
 #define EVENT_COLUMNS    14u
@@ -128,18 +129,16 @@ static int gather_row(void *ctx, const struct hf_row *row)
 static int print_pages(struct history *history)
 {
     bool more = true;
+    int err = 0;
 
-    while (more && !hf_interrupted()) {
-        int err = hf_pages_next(&history->pages, gather_row, history, &more);
-
-        if (err)
-            return err;
-        if (history->lines.len > 0 &&
-            fwrite(history->lines.at, history->lines.len, 1, stdout) != 1)
-            return 0; /* the flush says it */
-        hf_buf_reset(&history->lines);
+    while (more && !err) {
+        err = hf_pages_next(&history->pages, gather_row, history, &more);
+        if (!err)
+            err = hf_pages_print(&history->lines);
+        if (!err && more && hf_interrupted())
+            err = HF_ECLOSED;
     }
-    return 0;
+    return err;
 }
 
 static int print_history(struct hf_cli *cli, struct history *history,
@@ -147,7 +146,7 @@ static int print_history(struct hf_cli *cli, struct history *history,
 {
     char cursor[HF_CURSOR_MAX];
     uint64_t head = 0;
-    int exit_code, err;
+    int err;
 
     hf_catch_signals();
     hf_buf_init(&history->lines, GATHER_MAX_BYTES);
@@ -160,13 +159,10 @@ static int print_history(struct hf_cli *cli, struct history *history,
         (struct hf_cursor){history->pages.epoch, head}, cursor);
     if (!err && history->columns && !history->json)
         add_heading(history);
-    if (!err && head > 0)
+    if (!err)
         err = print_pages(history);
-    exit_code = hf_cli_flush(cli);
-    if (err)
-        exit_code = hf_pages_fail(&history->pages, err);
     hf_buf_release(&history->lines);
-    return exit_code;
+    return err ? hf_pages_fail(&history->pages, err) : HF_EXIT_OK;
 }
 
 /* A number from 1 on; 0 when it is none. */
@@ -207,7 +203,7 @@ static int run(struct hf_cli *cli, int argc, char **argv)
     }
     if (option < 0)
         return exit_code;
-    if (!hf_pages_is_place(since))
+    if (!hf_pages_is_place(since) || strcmp(since, "now") == 0)
         return hf_cli_usage(cli,
                             "'%s' is no cursor; --since takes one as "
                             "`publish` and `tail` print it, or start",

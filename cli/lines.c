@@ -184,28 +184,33 @@ static bool take_line(struct input *input, struct hf_str *out)
     return false;
 }
 
-static int read_more(struct hf_cli *cli, struct input *input)
+static int read_more(struct hf_cli *cli, struct input *input,
+                     struct hf_progress *progress)
 {
     ssize_t got;
 
     memmove(input->at, input->at + input->start, input->len - input->start);
     input->len -= input->start;
     input->start = 0;
-    if (input->len == input->cap)
+    if (input->len == input->cap) {
+        hf_progress_end(progress);
         return hf_cli_fail(cli,
                            "line %llu is longer than %zu bytes; the limit "
                            "comes from max_payload in %s/" HF_FILE_SETTINGS,
                            (unsigned long long)input->line + 1, input->cap,
                            cli->dir.path);
+    }
     do
         got = read(input->from->fd, input->at + input->len,
                    input->cap - input->len);
     while (got < 0 && errno == EINTR && !hf_interrupted());
     if (got < 0 && errno == EINTR)
         return HF_EXIT_OK; /* whoever called us sees why */
-    if (got < 0)
+    if (got < 0) {
+        hf_progress_end(progress);
         return hf_cli_fail(cli, "cannot read %s: %s", input->from->name,
                            strerror(errno));
+    }
     input->len += (size_t)got;
     input->ended = got == 0;
     return HF_EXIT_OK;
@@ -249,10 +254,12 @@ static int append_line(struct hf_cli *cli, struct hf_str text,
     return 0;
 }
 
-static int fail_from(struct hf_cli *cli, uint64_t line, int err)
+static int fail_from(struct hf_cli *cli, struct hf_progress *progress,
+                     uint64_t line, int err)
 {
     struct hf_why why = {""};
 
+    hf_progress_end(progress);
     hf_cli_explain(cli, err, &why);
     return hf_cli_fail(cli,
                        "line %llu and those after it are not published: %s",
@@ -261,13 +268,14 @@ static int fail_from(struct hf_cli *cli, uint64_t line, int err)
 
 /* Append `line` and those after it that are here already; then commit. */
 static int publish_group(struct hf_cli *cli, struct input *input,
-                         struct hf_str line, struct group *group)
+                         struct hf_str line, struct group *group,
+                         struct hf_progress *progress)
 {
     uint64_t first = input->line;
     int err = hf_journal_begin(cli->journal);
 
     if (err)
-        return fail_from(cli, first, err);
+        return fail_from(cli, progress, first, err);
     do
         group->failed =
             append_line(cli, line, input->from->publisher, group) != 0;
@@ -275,7 +283,7 @@ static int publish_group(struct hf_cli *cli, struct input *input,
            take_line(input, &line));
 
     err = hf_journal_commit(cli->journal);
-    return err ? fail_from(cli, first, err) : HF_EXIT_OK;
+    return err ? fail_from(cli, progress, first, err) : HF_EXIT_OK;
 }
 
 static int count_group(struct hf_cli *cli, struct total *total,
@@ -308,7 +316,7 @@ static int publish_arrived(struct hf_cli *cli, struct input *input,
     while (!exit_code && !hf_interrupted() && take_line(input, &line)) {
         struct group group = {.count = 0};
 
-        exit_code = publish_group(cli, input, line, &group);
+        exit_code = publish_group(cli, input, line, &group, &total->progress);
         if (exit_code)
             return exit_code;
         exit_code = count_group(cli, total, &group, input->from->batch);
@@ -345,12 +353,14 @@ static int publish_all(struct hf_cli *cli, struct input *input,
     int exit_code = HF_EXIT_OK;
 
     while (!exit_code && !input->ended && !hf_interrupted()) {
-        exit_code = read_more(cli, input);
+        exit_code = read_more(cli, input, &total->progress);
         if (!exit_code)
             exit_code = publish_arrived(cli, input, total);
     }
     hf_progress_end(&total->progress);
-    if (!exit_code && hf_interrupted() && !input->ended)
+    /* A last line without its end is taken only once reading has ended. */
+    if (!exit_code && hf_interrupted() &&
+        (!input->ended || input->start < input->len))
         exit_code = hf_cli_fail(cli,
                                 "stopped: lines up to %llu are published, "
                                 "those after it are not",

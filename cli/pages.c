@@ -1,9 +1,12 @@
 #include "cli/pages.h"
 
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "channel/cursor.h"
 #include "channel/limits.h"
+#include "cli/terminal.h"
 
 bool hf_pages_is_place(const char *since)
 {
@@ -72,7 +75,8 @@ int hf_pages_begin(struct hf_pages *pages, struct hf_cli *cli,
 {
     int err;
 
-    *pages = (struct hf_pages){.cli = cli, .topic = topic};
+    *pages =
+        (struct hf_pages){.cli = cli, .topic = topic, .through = UINT64_MAX};
     err = find_place(pages, since);
     if (!err && last > 0)
         err = skip_to_last(pages, last);
@@ -88,7 +92,7 @@ static int read_page(struct hf_pages *pages, hf_row_fn each, void *ctx,
     err = judge(pages, &head);
     if (err)
         return err;
-    through = pages->through && pages->through < head ? pages->through : head;
+    through = pages->through < head ? pages->through : head;
     err = hf_journal_read_topic(pages->cli->journal, pages->topic, pages->after,
                                 through, HF_PAGE_ROWS, HF_PAGE_BYTES, each, ctx,
                                 &last, out_more);
@@ -112,6 +116,24 @@ int hf_pages_next(struct hf_pages *pages, hf_row_fn each, void *ctx,
     return err;
 }
 
+int hf_pages_print(struct hf_buf *lines)
+{
+    size_t done = 0;
+
+    while (done < lines->len && !hf_interrupted()) {
+        ssize_t wrote =
+            write(STDOUT_FILENO, lines->at + done, lines->len - done);
+
+        if (wrote < 0 && errno != EINTR)
+            return HF_EIO;
+        done += wrote > 0 ? (size_t)wrote : 0;
+    }
+    if (done < lines->len)
+        return HF_ECLOSED;
+    hf_buf_reset(lines);
+    return 0;
+}
+
 int hf_pages_fail(const struct hf_pages *pages, int err)
 {
     const struct hf_cli *cli = pages->cli;
@@ -129,6 +151,11 @@ int hf_pages_fail(const struct hf_pages *pages, int err)
                            "directory, or the journal was replaced. What is "
                            "there now: --since start",
                            cli->dir.path);
+    if (err == HF_ECLOSED)
+        return hf_cli_fail(cli, "stopped before the end");
+    if (err == HF_EIO)
+        return hf_cli_fail(cli, "cannot write to standard output: %s",
+                           strerror(errno));
     hf_cli_explain(cli, err, &why);
     return hf_cli_fail(cli, "%s", why.text);
 }

@@ -16,9 +16,10 @@
 struct hf_pages {
     struct hf_cli *cli;
     struct hf_str topic;
-    uint64_t after;   /* everything up to here was read */
-    uint64_t epoch;   /* of `after` */
-    uint64_t through; /* rows beyond it are not asked for; 0 = no end */
+    uint64_t after; /* everything up to here was read */
+    uint64_t epoch; /* of `after` */
+    uint64_t
+        through; /* rows beyond it are not asked for; UINT64_MAX at first */
 };
 
 /* Where --since says: start, now, or a cursor; `last` other than 0: at most the
@@ -37,7 +38,14 @@ bool hf_pages_is_place(const char *since);
 int hf_pages_next(struct hf_pages *pages, hf_row_fn each, void *ctx,
                   bool *out_more);
 
-/* Say what such an error means; HF_EXIT_FAILED. */
+/*
+ * Print what was gathered, and empty it; past stdio, which would write at the
+ * exit what an interrupt was to end. HF_ECLOSED: interrupted before the end of
+ * it; HF_EIO: it cannot be written, errno says why.
+ */
+int hf_pages_print(struct hf_buf *lines);
+
+/* Say what such an error of either means; HF_EXIT_FAILED. */
 int hf_pages_fail(const struct hf_pages *pages, int err);
 
 #endif

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/sys.h"
+#include "channel/topic.h"
 #include "cli/lines.h"
 
 static const char help[] =
@@ -33,7 +34,8 @@ static const char help[] =
     "\n"
     "  --key KEY          publishing again with the same key and publisher "
     "adds\n"
-    "                     nothing and prints the first one's cursor\n"
+    "                     nothing and prints the first one's cursor; not for\n"
+    "                     lines, where each has its own\n"
     "  --publisher NAME   who the key is unique for\n"
     "  --batch            publish many messages\n"
     "\n"
@@ -54,6 +56,23 @@ static int check_payload(struct hf_cli *cli, const char *text,
         return hf_cli_usage(cli, "PAYLOAD is not JSON in UTF-8; a string needs "
                                  "its quotes: '\"hello\"'");
     *out = json.raw;
+    return HF_EXIT_OK;
+}
+
+/* SQLite takes any bytes as text, but whoever reads passes a row over whose
+ * names are not UTF-8: its publisher would never know. */
+static int check_names(struct hf_cli *cli, const struct hf_publish *publish)
+{
+    if (!hf_topic_legal(publish->topic))
+        return hf_cli_usage(cli,
+                            "'%.*s' is no topic: 1 to %u bytes of UTF-8 "
+                            "without control characters",
+                            HF_STR_ARG(publish->topic), HF_TOPIC_MAX);
+    if (!hf_event_legal(publish->event))
+        return hf_cli_usage(cli,
+                            "'%.*s' is no event: 1 to %u bytes of UTF-8 "
+                            "without control characters",
+                            HF_STR_ARG(publish->event), HF_EVENT_MAX);
     return HF_EXIT_OK;
 }
 
@@ -87,15 +106,18 @@ fail:
 static int run_one(struct hf_cli *cli, struct hf_publish *publish,
                    char **operands)
 {
-    int exit_code = check_payload(cli, operands[2], &publish->payload);
+    int exit_code;
 
+    publish->topic = hf_str_of(operands[0]);
+    publish->event = hf_str_of(operands[1]);
+    exit_code = check_names(cli, publish);
+    if (!exit_code)
+        exit_code = check_payload(cli, operands[2], &publish->payload);
     if (exit_code)
         return exit_code;
     if (publish->key.len && !publish->publisher.len)
         return hf_cli_usage(cli, "--key needs --publisher, for a key is unique "
                                  "for its publisher");
-    publish->topic = hf_str_of(operands[0]);
-    publish->event = hf_str_of(operands[1]);
 
     exit_code = hf_cli_open(cli, HF_JOURNAL_WRITE);
     if (!exit_code)
@@ -110,8 +132,9 @@ static int run_lines(struct hf_cli *cli, const struct hf_publish *publish,
     int exit_code;
 
     if (publish->key.len)
-        return hf_cli_usage(cli, "--key is for one message; in lines it is a "
-                                 "member of each");
+        return hf_cli_usage(cli, "--key is for one message; in lines, with "
+                                 "--batch or without, each has its own as the "
+                                 "member key");
     exit_code = hf_cli_open(cli, HF_JOURNAL_WRITE);
     if (!exit_code) {
         if (isatty(lines->fd))

@@ -1,10 +1,6 @@
 /*
  * holdfast tail - print a topic's messages, and wait for more
  */
-#include <errno.h>
-#include <stdio.h>
-#include <unistd.h>
-
 #include "base/loop.h"
 #include "channel/topic.h"
 #include "cli/lines.h"
@@ -30,7 +26,8 @@ static const char help[] =
     "                   --since says otherwise\n"
     "\n"
     "When messages after CURSOR are no longer kept, it says so and ends with\n"
-    "exit code 1: nothing is ever left out silently.\n";
+    "exit code 1, and so does --once when it is interrupted before the end:\n"
+    "nothing is ever left out silently.\n";
 
 /* Rows are gathered first, so that no read transaction stays open while whoever
  * reads our output takes its time. A page of them, escaped, is far smaller. */
@@ -43,6 +40,7 @@ struct tail {
     struct hf_cli *cli;
     struct hf_pages pages;
     struct hf_buf lines; /* gathered, to print */
+    bool once;           /* an end is asked for: to stop before it is failing */
     int exit_code;       /* meaningful once `ended` */
     bool ended;
 };
@@ -60,25 +58,6 @@ static void end_with_error(struct tail *tail, int err)
 
 /* --- printing ------------------------------------------------------------ */
 
-static void print_gathered(struct tail *tail)
-{
-    size_t done = 0;
-
-    while (done < tail->lines.len && !hf_interrupted()) {
-        ssize_t wrote =
-            write(STDOUT_FILENO, tail->lines.at + done, tail->lines.len - done);
-
-        if (wrote < 0 && errno != EINTR) {
-            end(tail,
-                hf_cli_fail(tail->cli, "cannot write to standard output: %s",
-                            strerror(errno)));
-            return;
-        }
-        done += wrote > 0 ? (size_t)wrote : 0;
-    }
-    hf_buf_reset(&tail->lines);
-}
-
 static int gather_row(void *ctx, const struct hf_row *row)
 {
     struct tail *tail = ctx;
@@ -91,11 +70,15 @@ static bool print_page(struct tail *tail)
     bool more = false;
     int err = hf_pages_next(&tail->pages, gather_row, tail, &more);
 
-    if (err)
+    if (!err)
+        err = hf_pages_print(&tail->lines);
+    if (!err && more && hf_interrupted())
+        err = HF_ECLOSED;
+    if (err == HF_ECLOSED && !tail->once)
+        end(tail, HF_EXIT_OK); /* as whoever follows is to end */
+    else if (err)
         end_with_error(tail, err);
-    else
-        print_gathered(tail);
-    return more && !tail->ended && !hf_interrupted();
+    return more && !tail->ended;
 }
 
 static void print_new(struct tail *tail)
@@ -144,7 +127,7 @@ static void follow(struct tail *tail)
 static int run_tail(struct hf_cli *cli, const char *topic, const char *since,
                     bool once)
 {
-    struct tail tail = {.cli = cli};
+    struct tail tail = {.cli = cli, .once = once};
     int err = hf_pages_begin(&tail.pages, cli, hf_str_of(topic), since, 0);
 
     hf_buf_init(&tail.lines, GATHER_MAX_BYTES);

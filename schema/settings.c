@@ -37,7 +37,8 @@ const char hf_settings_template[] =
     "; of one topic (0: any number). For the sake of clients that are about "
     "to\n"
     "; come back, bytes and number never take a message younger than "
-    "keep_min.\n"
+    "keep_min,\n"
+    "; and retain is not to be shorter than that.\n"
     ";retain = 24h\n"
     ";retain_bytes = 1G\n"
     ";retain_count = 0\n"
@@ -339,6 +340,21 @@ static int check_mount(const struct hf_settings *settings, struct hf_why *why)
     return 0;
 }
 
+/* keep_min is a promise: who was away for less misses nothing. */
+static int check_keep_min(const struct hf_settings *settings,
+                          struct hf_why *why)
+{
+    if (settings->retain_ms < settings->keep_min_ms)
+        return hf_explain(why, HF_EINVAL,
+                          HF_FILE_SETTINGS
+                          ": retain, %lld s, is shorter than keep_min, %lld s; "
+                          "nothing goes before keep_min, so make that as "
+                          "short, too",
+                          (long long)(settings->retain_ms / SECONDS),
+                          (long long)(settings->keep_min_ms / SECONDS));
+    return 0;
+}
+
 int hf_settings_read(const struct hf_dir *dir, struct hf_settings *settings,
                      struct hf_why *why)
 {
@@ -358,5 +374,6 @@ int hf_settings_read(const struct hf_dir *dir, struct hf_settings *settings,
     }
     if (err)
         return err;
-    return check_mount(settings, why);
+    err = check_mount(settings, why);
+    return err ? err : check_keep_min(settings, why);
 }

@@ -35,7 +35,7 @@ struct hf_settings {
     int64_t retain_ms;    /* messages are kept so long; 24h */
     int64_t retain_bytes; /* and at most so many bytes; 1G */
     int64_t retain_count; /* and so many of one topic; 0 = any number */
-    int64_t keep_min_ms;  /* never younger than this by bytes or count; 10m */
+    int64_t keep_min_ms;  /* never younger than this; at most retain_ms; 10m */
 
     /* [http] what both transports share */
     /* URL prefix of the socket; "/socket" */

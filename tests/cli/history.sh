@@ -32,6 +32,12 @@ shows()
     printf '%s\n' "$want" | diff - shown
 }
 
+t "in an empty journal, too, a cursor of another one is an error" \
+    exits 1 holdfast history --since "j:AAAAAAAAAAE.1" room
+t "as is one beyond its end" sh -c \
+    '! holdfast history --since "$(holdfast status |
+        sed -n "s/^head  *\(.*\)0\$/\1/p")7" room 2>beyond &&
+        grep -q "not from the journal" beyond'
 t "an empty topic has no history" counts 0 holdfast history room
 one=$(holdfast publish room say '{"n": 1}')
 two=$(holdfast publish room shout '"two"')
@@ -68,6 +74,8 @@ t "or the last ones" counts 200 holdfast history --last 200 many
 t "--last 0 is a usage error" exits 2 holdfast history --last 0 room
 t "so is --last x" exits 2 holdfast history --last x room
 t "so is what is no cursor" exits 2 holdfast history --since 12 room
+t "so is now: nothing is older than that and newer" \
+    exits 2 holdfast history --since now room
 t "and no topic" exits 2 holdfast history
 t "a cursor of another journal is an error" \
     exits 1 holdfast history --since "j:AAAAAAAAAAE.1" room
@@ -83,6 +91,24 @@ if command -v sqlite3 >/dev/null; then
 else
     skip "a gap is an error" "no sqlite3"
 fi
+
+# Whoever reads it takes no more, and then it is interrupted.
+awk 'BEGIN { for (i = 1; i <= 3000; i++)
+    printf "{\"topic\":\"long\",\"event\":\"e\",\"payload\":%d}\n", i }' |
+    holdfast publish >/dev/null
+mkfifo pipe
+exec 3<>pipe
+holdfast history long >pipe 2>long.err &
+history=$!
+pids="$pids $history"
+read -r line <&3 # the pipe has no room for the rest
+sleep 0.3
+kill -TERM "$history"
+code=0
+wait "$history" || code=$?
+t "interrupted before the end it fails" test "$code" -eq 1
+t "and says so" grep -q "stopped before the end" long.err
+exec 3>&-
 
 # U+009B begins an escape sequence on some terminals, U+202E turns text around.
 holdfast publish trick say "\"a$(printf '\302\233')31mb$(printf '\342\200\256')c\"" \

@@ -61,8 +61,18 @@ t "an event of the protocol is refused" \
     exits 1 holdfast publish room phx_join '{}'
 t "with a reason" says "phx_" holdfast publish room phx_join '{}'
 t "so is a topic that is too long" \
-    exits 1 holdfast publish "$(printf '%0201d' 0)" say 1
-t "and an empty one" exits 1 holdfast publish "" say 1
+    exits 2 holdfast publish "$(printf '%0201d' 0)" say 1
+t "and an empty one" exits 2 holdfast publish "" say 1
+t "a topic that is not UTF-8 is refused: no reader would be given it" \
+    exits 2 holdfast publish "$(printf 'room:\377')" say 1
+t "with a reason" says "is no topic" \
+    holdfast publish "$(printf 'room:\377')" say 1
+t "an event that is not UTF-8, too" \
+    exits 2 holdfast publish room "$(printf 's\377')" 1
+t "with its reason" says "is no event" \
+    holdfast publish room "$(printf 's\377')" 1
+t "nothing is in the journal that readers pass over" \
+    refuses says "passed over" holdfast check
 big=$(head -c 70000 /dev/zero | tr '\0' x)
 t "and a payload beyond the limit" exits 1 holdfast publish room say "\"$big\""
 t "that names the limit" says "max_payload" \

@@ -127,6 +127,19 @@ t "a reader that stops early ends it" sh -c \
 t "a full disk is not success" \
     exits 1 sh -c 'holdfast tail --once many >/dev/full'
 
+# Asked for all there is, and stopped before.
+mkfifo pipe
+exec 3<>pipe
+holdfast tail --once many >pipe 2>once.err &
+tail=$!
+pids="$pids $tail"
+read -r line <&3 # the pipe has no room for the rest
+sleep 0.3
+kill -TERM "$tail"
+t "--once that is interrupted is no success" ends "$tail" 1
+t "and says so" holds "stopped before the end" once.err
+exec 3>&-
+
 # Cursors that lead nowhere.
 t "a cursor beyond the end is refused" \
     exits 1 holdfast tail --once --since "${one%.*}.999999999999" room

@@ -126,9 +126,25 @@ static void a_mistake_is_named_with_its_line(void **state)
     refused("[http]\nmount = socket\n", "begins with a slash");
     refused("[http]\nmount = /socket/\n", "does not end with one");
     refused("[sidecar]\nlisten =\n", "a value is needed");
+    refused("[journal]\nretain = 2m\n",
+            "retain, 120 s, is shorter than keep_min, 600 s");
+    refused("[journal]\nkeep_min = 3h\nretain = 2h\n", "keep_min");
     refused("[gateway]\nhold = 1s\nhold = 2s\n", "set twice");
     refused("[http]\nhosts = 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17\n",
             "more than 16");
+}
+
+static void messages_may_be_kept_for_a_short_time(void **state)
+{
+    struct hf_settings settings;
+    struct hf_why why;
+
+    (void)state;
+    ok_or_why(
+        read_text("[journal]\nretain = 1m\nkeep_min = 1m\n", &settings, &why),
+        &why);
+    assert_int_equal(settings.retain_ms, 60000);
+    assert_int_equal(settings.keep_min_ms, 60000);
 }
 
 int main(void)
@@ -138,6 +154,7 @@ int main(void)
         FIXTURE_TEST(without_a_file_the_defaults_hold),
         FIXTURE_TEST(every_setting_is_read),
         FIXTURE_TEST(a_mistake_is_named_with_its_line),
+        FIXTURE_TEST(messages_may_be_kept_for_a_short_time),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
