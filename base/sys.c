@@ -377,6 +377,18 @@ int hf_boot_id(char out[40])
     return 0;
 }
 
+void hf_process_name(pid_t pid, char out[17])
+{
+    char path[40];
+    size_t len = 0;
+
+    (void)snprintf(path, sizeof(path), "/proc/%ld/comm", (long)pid);
+    if (hf_file_read(AT_FDCWD, path, out, 16, &len))
+        len = 0;
+    out[len] = '\0';
+    out[strcspn(out, "\n")] = '\0';
+}
+
 size_t hf_raise_fd_limit(void)
 {
     struct rlimit limit;

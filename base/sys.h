@@ -52,6 +52,9 @@ int hf_allocate(int fd, int64_t len, bool dense);
 /* The kernel's id of this boot, 36 characters. 0 or HF_EIO. */
 int hf_boot_id(char out[40]);
 
+/* What /proc calls this process; "" when it is gone or hidden. */
+void hf_process_name(pid_t pid, char out[17]);
+
 /* Raise the soft limit of descriptors to the hard one; returns the limit. */
 size_t hf_raise_fd_limit(void);
 

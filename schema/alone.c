@@ -20,18 +20,6 @@
 
 /* --- who has it open? ---------------------------------------------------- */
 
-static void name_of(const char *pid, char out[17])
-{
-    char path[64];
-    size_t len = 0;
-
-    (void)snprintf(path, sizeof(path), "/proc/%.20s/comm", pid);
-    if (hf_file_read(AT_FDCWD, path, out, 16, &len))
-        len = 0; /* gone */
-    out[len] = '\0';
-    out[strcspn(out, "\n")] = '\0';
-}
-
 static bool has_open(const char *pid, const struct stat *file)
 {
     char path[64];
@@ -76,7 +64,7 @@ size_t hf_alone_openers(const struct hf_dir *dir, char *out, size_t cap)
 
         if (!is_other_process(entry->d_name) || !has_open(entry->d_name, &file))
             continue;
-        name_of(entry->d_name, name);
+        hf_process_name((pid_t)strtol(entry->d_name, NULL, 10), name);
         (void)snprintf(out + len, cap - len, "%s%.20s%s%s", count ? ", " : "",
                        entry->d_name, name[0] ? " " : "", name);
         count++;
@@ -149,20 +137,18 @@ static void name_kept(const struct hf_dir *dir, const char *tag,
                        when, ++n);
 }
 
-static int move_over(const struct hf_dir *dir, const struct hf_fresh *fresh,
-                     const char *kept)
-{
-    static const char wal[] = HF_FILE_JOURNAL "-wal";
-    char kept_wal[HF_ALONE_KEPT + 8];
+#define WAL HF_FILE_JOURNAL "-wal"
 
-    (void)snprintf(kept_wal, sizeof(kept_wal), "%s-wal", kept);
+static int move_over(const struct hf_dir *dir, const struct hf_fresh *fresh,
+                     const char *kept, const char *kept_wal)
+{
     if (linkat(dir->fd, HF_FILE_JOURNAL, dir->fd, kept, 0) < 0)
         return -1;
-    if (linkat(dir->fd, wal, dir->fd, kept_wal, 0) < 0 && errno != ENOENT)
+    if (linkat(dir->fd, WAL, dir->fd, kept_wal, 0) < 0 && errno != ENOENT)
         return -1;
     if (fsync(dir->fd) < 0)
         return -1;
-    if (unlinkat(dir->fd, wal, 0) < 0 && errno != ENOENT)
+    if (unlinkat(dir->fd, WAL, 0) < 0 && errno != ENOENT)
         return -1;
     if (unlinkat(dir->fd, HF_FILE_JOURNAL "-shm", 0) < 0 && errno != ENOENT)
         return -1;
@@ -171,17 +157,55 @@ static int move_over(const struct hf_dir *dir, const struct hf_fresh *fresh,
     return fsync(dir->fd);
 }
 
+/* Is it the kept one that still stands there? Only the last sync comes after
+ * the rename. */
+static bool is_old_one(const struct hf_dir *dir, const char *kept)
+{
+    struct stat there, old;
+
+    return fstatat(dir->fd, HF_FILE_JOURNAL, &there, AT_SYMLINK_NOFOLLOW) ==
+               0 &&
+           fstatat(dir->fd, kept, &old, AT_SYMLINK_NOFOLLOW) == 0 &&
+           there.st_ino == old.st_ino;
+}
+
+/* The WAL gets its first name back. False: it is there under its second only,
+ * and without it the old journal lacks its newest messages. */
+static bool put_wal_back(const struct hf_dir *dir, const char *kept,
+                         const char *kept_wal)
+{
+    if (!is_old_one(dir, kept))
+        return true;
+    if (linkat(dir->fd, kept_wal, dir->fd, WAL, 0) < 0)
+        return errno == EEXIST || errno == ENOENT;
+    (void)fsync(dir->fd); /* at worst the kept pair has everything */
+    return true;
+}
+
 int hf_alone_replace(const struct hf_dir *dir, struct hf_fresh *fresh,
                      const char *tag, char kept[HF_ALONE_KEPT],
                      struct hf_why *why)
 {
+    char kept_wal[HF_ALONE_KEPT + 8];
+    int error;
+
     name_kept(dir, tag, kept);
-    if (move_over(dir, fresh, kept) < 0)
-        return hf_explain(why, errno == EEXIST ? HF_EEXIST : HF_EIO,
+    (void)snprintf(kept_wal, sizeof(kept_wal), "%s-wal", kept);
+    if (move_over(dir, fresh, kept, kept_wal) < 0) {
+        error = errno;
+        if (!put_wal_back(dir, kept, kept_wal))
+            return hf_explain(
+                why, HF_EIO,
+                "the journal cannot be replaced: %s. Its newest messages are "
+                "in %s/%s only: before anything else, cd there and run: "
+                "ln %s " WAL,
+                strerror(error), dir->path, kept_wal, kept_wal);
+        return hf_explain(why, error == EEXIST ? HF_EEXIST : HF_EIO,
                           "%s/%s cannot be put in place of %s (which is kept "
                           "as %s): %s",
                           dir->path, fresh->part, HF_FILE_JOURNAL, kept,
-                          strerror(errno));
+                          strerror(error));
+    }
     hf_close(&fresh->fd);
     return 0;
 }

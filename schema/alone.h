@@ -36,8 +36,9 @@ size_t hf_alone_openers(const struct hf_dir *dir, char *out, size_t cap);
  * `kept`. In this order, so that at no moment a file stands beside a WAL of
  * another: the old pair gets its second name, the WAL loses its first, the new
  * file takes the journal's name. Killed in between, the old journal stands
- * there without its newest messages, and the kept pair has all. 0, HF_EEXIST,
- * HF_EIO.
+ * there without its newest messages, and the kept pair has all; after an error
+ * the old WAL has its first name again, or *why says how to give it back. 0,
+ * HF_EEXIST, HF_EIO.
  */
 int hf_alone_replace(const struct hf_dir *dir, struct hf_fresh *fresh,
                      const char *tag, char kept[HF_ALONE_KEPT],

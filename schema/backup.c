@@ -70,7 +70,8 @@ static int64_t wal_bytes(struct hf_db *source)
 }
 
 static int check_room(struct hf_db *source, const struct hf_fresh *fresh,
-                      uint64_t *out_page_size, struct hf_why *why)
+                      const char *remedy, uint64_t *out_page_size,
+                      struct hf_why *why)
 {
     int64_t pages = 0, page_size = 0;
     int err;
@@ -82,7 +83,8 @@ static int check_room(struct hf_db *source, const struct hf_fresh *fresh,
         return hf_explain(why, err, "cannot read the journal: %s",
                           sqlite3_errmsg(source->handle));
     *out_page_size = (uint64_t)page_size;
-    return hf_fresh_room(fresh, (uint64_t)pages * (uint64_t)page_size, why);
+    return hf_fresh_room(fresh, (uint64_t)pages * (uint64_t)page_size, remedy,
+                         why);
 }
 
 static int say_copy_error(struct hf_db *copy, int code, struct hf_why *why)
@@ -203,12 +205,13 @@ static int look_over(struct hf_db *copy, bool quick, struct hf_why *why)
 }
 
 static int fill(struct hf_db *source, struct hf_fresh *fresh,
-                const struct hf_backup *backup, struct hf_why *why)
+                const struct hf_backup *backup, const char *remedy,
+                struct hf_why *why)
 {
     uint64_t page_size = 0;
     int err;
 
-    err = check_room(source, fresh, &page_size, why);
+    err = check_room(source, fresh, remedy, &page_size, why);
     if (!err)
         err = copy_snapshot(source, &fresh->db, page_size, backup, why);
     if (!err)
@@ -230,7 +233,8 @@ int hf_backup_make(struct hf_db *source, const struct hf_backup *backup,
         return err;
     err = hf_fresh_open(&fresh, backup->path, &owner, why);
     if (!err)
-        err = fill(source, &fresh, backup, why);
+        err = fill(source, &fresh, backup, "free some or name another place",
+                   why);
     if (!err)
         err = hf_fresh_place(&fresh, backup->replace, why);
     hf_fresh_drop(&fresh);
@@ -325,7 +329,7 @@ static int restore_alone(const struct hf_dir *dir, struct hf_db *source,
     if (!err)
         err = open_beside(fresh, dir, why);
     if (!err)
-        err = fill(source, fresh, &whole, why);
+        err = fill(source, fresh, &whole, "free some", why);
     if (!err)
         err = hf_fresh_finish(fresh, why);
     if (!err)

@@ -15,6 +15,7 @@
 #include "base/crypto.h"
 #include "base/sys.h"
 #include "schema/db.h"
+#include "schema/files.h"
 #include "schema/journal.h"
 #include "schema/live.h"
 #include "schema/migrate.h"
@@ -234,40 +235,11 @@ static int make_directory(struct init *init, const char *path)
     return open_directory(&init->dir, path, init->why);
 }
 
-/* "NAME.0123456789abcdef.tmp": what an init that was killed, or whose power
- * failed, had not yet renamed into place (hf_file_replace). */
-static bool is_left_over(const char *name, const char *ours)
-{
-    size_t len = strlen(ours), all = strlen(name);
-
-    return all > len + 4 && strncmp(name, ours, len) == 0 && name[len] == '.' &&
-           strcmp(name + all - 4, ".tmp") == 0;
-}
-
 /* Somebody's directory with other things in it is not ours to make private. */
 static bool is_foreign(const char *name)
 {
-    static const char *const ours[] = {".",
-                                       "..",
-                                       HF_FILE_SETTINGS,
-                                       HF_FILE_SECRET,
-                                       HF_FILE_BELLS,
-                                       HF_FILE_WATCHER,
-                                       HF_FILE_WRITERS,
-                                       HF_FILE_HEAD,
-                                       HF_FILE_UPKEEP,
-                                       HF_FILE_BALLAST,
-                                       HF_FILE_FAILED,
-                                       NULL};
-    size_t i;
-
-    for (i = 0; ours[i]; i++) {
-        if (strcmp(name, ours[i]) == 0 ||
-            (i > 1 && is_left_over(name, ours[i])))
-            return false;
-    }
-    return strncmp(name, "journal.db", 10) != 0 &&
-           strncmp(name, "live", 4) != 0 && strncmp(name, "bell.", 5) != 0;
+    return strcmp(name, ".") != 0 && strcmp(name, "..") != 0 &&
+           !hf_files_is_ours(name);
 }
 
 static int check_contents(struct init *init)
@@ -347,6 +319,17 @@ static void remove_new_journal(const struct hf_dir *dir)
     (void)unlinkat(dir->fd, FILE_NEW_JOURNAL "-shm", 0);
 }
 
+/* That the directory is there must survive a power cut as well. Who may not
+ * read the one above syncs all of the file system. */
+static int sync_above(const struct init *init)
+{
+    int fd = openat(init->dir.fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int done = fd < 0 ? syncfs(init->dir.fd) : fsync(fd);
+
+    hf_close(&fd);
+    return done;
+}
+
 static int place_journal(struct init *init)
 {
     int dir = init->dir.fd;
@@ -355,7 +338,7 @@ static int place_journal(struct init *init)
         return from_errno(init->why, FILE_NEW_JOURNAL);
     /* link and not rename: never over a journal that is there. */
     if (linkat(dir, FILE_NEW_JOURNAL, dir, HF_FILE_JOURNAL, 0) < 0 ||
-        fsync(dir) < 0)
+        fsync(dir) < 0 || sync_above(init) < 0)
         return from_errno(init->why, init->dir.path);
     return 0;
 }

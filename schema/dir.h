@@ -3,6 +3,9 @@
  *
  *     journal.db (+ -wal, -shm)  the journal: messages, policies, sessions
  *     journal.db.<why>-<time>    an older one, kept by rescue or restore (alone.h)
+ *     journal.db.vN-backup       one as it was before its tables were brought
+ *                                from version N to a later one (migrate.h)
+ *     *.part                     a file of these that is being made (fresh.h)
  *     live.db (+ -wal, -shm)     what is not history: leases, waiting replies;
  *                                live-1.db and so on after damage (live.h)
  *     holdfast.conf              settings of our processes
@@ -10,8 +13,11 @@
  *     bells                      waiter slots, one mapped file (bell.h)
  *     bell.2.N                   datagram sockets of resident processes
  *     watcher                    flock: who watches for foreign commits
- *     writers                    OFD lock: our writers queue here; the pid of
- *                                the last one is in it
+ *     writers                    OFD locks: our writers queue here, one makes
+ *                                live.db, one migrates or does retention; in
+ *                                it the pid of the last writer, how emptying
+ *                                a long log went, and who was stranded
+ *                                (journal_impl.h)
  *     head                       highest id ever seen, renamed into place
  *     upkeep                     how far retention is (upkeep.h)
  *     ballast                    room to give up when the disk is full (space.h)

@@ -113,7 +113,7 @@ int hf_fresh_open(struct hf_fresh *fresh, const char *path,
 }
 
 int hf_fresh_room(const struct hf_fresh *fresh, uint64_t bytes,
-                  struct hf_why *why)
+                  const char *remedy, struct hf_why *why)
 {
     struct statvfs fs;
     uint64_t free_bytes;
@@ -125,10 +125,10 @@ int hf_fresh_room(const struct hf_fresh *fresh, uint64_t bytes,
         return 0;
     return hf_explain(why, HF_EFULL,
                       "%s has %llu MiB free, and %llu MiB are needed for %s "
-                      "with some to spare; free some or name another place",
+                      "with some to spare; %s",
                       fresh->dir_path, (unsigned long long)(free_bytes >> 20),
                       (unsigned long long)((bytes + ROOM_TO_SPARE) >> 20) + 1,
-                      fresh->name);
+                      fresh->name, remedy);
 }
 
 /* --- putting it in place ------------------------------------------------- */

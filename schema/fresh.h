@@ -34,7 +34,7 @@ struct hf_fresh_owner {
 };
 
 /* 0; HF_EBUSY: somebody makes this file now; HF_ENOTFOUND, HF_EDENIED, HF_EIO,
- * HF_ESTORE, HF_ENOMEM. *why is filled. */
+ * HF_EFULL, HF_ESTORE, HF_ENOMEM. *why is filled. */
 int hf_fresh_open(struct hf_fresh *fresh, const char *path,
                   const struct hf_fresh_owner *owner, struct hf_why *why);
 
@@ -43,16 +43,17 @@ int hf_fresh_open(struct hf_fresh *fresh, const char *path,
  * read-only medium; our processes set WAL again when they open it. */
 int hf_fresh_place(struct hf_fresh *fresh, bool replace, struct hf_why *why);
 
-/* The same without a word to `db`, which is closed: for who puts the file in
- * place himself. FILE.part is whole and synced. */
+/* What place does before it puts the file in place, for who does that himself:
+ * sets journal_mode=DELETE and closes `db`, unless it is closed already, then
+ * syncs. FILE.part is whole and synced. */
 int hf_fresh_finish(struct hf_fresh *fresh, struct hf_why *why);
 
 /* Accepts one that failed to open, and one in place. */
 void hf_fresh_drop(struct hf_fresh *fresh);
 
 /* Room for so many bytes more where the file is? Leaves some to others.
- * HF_EFULL with *why. */
+ * HF_EFULL with *why, which ends with `remedy`: what is to be done then. */
 int hf_fresh_room(const struct hf_fresh *fresh, uint64_t bytes,
-                  struct hf_why *why);
+                  const char *remedy, struct hf_why *why);
 
 #endif

@@ -41,21 +41,15 @@ struct state {
     bool booted; /* it was open in this boot or another */
 };
 
-struct head {
-    uint64_t epoch; /* 0 = no such file, or not to be read */
-    uint64_t id;
-};
-
 /* --- the file `head`: "<epoch in hex> <id>\n" ----------------------------- */
 
-static struct head read_head(const struct hf_journal *journal)
+struct hf_head hf_history_head(const struct hf_dir *dir)
 {
-    struct head head = {0, 0};
+    struct hf_head head = {0, 0};
     char text[64];
     size_t len;
 
-    if (hf_file_read(journal->dir.fd, HF_FILE_HEAD, text, sizeof(text) - 1,
-                     &len))
+    if (hf_file_read(dir->fd, HF_FILE_HEAD, text, sizeof(text) - 1, &len))
         return head;
     text[len] = '\0';
     /* A file cut short by a power cut is as good as none. */
@@ -95,12 +89,12 @@ bool hf_history_head_due(const struct hf_journal *journal)
 
 void hf_history_save_head(struct hf_journal *journal)
 {
-    struct head head;
+    struct hf_head head;
 
     if (!hf_history_head_due(journal))
         return;
     journal->head_saved_ms = hf_boot_ms();
-    head = read_head(journal);
+    head = hf_history_head(&journal->dir);
     if (head.epoch == journal->epoch && head.id >= journal->head_seen)
         return;
     /* A full disk: the file stays a second older, the next one is tried; and
@@ -238,7 +232,7 @@ static int highest_known(struct hf_journal *journal, uint64_t *out)
 }
 
 static int put_sequence_back(struct hf_journal *journal,
-                             const struct head *head, struct state *state)
+                             const struct hf_head *head, struct state *state)
 {
     uint64_t known;
     int err;
@@ -350,7 +344,7 @@ static int read_boot(struct hf_journal *journal, const char *boot,
 
 /* Why this cannot be the history that was seen before; NULL: it can. */
 static const char *broken_history(const struct hf_journal *journal,
-                                  const struct head *head,
+                                  const struct hf_head *head,
                                   const struct state *state)
 {
     if (!state->epoch)
@@ -373,7 +367,7 @@ static const char *broken_history(const struct hf_journal *journal,
 static int put_right(struct hf_journal *journal, const char *boot,
                      struct state *state, bool *out_dirty)
 {
-    struct head head = read_head(journal);
+    struct hf_head head = hf_history_head(&journal->dir);
     const char *broken;
     int err;
 
@@ -458,13 +452,13 @@ int hf_history_repair(struct hf_journal *journal, int64_t deadline_ms)
 static int looks_sound(struct hf_journal *journal, bool *out)
 {
     struct state state;
-    struct head head;
+    struct hf_head head;
     char boot[40];
     int err;
 
     /* In this order, for the sequence only rises. Should others change the
      * epoch in between, the repair looks again under the lock. */
-    head = read_head(journal);
+    head = hf_history_head(&journal->dir);
     err = hf_boot_id(boot);
     if (!err)
         err = read_state(journal, &state);

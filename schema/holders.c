@@ -1,10 +1,11 @@
 #include "schema/holders.h"
 
-#include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/sys.h"
@@ -21,6 +22,7 @@
 struct lock {
     char type[8];
     long pid;
+    unsigned major, minor; /* of the device */
     unsigned long long inode, first, last;
 };
 
@@ -28,8 +30,9 @@ static bool parse(const char *line, struct lock *lock)
 {
     char last[24];
 
-    if (sscanf(line, "%*d: POSIX %*s %7s %ld %*x:%*x:%llu %llu %23s",
-               lock->type, &lock->pid, &lock->inode, &lock->first, last) != 5)
+    if (sscanf(line, "%*d: POSIX %*s %7s %ld %x:%x:%llu %llu %23s", lock->type,
+               &lock->pid, &lock->major, &lock->minor, &lock->inode,
+               &lock->first, last) != 7)
         return false; /* a waiter "->", or no POSIX lock */
     if (sscanf(last, "%llu", &lock->last) != 1)
         lock->last = ~0ULL; /* "EOF" */
@@ -58,38 +61,42 @@ static bool is_it(const struct lock *lock, enum hf_hold hold)
     return false;
 }
 
-static void name_of(long pid, char out[17])
-{
-    char path[40];
-    size_t len = 0;
-
-    (void)snprintf(path, sizeof(path), "/proc/%ld/comm", pid);
-    if (hf_file_read(AT_FDCWD, path, out, 16, &len))
-        len = 0; /* of another user, or gone */
-    out[len] = '\0';
-    out[strcspn(out, "\n")] = '\0';
-}
-
 static void add(long pid, char *out, size_t cap)
 {
     size_t len = strlen(out);
     char name[17];
 
-    name_of(pid, name);
+    hf_process_name((pid_t)pid, name);
     (void)snprintf(out + len, cap - len, "%s%ld%s%s", len ? ", " : "", pid,
                    name[0] ? " " : "", name);
 }
 
-static size_t collect(FILE *locks, unsigned long long inode, enum hf_hold hold,
-                      char *out, size_t cap)
+/* Is it on the file's device? */
+static bool is_there(const struct lock *lock, const struct stat *file)
 {
+    return lock->major == major(file->st_dev) &&
+           lock->minor == minor(file->st_dev);
+}
+
+/* *any_device: whatever the device; on return: no lock was on the file's. */
+static size_t collect(FILE *locks, const struct stat *file, enum hf_hold hold,
+                      bool *any_device, char *out, size_t cap)
+{
+    bool any = *any_device;
     long seen[HF_HOLDERS];
     size_t count = 0, i;
     struct lock lock;
     char line[160];
 
+    *any_device = true;
     while (count < HF_HOLDERS && fgets(line, sizeof(line), locks)) {
-        if (!parse(line, &lock) || lock.inode != inode || !is_it(&lock, hold) ||
+        if (!parse(line, &lock))
+            continue;
+        if (is_there(&lock, file))
+            *any_device = false;
+        else if (!any)
+            continue;
+        if (lock.inode != file->st_ino || !is_it(&lock, hold) ||
             lock.pid == (long)getpid())
             continue;
         for (i = 0; i < count && seen[i] != lock.pid; i++)
@@ -107,6 +114,7 @@ size_t hf_holders(const struct hf_dir *dir, enum hf_hold hold, char *out,
 {
     const char *name =
         hold == HF_HOLD_EXCLUSIVE ? HF_FILE_JOURNAL : HF_FILE_JOURNAL "-shm";
+    bool any_device = false;
     struct stat st;
     size_t count;
     FILE *locks;
@@ -117,7 +125,12 @@ size_t hf_holders(const struct hf_dir *dir, enum hf_hold hold, char *out,
     locks = fopen("/proc/locks", "re");
     if (!locks)
         return 0;
-    count = collect(locks, st.st_ino, hold, out, cap);
+    count = collect(locks, &st, hold, &any_device, out, cap);
+    /* btrfs and overlayfs tell stat of another device than /proc/locks. */
+    if (any_device) {
+        rewind(locks);
+        count = collect(locks, &st, hold, &any_device, out, cap);
+    }
     (void)fclose(locks); /* read only */
     return count;
 }

@@ -15,6 +15,7 @@
 #include "base/sys.h"
 #include "schema/alone.h"
 #include "schema/failed.h"
+#include "schema/files.h"
 #include "schema/inspect_impl.h"
 #include "schema/space.h"
 
@@ -204,21 +205,6 @@ static void inspect_file(struct hf_look *look, const char *name,
                  name, owner_of(look->st.st_uid, dir_owner, sizeof(dir_owner)));
 }
 
-static bool is_ours(const char *name)
-{
-    static const char *const exact[] = {
-        HF_FILE_SETTINGS, HF_FILE_SECRET,  HF_FILE_BELLS,
-        HF_FILE_WATCHER,  HF_FILE_WRITERS, HF_FILE_HEAD,
-        HF_FILE_FAILED,   HF_FILE_BALLAST, HF_FILE_UPKEEP,
-    };
-
-    for (size_t i = 0; i < sizeof(exact) / sizeof(exact[0]); i++)
-        if (strcmp(name, exact[i]) == 0)
-            return true;
-    return strncmp(name, HF_FILE_JOURNAL, strlen(HF_FILE_JOURNAL)) == 0 ||
-           strncmp(name, "live", 4) == 0;
-}
-
 static void inspect_files(struct hf_look *look)
 {
     static const char *const needed[] = {HF_FILE_JOURNAL, HF_FILE_SECRET};
@@ -230,7 +216,7 @@ static void inspect_files(struct hf_look *look)
 
     look->worst = HF_FINDING_OK;
     while (list && (entry = readdir(list)) != NULL) {
-        if (!is_ours(entry->d_name) ||
+        if (!hf_files_is_ours(entry->d_name) ||
             fstatat(look->dir.fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
             continue;
         count++;

@@ -134,15 +134,13 @@ struct history {
     char epoch[17];
     uint64_t sequence;
     bool has_sequence;
-    uint64_t highest;             /* id of a message */
-    uint64_t head_epoch, head_id; /* of the file `head`; 0 = none */
+    uint64_t highest; /* id of a message */
+    struct hf_head head;
 };
 
 static int read_history(struct hf_look *look, struct hf_db *db,
                         struct history *out)
 {
-    char text[64];
-    size_t len = 0;
     sqlite3_stmt *stmt;
     bool row;
     int err;
@@ -163,13 +161,7 @@ static int read_history(struct hf_look *look, struct hf_db *db,
     out->has_sequence = sqlite3_column_type(stmt, 1) == SQLITE_INTEGER;
     out->highest = hf_db_u64(stmt, 2);
     hf_db_done(stmt);
-    if (hf_file_read(look->dir.fd, HF_FILE_HEAD, text, sizeof(text) - 1,
-                     &len) == 0) {
-        text[len] = '\0';
-        if (sscanf(text, "%16" SCNx64 " %20" SCNu64, &out->head_epoch,
-                   &out->head_id) != 2)
-            out->head_epoch = 0;
-    }
+    out->head = hf_history_head(&look->dir);
     return 0;
 }
 
@@ -199,8 +191,8 @@ static void inspect_history(struct hf_look *look, struct hf_db *db)
                  "(%" PRIu64 "); a program has changed it. The next process "
                  "of ours begins a new epoch, and clients start afresh",
                  history.sequence, history.highest);
-    else if (history.head_epoch && (history.head_epoch != epoch ||
-                                    history.head_id > history.sequence))
+    else if (history.head.epoch && (history.head.epoch != epoch ||
+                                    history.head.id > history.sequence))
         hf_found(look, HF_FINDING_WARNING, "history",
                  "the file is older than what was seen of it, or another one; "
                  "the next process of ours begins a new epoch, and clients "

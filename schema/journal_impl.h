@@ -150,6 +150,13 @@ int hf_history_look(struct hf_journal *journal, uint64_t *out_head);
 /* Put the history right in a transaction of its own; bounded. */
 int hf_history_repair(struct hf_journal *journal, int64_t deadline_ms);
 
+/* What file `head` says: the epoch, and the highest id seen in it. */
+struct hf_head {
+    uint64_t epoch; /* 0 = no such file, or it cannot be read */
+    uint64_t id;
+};
+struct hf_head hf_history_head(const struct hf_dir *dir);
+
 /* Write `head` unless that was done within a second; holding the queue. */
 bool hf_history_head_due(const struct hf_journal *journal);
 void hf_history_save_head(struct hf_journal *journal);

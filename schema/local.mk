@@ -7,6 +7,7 @@ libschema_a_SOURCES = \
 	schema/db.c schema/db.h \
 	schema/dir.c schema/dir.h \
 	schema/failed.c schema/failed.h \
+	schema/files.c schema/files.h \
 	schema/fresh.c schema/fresh.h \
 	schema/guard.c \
 	schema/history.c \

@@ -103,22 +103,15 @@ static void know_number(struct rescue *rescue, const char *sql)
 /* Each of these may be damaged, and the others not. */
 static void know_ids(struct rescue *rescue)
 {
-    char text[64];
-    size_t len = 0;
-    uint64_t epoch, id;
+    struct hf_head head = hf_history_head(rescue->dir);
 
     know_number(rescue, "SELECT seq FROM sqlite_sequence"
                         " WHERE name = 'messages'");
     know_number(rescue, "SELECT max(id) FROM messages");
     know_number(rescue, "SELECT max(through) FROM trimmed");
     know_number(rescue, "SELECT max(id) FROM frames");
-    if (hf_file_read(rescue->dir->fd, HF_FILE_HEAD, text, sizeof(text) - 1,
-                     &len))
-        return;
-    text[len] = '\0';
-    if (sscanf(text, "%16" SCNx64 " %20" SCNu64, &epoch, &id) == 2 &&
-        id > rescue->known && id < INT64_MAX / 2)
-        rescue->known = id;
+    if (head.epoch && head.id > rescue->known && head.id < INT64_MAX / 2)
+        rescue->known = head.id;
 }
 
 /* --- the new file -------------------------------------------------------- */
@@ -147,7 +140,8 @@ static int open_new(struct rescue *rescue)
     if (!err)
         err = hf_fresh_open(&rescue->fresh, path, &owner, rescue->why);
     if (!err)
-        err = hf_fresh_room(&rescue->fresh, (uint64_t)st.st_size, rescue->why);
+        err = hf_fresh_room(&rescue->fresh, (uint64_t)st.st_size, "free some",
+                            rescue->why);
     return err;
 }
 

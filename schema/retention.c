@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/sys.h"
 #include "schema/bell.h"
+#include "schema/files.h"
 #include "schema/journal_impl.h"
 #include "schema/upkeep.h"
 
@@ -667,6 +668,11 @@ static int plan(struct step *step)
     return err;
 }
 
+static uint64_t removed(const struct hf_retention_report *report)
+{
+    return report->by_age + report->by_bytes + report->by_count;
+}
+
 /*
  * What was planned and not done is forgotten; clock and marks are true whatever
  * became of it. On a full disk they cannot be written either: then the next
@@ -686,11 +692,16 @@ static void write_down(struct step *step, int err)
         step->upkeep.idle_at_ms = step->boot_ms;
     if (hf_upkeep_write(&step->journal->dir, &step->upkeep) == 0)
         return;
-    if (report->more && !step->tidy &&
-        report->by_age + report->by_bytes + report->by_count == 0) {
+    if (report->more && !step->tidy && removed(report) == 0) {
         report->more = false;
         report->adrift = true;
     }
+}
+
+/* By a clock that has jumped no file is old. */
+static bool is_idle(const struct hf_retention_report *report)
+{
+    return !report->more && !report->clock_jumped && removed(report) == 0;
 }
 
 static int take_step(struct hf_journal *journal, unsigned part,
@@ -709,6 +720,8 @@ static int take_step(struct hf_journal *journal, unsigned part,
     if (!err)
         err = carry_out(&step);
     write_down(&step, err);
+    if (!err && is_idle(report))
+        hf_files_sweep(&journal->dir);
     return err;
 }
 

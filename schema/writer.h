@@ -1,10 +1,11 @@
 /*
  * writer.h - the writer thread: group commit off the loop (D5)
  *
- * The loop hands over jobs; the writer takes all that wait, runs them one after
- * the other inside one transaction, each as a part of its own, commits with a
- * full sync, rings the bells, and gives them back to the loop, where `done`
- * runs. So nothing is acknowledged before it is on disk, and a thousand
+ * The loop hands over jobs; the writer takes those that wait, up to 512 and
+ * about 1 MiB, runs them one after the other inside one transaction, each as a
+ * part of its own, commits (synced as `durability` says), rings the bells, and
+ * gives them back to the loop, where `done` runs. Jobs that are `alone` run
+ * outside of it. So nothing is acknowledged before it is on disk, and a thousand
  * publishers share one sync.
  *
  *     loop    hf_writer_submit ---queue--->  writer: begin, run.., commit, ring

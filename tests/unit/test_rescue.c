@@ -255,6 +255,22 @@ static void killed_in_between_it_begins_a_new_epoch(void **state)
     hf_journal_close(journal);
 }
 
+static void a_replacement_that_fails_leaves_the_journal_whole(void **state)
+{
+    struct hf_fresh nothing = {.fd = -1, .dir = f.dir.fd, .part = "none.part"};
+    struct hf_journal *journal = open_journal(HF_JOURNAL_WRITE);
+    char kept[HF_ALONE_KEPT];
+
+    (void)state;
+    publish(journal, "room", "1");
+    hf_journal_close(journal);
+    assert_int_equal(access(path_of(HF_FILE_JOURNAL "-wal"), F_OK), 0);
+    assert_int_equal(hf_alone_replace(&f.dir, &nothing, "test", kept, &why),
+                     HF_EIO);
+    assert_int_equal(access(path_of(HF_FILE_JOURNAL "-wal"), F_OK), 0);
+    assert_int_equal(foreign_number("SELECT count(*) FROM messages"), 1);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -268,6 +284,7 @@ int main(void)
         FIXTURE_TEST(a_descriptor_alone_counts),
         FIXTURE_TEST(while_alone_nobody_opens_it),
         FIXTURE_TEST(killed_in_between_it_begins_a_new_epoch),
+        FIXTURE_TEST(a_replacement_that_fails_leaves_the_journal_whole),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

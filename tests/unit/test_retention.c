@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "base/sys.h"
 #include "schema/journal_impl.h"
@@ -712,6 +713,40 @@ a_jump_that_cannot_be_written_down_is_said_once_an_hour(void **state)
     hf_journal_close(w);
 }
 
+static void make_old(const char *name, int64_t age_s)
+{
+    struct timespec times[2] = {{.tv_nsec = UTIME_NOW},
+                                {.tv_sec = time(NULL) - age_s}};
+
+    assert_int_equal(hf_file_replace(f.dir.fd, name, 0600, HF_STR("x"), false),
+                     0);
+    assert_int_equal(utimensat(f.dir.fd, name, times, 0), 0);
+}
+
+static void what_killed_processes_left_is_swept_away(void **state)
+{
+    static const char *const stay[] = {
+        "head.0123456789abcdef.tmpx", "head.0123456789abcde.tmp",
+        "secret.0123456789abcdef.tmp", "heads.0123456789abcdef.tmp",
+        "head.0123456789ABCDEF.tmp"};
+    struct hf_journal *w = open_journal(HF_JOURNAL_WRITE);
+    size_t i;
+
+    (void)state;
+    make_old("head.0123456789abcdef.tmp", 3700);
+    make_old("upkeep.0123456789abcdef.tmp", 3700);
+    make_old("upkeep.00000000000000ff.tmp", 3000);
+    for (i = 0; i < sizeof(stay) / sizeof(stay[0]); i++)
+        make_old(stay[i], 3700);
+    (void)step(w);
+    assert_int_equal(access(path_of("head.0123456789abcdef.tmp"), F_OK), -1);
+    assert_int_equal(access(path_of("upkeep.0123456789abcdef.tmp"), F_OK), -1);
+    assert_int_equal(access(path_of("upkeep.00000000000000ff.tmp"), F_OK), 0);
+    for (i = 0; i < sizeof(stay) / sizeof(stay[0]); i++)
+        assert_int_equal(access(path_of(stay[i]), F_OK), 0);
+    hf_journal_close(w);
+}
+
 static void same_upkeep(const struct hf_upkeep *a, const struct hf_upkeep *b)
 {
     assert_int_equal(a->idle_at_ms, b->idle_at_ms);
@@ -807,6 +842,7 @@ int main(void)
         TEST(what_cannot_be_written_down_is_not_tried_for_ever),
         TEST(a_step_that_fails_remembers_the_clock),
         TEST(a_jump_that_cannot_be_written_down_is_said_once_an_hour),
+        TEST(what_killed_processes_left_is_swept_away),
         TEST(the_file_gives_back_what_was_put_in),
     };
 
