@@ -334,22 +334,24 @@ static void deadline(struct hf_timer *timer)
         answer_stream(lp, poll);
 }
 
+/* Those that have more to read come behind the end of the list as it is now,
+ * so that each reads a page a turn. */
 static void answer_dirty(struct hf_longpoll *lp)
 {
     unsigned left = ANSWERS_PER_TURN;
     struct hf_list *node;
 
-    while ((node = hf_list_first(&lp->dirty)) != NULL) {
+    hf_list_append(&lp->dirty, &lp->later);
+    while ((node = lp->dirty.next) != &lp->later && left-- > 0) {
         struct hf_poll *poll = HF_ITEM(node, struct hf_poll, dirty);
 
-        if (left-- == 0) {
-            hf_loop_at_turn_end(lp->process->loop, &lp->turn);
-            return;
-        }
         hf_list_remove(node);
         if (!answer_if_any(lp, poll))
             wait_anew(lp, poll);
     }
+    hf_list_remove(&lp->later);
+    if (!hf_list_empty(&lp->dirty))
+        hf_loop_at_turn_end(lp->process->loop, &lp->turn);
 }
 
 /* --- what came --------------------------------------------------------- */
@@ -402,6 +404,16 @@ static int look_in_snapshot(struct hf_longpoll *lp)
     return err;
 }
 
+/* The journal's files were replaced below this process, which can read no more
+ * of it. */
+static void end_all(struct hf_longpoll *lp)
+{
+    struct hf_list *node;
+
+    while ((node = hf_list_first(&lp->parked)) != NULL)
+        answer_dead(HF_ITEM(node, struct hf_poll, parked));
+}
+
 static void look(struct hf_longpoll *lp)
 {
     struct hf_journal *journal = lp->process->journal;
@@ -411,7 +423,9 @@ static void look(struct hf_longpoll *lp)
         err = look_in_snapshot(lp);
         hf_journal_snapshot_end(journal);
     }
-    if (err)
+    if (err == HF_EREPLACED) /* the journal has said why */
+        end_all(lp);
+    else if (err)
         HF_LOG(HF_LOG_WARN, "tail_failed", hf_field("why", hf_strerror(err)),
                hf_field("next", "polls look again at their deadline"));
 }
@@ -445,8 +459,8 @@ void hf_longpoll_nudge(struct hf_longpoll *lp, struct hf_str session)
         make_dirty(poll);
 }
 
-/* What live.db alone knows: newer polls of a session in another process,
- * replies before a first join. */
+/* What live.db alone knows: newer polls of a session in another process, and
+ * replies that are not in the journal. */
 static void look_at_live(void *ctx)
 {
     struct hf_longpoll *lp = ctx;
@@ -459,11 +473,13 @@ static void look_at_live(void *ctx)
     {
         struct hf_poll *poll = HF_ITEM(node, struct hf_poll, parked);
         uint64_t newest = 0;
+        uint32_t reply_n = 0;
 
-        (void)hf_live_poll_no(lp->process->live, session_of(poll), &newest);
+        (void)hf_live_newest(lp->process->live, session_of(poll), &newest,
+                             &reply_n);
         if (newest > poll->poll_no)
             release(poll);
-        else if (!poll->token.joined)
+        else if (reply_n > poll->token.replies)
             make_dirty(poll);
     }
 }
@@ -517,13 +533,17 @@ static void release_older(struct hf_longpoll *lp, struct hf_poll *poll)
 
 static void go_on(struct hf_longpoll *lp, struct hf_poll *poll)
 {
+    bool room;
+
     release_older(lp, poll);
     if (answer_if_any(lp, poll)) {
         (void)hf_live_seen(lp->process->live, session_of(poll), LEASE_MS);
         return;
     }
-    if (lp->parked_count >= lp->process->settings.max_held ||
-        park(lp, poll) != 0)
+    room = lp->parked_count < lp->process->settings.max_held;
+    if (!room && lp->stream.more)
+        answer_stream(lp, poll); /* it comes back for the next page */
+    else if (!room || park(lp, poll) != 0)
         answer_bare(poll, "{\"status\":500}");
 }
 

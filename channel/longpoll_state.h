@@ -19,6 +19,7 @@ struct hf_longpoll {
     struct hf_map sessions; /* session id -> its parked struct hf_poll */
     struct hf_list parked;
     struct hf_list dirty; /* polls that something came for */
+    struct hf_list later; /* among them: those behind it are the next turn's */
     size_t parked_count;
     bool grown; /* the journal is ahead of cursor */
     struct hf_turn turn;

@@ -4,7 +4,9 @@
  * All of a POST happens inside one part of one IMMEDIATE transaction of the
  * writer, so two POSTs of a session in two processes come one after the other,
  * and a POST that fails has had no effect. Its replies are frames of the
- * session's stream; they arrive by poll.
+ * session's stream; they arrive by poll. A POST of nothing but heartbeats needs
+ * no transaction, so that whoever only reads is served while the journal takes
+ * no writes.
  */
 #include <stdlib.h>
 
@@ -32,7 +34,7 @@ struct hf_post_work {
     size_t joined_count;
     bool exists;         /* the session has rows */
     struct hf_buf text;  /* scratch of one frame */
-    struct hf_buf early; /* replies before the first join: length, text */
+    struct hf_buf early; /* replies for live.db: length, text */
     size_t count;
     struct hf_frame *frames;
     char body[];
@@ -113,7 +115,7 @@ static int add_frame_at(struct hf_post_work *work, uint64_t id)
 }
 
 /* The same with an id drawn for it; before the first join there is no stream
- * yet, and it waits in live.db. */
+ * yet, and it waits in live.db, as replies to heartbeats alone do. */
 static int add_frame(struct hf_post_work *work)
 {
     uint32_t len = (uint32_t)work->text.len;
@@ -355,9 +357,10 @@ static int run(struct hf_job *job, struct hf_journal *journal)
 
 /* --- back on the loop's thread ----------------------------------------- */
 
-/* Replies before the first join go to live.db, now that nothing can undo
- * them. One that does not fit is lost to a client which asks without joining
- * or reading: it is bounded there, and the client's push times out. */
+/* Replies before the first join and those to heartbeats alone go to live.db,
+ * now that nothing can undo them. One that does not fit is lost to a client
+ * which asks without reading: it is bounded there, and the client's push times
+ * out. */
 static void deliver_early(struct hf_post_work *work)
 {
     struct hf_live *live = work->longpoll->process->live;
@@ -371,30 +374,33 @@ static void deliver_early(struct hf_post_work *work)
 
         memcpy(&len, rest.at, sizeof(len));
         rest = hf_str_from(rest, sizeof(len));
-        err = hf_live_reply_add(live, session_of(work), hf_str(rest.at, len));
+        err = hf_live_reply_add(live, session_of(work), work->token.replies,
+                                hf_str(rest.at, len));
         if (err)
             break;
         rest = hf_str_from(rest, len);
     }
     if (err && err != HF_ELIMIT)
         HF_LOG(HF_LOG_WARN, "reply_lost", hf_field("why", hf_strerror(err)));
-    if (work->early.len > 0)
-        hf_longpoll_nudge(work->longpoll, session_of(work));
+    if (work->early.len == 0)
+        return;
+    hf_longpoll_nudge(work->longpoll, session_of(work));
+    hf_wake_ring(work->longpoll->wake, session_of(work)); /* elsewhere */
+}
+
+/* Nothing was done, and the reason passes by itself. Other errors may come from
+ * a commit that has reached the disk all the same. */
+static bool not_now(int err)
+{
+    return err == HF_EBUSY || err == HF_ELIMIT || err == HF_EBLOCKED ||
+           err == HF_EFULL;
 }
 
 static const char *body_for(int err)
 {
-    switch (err) {
-    case 0:
+    if (err == 0)
         return "{\"status\":200}";
-    case HF_EBUSY:
-    case HF_ELIMIT:
-    case HF_EBLOCKED:
-    case HF_EFULL:
-        return "{\"status\":503}"; /* come back later: nothing was done */
-    default:
-        return "{\"status\":500}";
-    }
+    return not_now(err) ? "{\"status\":503}" : "{\"status\":500}";
 }
 
 static void work_free(struct hf_post_work *work)
@@ -421,11 +427,56 @@ static void done(struct hf_job *job, int err)
         hf_longpoll_soon(work->longpoll);
     } else if (err != HF_ENOTFOUND) {
         HF_LOG(HF_LOG_WARN, "post_failed", hf_field("why", hf_strerror(err)),
-               hf_field("effect", "nothing of it was done"));
+               hf_field("effect", not_now(err)
+                                      ? "nothing of it was done"
+                                      : "it is not known what was done"));
     }
     if (work->post)
         answer(work->post, body_for(err));
     work_free(work);
+}
+
+/* --- heartbeats, without the writer ------------------------------------ */
+
+static bool only_heartbeats(const struct hf_post_work *work)
+{
+    static const struct hf_str unjoined = {NULL, 0};
+    size_t n;
+
+    for (n = 0; n < work->count; n++)
+        if (hf_dispatch(&work->frames[n], unjoined) != HF_ACTION_HEARTBEAT)
+            return false;
+    return true;
+}
+
+/* As load(), by the loop's connection: 0, HF_ENOTFOUND: the session is no more,
+ * or what hinders reading. */
+static int find_session(const struct hf_post_work *work)
+{
+    struct hf_journal *journal = work->longpoll->process->journal;
+    uint64_t head;
+    bool exists = false;
+    int err = hf_journal_snapshot(journal);
+
+    if (err)
+        return err;
+    err = hf_journal_head(journal, &head);
+    if (err == 0 && hf_journal_epoch(journal) != work->token.epoch)
+        err = HF_ENOTFOUND;
+    if (err == 0)
+        err = hf_session_exists(journal, session_of(work), &exists);
+    hf_journal_snapshot_end(journal);
+    return err == 0 && work->token.joined && !exists ? HF_ENOTFOUND : err;
+}
+
+static int answer_heartbeats(struct hf_post_work *work)
+{
+    int err = find_session(work);
+    size_t n;
+
+    for (n = 0; n < work->count && err == 0; n++)
+        err = reply_ok(work, &work->frames[n], HF_NULL);
+    return err;
 }
 
 /* --- a POST ------------------------------------------------------------ */
@@ -530,6 +581,10 @@ static void start_work(struct hf_longpoll *lp, struct hf_post *post,
         return;
     }
     post->work = work;
+    if (only_heartbeats(work)) {
+        done(&work->job, answer_heartbeats(work));
+        return;
+    }
     err = hf_writer_submit(lp->process->writer, &work->job);
     if (err) {
         work_free(work);

@@ -2,10 +2,10 @@
  * reaper.c - removes long-poll sessions that nobody polls any more
  *
  * A token dies `revive` after its last answer, so rows of a session that was
- * not seen for longer serve nobody. The pass is made by the watcher of the
- * host, a page of sessions at a time; when a session was seen last stands in
- * live.db. After a reboot nothing stands there, and every session counts as
- * seen when the first pass meets it.
+ * not seen for longer serve nobody. Every resident gateway makes the pass, a page
+ * of sessions a minute, and plain CGI when no resident process has cleaned up for
+ * long; when a session was seen last stands in live.db. After a reboot nothing
+ * stands there, and every session counts as seen when the first pass meets it.
  */
 #include <stdlib.h>
 #include <string.h>

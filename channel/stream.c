@@ -397,7 +397,7 @@ static int emit_all(struct hf_stream *stream, struct hf_journal *journal,
     return err;
 }
 
-/* --- replies before the first join ------------------------------------- */
+/* --- replies from live.db ---------------------------------------------- */
 
 static int emit_reply(void *ctx, uint32_t n, struct hf_str text)
 {

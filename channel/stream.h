@@ -5,6 +5,7 @@
  * and each topic's rows inside that topic's membership intervals (D6). All of
  * one answer is read in one read transaction, so the same token gives the same
  * messages again, in whatever process, and more behind them if more came.
+ * Replies that wait in live.db (live.h) go before all of it: they overtake.
  *
  *     a                                                            b = head
  *     |--- frame -- row -- row -- join reply ~~ replay ~~ -- row ---|

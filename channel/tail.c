@@ -179,7 +179,7 @@ static int page_in_snapshot(struct hf_hub *hub, bool *out_more)
         err = notice_epoch(hub, head);
     if (err == 0)
         err = notice_redactions(hub);
-    if (err == 0) /* behind what restarts rings at the hub, for it raises them */
+    if (err == 0) /* behind what restarts rings at the hub: it raises them */
         err = notice_trimmed(hub);
     if (err == 0)
         err = notice_rights(hub);

@@ -21,7 +21,7 @@ struct hf_token {
     uint64_t cursor;       /* everything up to here was in earlier answers */
     uint64_t replay;       /* 0, or `joined` of the join whose replay is under way */
     uint64_t replay_at;    /* replayed so far */
-    uint32_t replies;      /* replies before the first join received (live.h) */
+    uint32_t replies;      /* replies from live.db received up to here (live.h) */
     uint32_t mount;        /* hash of the mount: no use elsewhere */
     int64_t birth_ms;      /* wall clock of the session's creation */
     int64_t expiry_ms;     /* wall clock: no revival after it */

@@ -238,22 +238,25 @@ int hf_live_park(struct hf_live *live, struct hf_str session,
     return err;
 }
 
-int hf_live_poll_no(struct hf_live *live, struct hf_str session, uint64_t *out)
+int hf_live_newest(struct hf_live *live, struct hf_str session,
+                   uint64_t *out_poll_no, uint32_t *out_reply_n)
 {
     sqlite3_stmt *stmt;
-    int64_t poll_no = 0;
+    bool row;
     int err;
 
-    err = hf_db_get(&live->db, "SELECT poll_no FROM leases WHERE session = ?1",
+    err = hf_db_get(&live->db,
+                    "SELECT poll_no, reply_n FROM leases WHERE session = ?1",
                     &stmt);
     if (err)
         return err;
     hf_db_bind_text(stmt, 1, session);
-    err = one_number(live, stmt, &poll_no);
-    if (err && err != HF_ENOTFOUND)
+    err = hf_db_step(&live->db, stmt, &row);
+    if (err)
         return err;
-    *out = (uint64_t)poll_no;
-    return 0;
+    *out_poll_no = row ? hf_db_u64(stmt, 0) : 0;
+    *out_reply_n = row ? (uint32_t)hf_db_u64(stmt, 1) : 0;
+    return row ? hf_db_finish(&live->db, stmt) : 0;
 }
 
 int hf_live_last_seen(struct hf_live *live, struct hf_str session,
@@ -328,21 +331,22 @@ int hf_live_count(struct hf_live *live, int64_t lease_ms, uint64_t *out)
 
 /* Number it, and make sure that there is a lease which takes it along. */
 static int next_reply(struct hf_live *live, struct hf_str session,
-                      int64_t *out_n)
+                      uint32_t after, int64_t *out_n)
 {
     sqlite3_stmt *stmt;
     int err;
 
     err = hf_db_get(&live->db,
                     "INSERT INTO leases (session, seen_ms, reply_n)"
-                    " VALUES (?1, ?2, 1) ON CONFLICT (session) DO UPDATE"
-                    " SET seen_ms = excluded.seen_ms, reply_n = reply_n + 1"
-                    " RETURNING reply_n",
+                    " VALUES (?1, ?2, ?3 + 1) ON CONFLICT (session) DO UPDATE"
+                    " SET seen_ms = excluded.seen_ms,"
+                    " reply_n = max(reply_n, ?3) + 1 RETURNING reply_n",
                     &stmt);
     if (err)
         return err;
     hf_db_bind_text(stmt, 1, session);
     bind_now(stmt, 2, 0);
+    hf_db_bind_u64(stmt, 3, after);
     return one_number(live, stmt, out_n);
 }
 
@@ -364,7 +368,7 @@ static int check_room(struct hf_live *live, struct hf_str session)
 }
 
 static int insert_reply(struct hf_live *live, struct hf_str session,
-                        struct hf_str text)
+                        uint32_t after, struct hf_str text)
 {
     sqlite3_stmt *stmt;
     int64_t n;
@@ -372,7 +376,7 @@ static int insert_reply(struct hf_live *live, struct hf_str session,
 
     err = check_room(live, session);
     if (!err)
-        err = next_reply(live, session, &n);
+        err = next_reply(live, session, after, &n);
     if (!err)
         err = hf_db_get(&live->db,
                         "INSERT INTO replies (session, n, text)"
@@ -396,14 +400,14 @@ static int end_transaction(struct hf_live *live, int err)
 }
 
 int hf_live_reply_add(struct hf_live *live, struct hf_str session,
-                      struct hf_str text)
+                      uint32_t after, struct hf_str text)
 {
     int err;
 
     err = hf_db_do(&live->db, "BEGIN IMMEDIATE");
     if (err)
         return err;
-    return end_transaction(live, insert_reply(live, session, text));
+    return end_transaction(live, insert_reply(live, session, after, text));
 }
 
 int hf_live_replies_each(struct hf_live *live, struct hf_str session,

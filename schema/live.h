@@ -1,5 +1,5 @@
 /*
- * live.h - what is not history: leases of polls, replies before a first join
+ * live.h - what is not history: leases of polls, replies that change nothing
  *
  * live.db (D20): SQLite, synchronous=OFF. Emptied in place when its boot id is
  * not the current one; when damaged it is put aside and made anew. Losing it
@@ -25,8 +25,10 @@ void hf_live_close(struct hf_live *live);
  * highest poll number, which ends every older poll. */
 int hf_live_park(struct hf_live *live, struct hf_str session,
                  uint64_t *out_poll_no);
-/* The highest poll number of the session; 0 when unknown. */
-int hf_live_poll_no(struct hf_live *live, struct hf_str session, uint64_t *out);
+/* The highest numbers given to a poll and to a reply of the session; 0 when
+ * unknown. */
+int hf_live_newest(struct hf_live *live, struct hf_str session,
+                   uint64_t *out_poll_no, uint32_t *out_reply_n);
 /* Renew the lease if a third of `lease_ms` is used. */
 int hf_live_seen(struct hf_live *live, struct hf_str session, int64_t lease_ms);
 /* When was it seen last? HF_ENOTFOUND when unknown. */
@@ -36,13 +38,15 @@ int hf_live_last_seen(struct hf_live *live, struct hf_str session,
 int hf_live_changed(struct hf_live *live, bool *out);
 
 /*
- * Replies to a client that has joined nothing yet wait here, numbered from 1
- * per session; at most HF_LIVE_REPLIES of them (HF_ELIMIT).
+ * Replies to a client that has joined nothing yet, and those to heartbeats, wait
+ * here, numbered upwards per session; at most HF_LIVE_REPLIES of them
+ * (HF_ELIMIT). `after`: the number the client has shown that it has; what is
+ * added is above it, also when the numbers before were lost.
  */
 #define HF_LIVE_REPLIES 128u
 typedef int (*hf_live_reply_fn)(void *ctx, uint32_t n, struct hf_str text);
 int hf_live_reply_add(struct hf_live *live, struct hf_str session,
-                      struct hf_str text);
+                      uint32_t after, struct hf_str text);
 int hf_live_replies_each(struct hf_live *live, struct hf_str session,
                          uint32_t after, hf_live_reply_fn each, void *ctx);
 /* The client has shown that it has those up to n. */

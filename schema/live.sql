@@ -15,7 +15,7 @@ CREATE TABLE leases (
 ) WITHOUT ROWID;
 CREATE INDEX leases_seen ON leases (seen_ms);
 
--- Replies to a client that has joined nothing yet. Their session has a lease.
+-- Replies that need no place in the journal (live.h). Their session has a lease.
 CREATE TABLE replies (
     session TEXT NOT NULL,
     n       INTEGER NOT NULL,           -- from 1, per session

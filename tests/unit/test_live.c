@@ -27,8 +27,10 @@ static uint64_t park(const char *session)
 static uint64_t poll_no_of(struct hf_live *of, const char *session)
 {
     uint64_t poll_no = 99;
+    uint32_t reply_n = 99;
 
-    assert_int_equal(hf_live_poll_no(of, hf_str_of(session), &poll_no), 0);
+    assert_int_equal(hf_live_newest(of, hf_str_of(session), &poll_no, &reply_n),
+                     0);
     return poll_no;
 }
 
@@ -100,7 +102,7 @@ static void sessions_not_seen_are_counted_out_and_expire(void **state)
     park("b");
     hf_clock_shift(10000, 0);
     park("c");
-    assert_int_equal(hf_live_reply_add(live, HF_STR("a"), HF_STR("x")), 0);
+    assert_int_equal(hf_live_reply_add(live, HF_STR("a"), 0, HF_STR("x")), 0);
     assert_int_equal(hf_live_count(live, 5000, &count), 0);
     assert_int_equal(count, 2); /* a reply is a sign of life, too */
     assert_int_equal(hf_live_count(live, 60000, &count), 0);
@@ -123,17 +125,25 @@ static void sessions_not_seen_are_counted_out_and_expire(void **state)
 static void replies_wait_until_they_were_shown(void **state)
 {
     (void)state;
-    assert_int_equal(hf_live_reply_add(live, HF_STR("s"), HF_STR("one")), 0);
-    assert_int_equal(hf_live_reply_add(live, HF_STR("t"), HF_STR("else")), 0);
-    assert_int_equal(hf_live_reply_add(live, HF_STR("s"), HF_STR("two")), 0);
+    assert_int_equal(hf_live_reply_add(live, HF_STR("s"), 0, HF_STR("one")), 0);
+    assert_int_equal(hf_live_reply_add(live, HF_STR("t"), 0, HF_STR("else")),
+                     0);
+    assert_int_equal(hf_live_reply_add(live, HF_STR("s"), 0, HF_STR("two")), 0);
     assert_string_equal(replies("s", 0), "1 one;2 two;");
     assert_string_equal(replies("s", 1), "2 two;");
     assert_int_equal(hf_live_replies_drop(live, HF_STR("s"), 2), 0);
     assert_string_equal(replies("s", 0), "");
     /* Numbers go on, or the client would think that it has seen this. */
-    assert_int_equal(hf_live_reply_add(live, HF_STR("s"), HF_STR("three")), 0);
+    assert_int_equal(hf_live_reply_add(live, HF_STR("s"), 0, HF_STR("three")),
+                     0);
     assert_string_equal(replies("s", 2), "3 three;");
     assert_string_equal(replies("t", 0), "1 else;");
+    /* Nor are those given again that a lost file had given. */
+    assert_int_equal(hf_live_reply_add(live, HF_STR("u"), 7, HF_STR("x")), 0);
+    assert_int_equal(hf_live_reply_add(live, HF_STR("s"), 8, HF_STR("y")), 0);
+    assert_int_equal(hf_live_reply_add(live, HF_STR("s"), 2, HF_STR("z")), 0);
+    assert_string_equal(replies("u", 7), "8 x;");
+    assert_string_equal(replies("s", 3), "9 y;10 z;");
 }
 
 static void replies_are_bounded(void **state)
@@ -142,12 +152,13 @@ static void replies_are_bounded(void **state)
 
     (void)state;
     for (i = 0; i < HF_LIVE_REPLIES; i++)
-        assert_int_equal(hf_live_reply_add(live, HF_STR("s"), HF_STR("x")), 0);
-    assert_int_equal(hf_live_reply_add(live, HF_STR("s"), HF_STR("x")),
+        assert_int_equal(hf_live_reply_add(live, HF_STR("s"), 0, HF_STR("x")),
+                         0);
+    assert_int_equal(hf_live_reply_add(live, HF_STR("s"), 0, HF_STR("x")),
                      HF_ELIMIT);
-    assert_int_equal(hf_live_reply_add(live, HF_STR("t"), HF_STR("x")), 0);
+    assert_int_equal(hf_live_reply_add(live, HF_STR("t"), 0, HF_STR("x")), 0);
     assert_int_equal(hf_live_replies_drop(live, HF_STR("s"), 1), 0);
-    assert_int_equal(hf_live_reply_add(live, HF_STR("s"), HF_STR("x")), 0);
+    assert_int_equal(hf_live_reply_add(live, HF_STR("s"), 0, HF_STR("x")), 0);
 }
 
 static void a_change_by_others_is_told_once(void **state)
@@ -182,7 +193,7 @@ static void what_another_boot_left_is_forgotten(void **state)
 {
     (void)state;
     park("s");
-    assert_int_equal(hf_live_reply_add(live, HF_STR("s"), HF_STR("x")), 0);
+    assert_int_equal(hf_live_reply_add(live, HF_STR("s"), 0, HF_STR("x")), 0);
     hf_live_close(live);
     live = open_live();
     assert_int_equal(poll_no_of(live, "s"), 1); /* the same boot: kept */

@@ -1,6 +1,13 @@
 #include "channel/longpoll.h"
 
+#include "channel/longpoll_state.h"
+#include "schema/failed.h"
 #include "tests/unit/longpoll_fixture.h"
+
+#define HEARTBEAT(ref) "[null,\"" ref "\",\"phoenix\",\"heartbeat\",{}]"
+#define BEAT(ref)                                                              \
+    "[null,\"" ref "\",\"phoenix\",\"phx_reply\","                             \
+    "{\"status\":\"ok\",\"response\":{}}]"
 
 /* --- tests ------------------------------------------------------------- */
 
@@ -307,6 +314,7 @@ static void forged_tokens_get_a_new_session_and_dead_ones_500(void **state)
     get_wait(&get, 1000);
     assert_int_equal(get.status, 500);
     assert_int_equal(post_to(0, a.token, JOIN("2"), true), 500);
+    assert_int_equal(post_to(0, a.token, HEARTBEAT("3"), true), 500);
 }
 
 static void a_malformed_line_undoes_the_whole_batch(void **state)
@@ -388,6 +396,170 @@ a_hold_ends_with_204_and_beyond_max_held_nobody_is_held(void **state)
     process[0].settings.max_held = 5000;
 }
 
+/* --- what a poll may cost in a turn ---------------------------------------- */
+
+/* Rows that this session is not to get, in one transaction. */
+static void publish_not_for(const struct client *c, size_t count)
+{
+    struct hf_publish p = {.topic = HF_STR("room:a"),
+                           .event = HF_STR("news"),
+                           .payload = HF_STR("0")};
+    struct hf_journal *journal;
+    struct hf_token token;
+    struct hf_why why;
+    bool repeated;
+    uint64_t id;
+
+    assert_int_equal(hf_longpoll_token(gate[0], hf_str_of(c->token), &token),
+                     HF_TOKEN_GOOD);
+    p.skip = hf_str(token.session, sizeof(token.session));
+    assert_int_equal(hf_journal_open(&process[0].dir, &process[0].settings,
+                                     HF_JOURNAL_WRITE, &journal, &why),
+                     0);
+    assert_int_equal(hf_journal_begin(journal), 0);
+    while (count-- > 0)
+        assert_int_equal(hf_journal_append(journal, &p, &id, &repeated), 0);
+    assert_int_equal(hf_journal_commit(journal), 0);
+    hf_journal_close(journal);
+}
+
+static void a_poll_reads_a_page_a_turn(void **state)
+{
+    uint64_t before, head;
+    struct get get;
+    int turns = 0;
+
+    (void)state;
+    say(&a, 0, JOIN("1"));
+    got(&a, 0, JOINED("1"));
+    publish_not_for(&a, 6 * HF_ANSWER_MESSAGES);
+    assert_int_equal(hf_journal_head(process[0].journal, &head), 0);
+    get_start(&get, 0, a.token);
+    for (; turns < 100; turns++) {
+        before = get.poll.token.cursor;
+        if (before + HF_ANSWER_MESSAGES >= head)
+            break;
+        assert_int_equal(hf_loop_turn(f.loop, 0), 0);
+        assert_true(get.poll.token.cursor <= before + HF_ANSWER_MESSAGES);
+    }
+    assert_in_range(turns, 4, 50);
+    publish("room:a", "1");
+    get_wait(&get, 1500);
+    assert_int_equal(get.count, 1);
+    get_free(&get);
+}
+
+static void without_room_to_be_held_a_poll_still_reads_on(void **state)
+{
+    int polls = 0;
+
+    (void)state;
+    say(&a, 0, JOIN("1"));
+    got(&a, 0, JOINED("1"));
+    publish_not_for(&a, 3 * HF_ANSWER_MESSAGES);
+    publish("room:a", "1");
+    process[0].settings.max_held = 0;
+    while (a.count < 2 && polls++ < 8)
+        poll_once(&a, 0); /* never 500 */
+    assert_int_equal(a.count, 2);
+    assert_string_equal(a.got[1], "[null,null,\"room:a\",\"news\",1]");
+}
+
+/* --- when the journal takes no writes -------------------------------------- */
+
+static void publish_by_script(const char *payload)
+{
+    char sql[200];
+
+    snprintf(sql, sizeof(sql),
+             "INSERT INTO messages (topic, event, payload)"
+             " VALUES ('room:a', 'news', '%s')",
+             payload);
+    fixture_sql(&f, sql);
+}
+
+static void who_only_reads_is_served_while_nothing_can_be_written(void **state)
+{
+    struct get get, again;
+
+    (void)state;
+    say(&a, 0, JOIN("1"));
+    got(&a, 0, JOINED("1"));
+    get_start(&get, 0, a.token);
+    turn_for(f.loop, 20);
+    assert_int_equal(hf_failed_raise(&process[0].dir, "tested"), 0);
+    /* through another process than the one that holds the poll */
+    assert_int_equal(
+        post_to(1, a.token, HEARTBEAT("2") "\n" HEARTBEAT("3"), true), 200);
+    get_wait(&get, 1500);
+    assert_int_equal(get.count, 2);
+    assert_string_equal(get.messages[0], BEAT("2"));
+    assert_string_equal(get.messages[1], BEAT("3"));
+
+    /* the answer was lost: the same again, and what came since */
+    publish_by_script("7");
+    get_start(&again, 1, a.token);
+    get_wait(&again, 1500);
+    assert_int_equal(again.count, 3);
+    assert_string_equal(again.messages[0], BEAT("2"));
+    assert_string_equal(again.messages[1], BEAT("3"));
+    assert_string_equal(again.messages[2], "[null,null,\"room:a\",\"news\",7]");
+    snprintf(a.token, sizeof(a.token), "%s", again.token);
+    get_free(&get);
+    get_free(&again);
+
+    /* and on, once each */
+    say(&a, 0, HEARTBEAT("4"));
+    got(&a, 1, BEAT("4"));
+    publish_by_script("8");
+    got(&a, 2, "[null,null,\"room:a\",\"news\",8]");
+    poll_once(&a, 0);
+    assert_int_equal(a.count, 3);
+    assert_int_equal(
+        post_to(0, a.token, "[\"1\",\"5\",\"room:a\",\"shout\",1]", true), 500);
+    assert_int_equal(hf_failed_clear(&process[0].dir), 0);
+    say(&a, 0, "[\"1\",\"6\",\"room:a\",\"shout\",2]");
+    got(&a, 4, OK("\"1\"", "6"));
+}
+
+static void a_heartbeat_is_answered_when_live_db_was_lost(void **state)
+{
+    char command[200];
+
+    (void)state;
+    say(&a, 0, JOIN("1"));
+    got(&a, 0, JOINED("1"));
+    say(&a, 0, HEARTBEAT("2"));
+    got(&a, 1, BEAT("2"));
+    snprintf(command, sizeof(command),
+             "sqlite3 '%s/" HF_FILE_LIVE "' 'DELETE FROM leases;"
+             " DELETE FROM replies'",
+             f.dir);
+    assert_int_equal(system(command), 0);
+    say(&a, 0, HEARTBEAT("3"));
+    got(&a, 2, BEAT("3"));
+}
+
+static void replaced_files_end_parked_polls_at_once(void **state)
+{
+    struct get get;
+    char path[128];
+
+    (void)state;
+    say(&a, 0, JOIN("1"));
+    got(&a, 0, JOINED("1"));
+    get_start(&get, 0, a.token);
+    turn_for(f.loop, 20);
+    assert_false(get.answered);
+    snprintf(path, sizeof(path), "%s/" HF_FILE_JOURNAL "-wal", f.dir);
+    assert_int_equal(unlink(path), 0);
+    get_wait(&get, 1200); /* it would be held for 2 s */
+    assert_int_equal(get.status, 500);
+    get_start(&get, 0, a.token);
+    assert_int_equal(get.status, 500);
+    assert_int_equal(post_to(0, a.token, HEARTBEAT("2"), true), 500);
+}
+
 static void a_shutdown_answers_every_parked_poll(void **state)
 {
     struct get one, two;
@@ -425,6 +597,11 @@ int main(void)
         T(more_lines_than_allowed_are_refused_whole),
         T(a_bad_version_or_origin_is_403),
         T(a_hold_ends_with_204_and_beyond_max_held_nobody_is_held),
+        T(a_poll_reads_a_page_a_turn),
+        T(without_room_to_be_held_a_poll_still_reads_on),
+        T(who_only_reads_is_served_while_nothing_can_be_written),
+        T(a_heartbeat_is_answered_when_live_db_was_lost),
+        T(replaced_files_end_parked_polls_at_once),
         T(a_shutdown_answers_every_parked_poll),
     };
 
