@@ -104,6 +104,8 @@ void hf_ring_push(struct hf_ring *ring, const struct hf_row *row)
     struct hf_ring_row *copy;
 
     assert(row->id > ring->low);
+    assert(ring->count == 0 ||
+           row->id > hf_ring_row_id(*slot(ring, ring->count - 1)));
 
     if (!ring->rows)
         ring->rows = calloc(HF_RING_ROWS, sizeof(struct hf_ring_row *));

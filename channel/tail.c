@@ -183,14 +183,15 @@ static int page_in_snapshot(struct hf_hub *hub, bool *out_more)
         err = notice_trimmed(hub);
     if (err == 0)
         err = notice_rights(hub);
-    if (err == 0)
-        err = hf_journal_read(journal, hub->cursor, HF_PAGE_ROWS, HF_PAGE_BYTES,
-                              take_row, hub, &last, out_more);
     if (err)
         return err;
-    /* the end of the rows is the head: ids are also drawn for other things */
-    hub->cursor = *out_more ? last : head;
-    return 0;
+    last = hub->cursor; /* an epoch that began has moved it */
+    err = hf_journal_read(journal, hub->cursor, HF_PAGE_ROWS, HF_PAGE_BYTES,
+                          take_row, hub, &last, out_more);
+    /* The end of the rows is the head: ids are also drawn for other things.
+     * A page that broke off counts as far as it came: its rows are taken. */
+    hub->cursor = err || *out_more ? last : head;
+    return err;
 }
 
 int hf_tail_page(struct hf_hub *hub, bool *out_more)
