@@ -6,7 +6,20 @@
 
 #include "channel/cursor.h"
 #include "channel/limits.h"
+#include "channel/topic.h"
 #include "cli/terminal.h"
+
+int hf_pages_check_topic(const struct hf_cli *cli, int argc, char **argv)
+{
+    if (argc - optind != 1)
+        return hf_cli_usage(cli, "say one TOPIC");
+    if (!hf_topic_legal(hf_str_of(argv[optind])))
+        return hf_cli_usage(cli,
+                            "'%s' is no topic: 1 to %u bytes of UTF-8 "
+                            "without control characters",
+                            argv[optind], HF_TOPIC_MAX);
+    return HF_EXIT_OK;
+}
 
 bool hf_pages_is_place(const char *since)
 {

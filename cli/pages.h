@@ -16,16 +16,18 @@
 struct hf_pages {
     struct hf_cli *cli;
     struct hf_str topic;
-    uint64_t after; /* everything up to here was read */
-    uint64_t epoch; /* of `after` */
-    uint64_t
-        through; /* rows beyond it are not asked for; UINT64_MAX at first */
+    uint64_t after;   /* everything up to here was read */
+    uint64_t epoch;   /* of `after` */
+    uint64_t through; /* the last row asked for; UINT64_MAX at first */
 };
 
 /* Where --since says: start, now, or a cursor; `last` other than 0: at most the
  * newest `last` messages after that. 0 or an error of journal.h. */
 int hf_pages_begin(struct hf_pages *pages, struct hf_cli *cli,
                    struct hf_str topic, const char *since, uint64_t last);
+
+/* Is the only operand, argv[optind], a topic? Else says so; an exit code. */
+int hf_pages_check_topic(const struct hf_cli *cli, int argc, char **argv);
 
 /* Is this something for --since? */
 bool hf_pages_is_place(const char *since);

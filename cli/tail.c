@@ -2,7 +2,6 @@
  * holdfast tail - print a topic's messages, and wait for more
  */
 #include "base/loop.h"
-#include "channel/topic.h"
 #include "cli/lines.h"
 #include "cli/pages.h"
 #include "cli/terminal.h"
@@ -170,13 +169,9 @@ static int run(struct hf_cli *cli, int argc, char **argv)
                             "'%s' is no cursor; --since takes one as "
                             "`publish` and `tail` print it, or start, or now",
                             since);
-    if (argc - optind != 1)
-        return hf_cli_usage(cli, "say one TOPIC");
-    if (!hf_topic_legal(hf_str_of(argv[optind])))
-        return hf_cli_usage(cli,
-                            "'%s' is no topic: 1 to %u bytes of UTF-8 "
-                            "without control characters",
-                            argv[optind], HF_TOPIC_MAX);
+    exit_code = hf_pages_check_topic(cli, argc, argv);
+    if (exit_code)
+        return exit_code;
 
     exit_code = hf_cli_open(cli, HF_JOURNAL_READ);
     if (!exit_code)
