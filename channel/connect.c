@@ -79,7 +79,7 @@ static bool version_served(const struct hf_hello *hello)
 /* ------------------------------------------------------------------------- */
 
 int hf_connect_check(const struct hf_settings *settings,
-                     const struct hf_hello *hello)
+                     const struct hf_hello *hello, struct hf_client *out)
 {
     if (!version_served(hello))
         return HF_EDENIED;
@@ -101,5 +101,6 @@ int hf_connect_check(const struct hf_settings *settings,
                hf_field_s("peer", hello->peer));
         return HF_EDENIED;
     }
+    out->vsn = HF_VSN_2;
     return 0;
 }

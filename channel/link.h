@@ -32,10 +32,10 @@ struct hf_link {
 
 struct hf_session;
 
-/* A client that passed hf_connect_check. *out belongs to the hub until detach.
- * 0, HF_ENOMEM, HF_ELIMIT. */
+/* A client that passed hf_connect_check; `client` is copied. *out belongs to
+ * the hub until detach. 0, HF_ENOMEM, HF_ELIMIT. */
 int hf_session_open(struct hf_hub *hub, struct hf_link *link,
-                    struct hf_session **out);
+                    const struct hf_client *client, struct hf_session **out);
 
 /* One complete frame from the peer; borrowed. 0; HF_EMALFORMED: close with
  * 1011 (4.9); HF_ELIMIT: the peer asks faster than it reads: close with 1008;

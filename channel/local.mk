@@ -1,6 +1,7 @@
 # channel/ - the protocol; no socket, no SQL
 noinst_LIBRARIES += libchannel.a
 libchannel_a_SOURCES = \
+	channel/client.h \
 	channel/connect.c channel/connect.h \
 	channel/cursor.c channel/cursor.h \
 	channel/deliver.c \
@@ -14,7 +15,8 @@ libchannel_a_SOURCES = \
 	channel/member.c \
 	channel/msg.c channel/msg.h \
 	channel/origin.c channel/origin.h \
-	channel/post.c \
+	channel/post.c channel/post_state.h \
+	channel/post_frames.c \
 	channel/process.c channel/process.h \
 	channel/proto.c channel/proto.h \
 	channel/push.c \

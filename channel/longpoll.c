@@ -552,7 +552,7 @@ void hf_poll_start(struct hf_longpoll *lp, struct hf_poll *poll,
 {
     assert(!poll->owner);
 
-    if (hf_connect_check(&lp->process->settings, hello)) {
+    if (hf_connect_check(&lp->process->settings, hello, &poll->client)) {
         answer_bare(poll, "{\"status\":403}");
         return;
     }

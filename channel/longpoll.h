@@ -38,7 +38,8 @@ struct hf_poll {
      * `body` is borrowed. The poll is the transport's again. */
     void (*answer)(struct hf_poll *poll, struct hf_str body);
     /* private */
-    struct hf_longpoll *owner;  /* not NULL while parked */
+    struct hf_longpoll *owner; /* not NULL while parked */
+    struct hf_client client;
     struct hf_token token;      /* as it came; the answer's is newer */
     uint64_t poll_no;           /* a higher one in live.db ends this poll */
     struct hf_poll_wait *waits; /* one per joined topic */

@@ -8,321 +8,26 @@
  * no transaction, so that whoever only reads is served while the journal takes
  * no writes.
  */
+#include "channel/post_state.h"
+
 #include <stdlib.h>
 
 #include "base/err.h"
 #include "base/log.h"
-#include "channel/dispatch.h"
-#include "channel/longpoll_state.h"
-#include "schema/sessions.h"
 
-/* A live membership, while a POST is carried out. */
-struct joined {
-    struct joined *next;
-    uint64_t at; /* its join's id */
-    struct hf_str topic, join_ref;
-    char bytes[];
-};
-
-struct hf_post_work {
-    struct hf_job job;
-    struct hf_longpoll *longpoll;
-    struct hf_post *post; /* NULL: the transport is gone */
-    struct hf_token token;
-    struct hf_journal *journal; /* writer thread, while run */
-    struct joined *joined;
-    size_t joined_count;
-    bool exists;         /* the session has rows */
-    struct hf_buf text;  /* scratch of one frame */
-    struct hf_buf early; /* replies for live.db: length, text */
-    size_t count;
-    struct hf_frame *frames;
-    char body[];
-};
-
-static struct hf_str session_of(const struct hf_post_work *work)
-{
-    return hf_str(work->token.session, sizeof(work->token.session));
-}
-
-/* --- memberships in hand ----------------------------------------------- */
-
-static int remember(struct hf_post_work *work, struct hf_str topic,
-                    struct hf_str join_ref, uint64_t at)
-{
-    struct joined *j = malloc(sizeof(*j) + topic.len + join_ref.len);
-
-    if (!j)
-        return HF_ENOMEM;
-    memcpy(j->bytes, topic.at, topic.len);
-    memcpy(j->bytes + topic.len, join_ref.at, join_ref.len);
-    j->topic = hf_str(j->bytes, topic.len);
-    j->join_ref = hf_str(j->bytes + topic.len, join_ref.len);
-    j->at = at;
-    j->next = work->joined;
-    work->joined = j;
-    work->joined_count++;
-    return 0;
-}
-
-static struct joined *find(const struct hf_post_work *work, struct hf_str topic)
-{
-    struct joined *j;
-
-    for (j = work->joined; j; j = j->next)
-        if (hf_str_eq(j->topic, topic))
-            return j;
-    return NULL;
-}
-
-static void forget(struct hf_post_work *work, const struct joined *gone)
-{
-    struct joined **at = &work->joined;
-
-    while (*at != gone)
-        at = &(*at)->next;
-    *at = gone->next;
-    work->joined_count--;
-}
-
-static void forget_all(struct hf_post_work *work)
-{
-    struct joined *j;
-
-    while ((j = work->joined) != NULL) {
-        forget(work, j);
-        free(j);
-    }
-}
+/* --- the job, on the writer's thread ----------------------------------- */
 
 static int load_membership(void *ctx, const struct hf_membership *m)
 {
     if (m->ended)
         return 0;
-    return remember(ctx, m->topic, m->join_ref, m->joined);
-}
-
-/* --- replies ----------------------------------------------------------- */
-
-/* What work->text holds becomes the session's next frame, under `id`. */
-static int add_frame_at(struct hf_post_work *work, uint64_t id)
-{
-    struct hf_str text = hf_buf_str(&work->text);
-
-    if (hf_buf_error(&work->text))
-        return hf_buf_error(&work->text);
-    return hf_frame_add(work->journal, session_of(work), id, text);
-}
-
-/* The same with an id drawn for it; before the first join there is no stream
- * yet, and it waits in live.db, as replies to heartbeats alone do. */
-static int add_frame(struct hf_post_work *work)
-{
-    uint32_t len = (uint32_t)work->text.len;
-    uint64_t id;
-    int err;
-
-    if (!work->exists) {
-        (void)hf_buf_add(&work->early, &len, sizeof(len));
-        (void)hf_buf_add_str(&work->early, hf_buf_str(&work->text));
-        return hf_buf_error(&work->early);
-    }
-    err = hf_journal_draw(work->journal, &id);
-    return err ? err : add_frame_at(work, id);
-}
-
-static int reply_error(struct hf_post_work *work, const struct hf_frame *frame,
-                       struct hf_str join_ref, const char *reason)
-{
-    hf_buf_reset(&work->text);
-    (void)hf_reply_error(&work->text, frame, join_ref, reason);
-    return add_frame(work);
-}
-
-static int reply_ok(struct hf_post_work *work, const struct hf_frame *frame,
-                    struct hf_str join_ref)
-{
-    hf_buf_reset(&work->text);
-    (void)hf_reply_ok(&work->text, frame, join_ref, HF_EMPTY);
-    return add_frame(work);
-}
-
-static int add_close(struct hf_post_work *work, const struct joined *j)
-{
-    hf_buf_reset(&work->text);
-    (void)hf_encode_close(&work->text, j->join_ref, j->topic);
-    return add_frame(work);
-}
-
-/* --- join -------------------------------------------------------------- */
-
-static int encode_joined(struct hf_post_work *work,
-                         const struct hf_frame *frame,
-                         const struct hf_resume *resume,
-                         const struct hf_start *start)
-{
-    struct hf_buf response;
-
-    hf_buf_init(&response, 128); /* a cursor, a flag and a word */
-    hf_buf_reset(&work->text);
-    (void)hf_join_response(&response, resume, start, work->token.epoch);
-    (void)hf_reply_ok(&work->text, frame, frame->join_ref.raw,
-                      hf_buf_str(&response));
-    hf_buf_release(&response);
-    return hf_buf_error(&work->text);
-}
-
-/* The membership begins at its reply's id; a stream that resumes replays
- * (since, joined] behind it (D6). */
-static int begin_membership(struct hf_post_work *work,
-                            const struct hf_frame *frame, uint64_t id)
-{
-    struct hf_resume resume = hf_resume_of(frame);
-    struct hf_membership m = {.topic = frame->topic,
-                              .join_ref = hf_join_ref_of(frame),
-                              .has_since = resume.asked,
-                              .joined = id};
-    struct hf_start start;
-    uint64_t trimmed;
-    int err = hf_journal_trimmed(work->journal, frame->topic, &trimmed);
-
-    if (err)
-        return err;
-    start = hf_resume_start(&resume, work->token.epoch, id, trimmed);
-    m.since = start.cursor;
-    err = encode_joined(work, frame, &resume, &start);
-    if (err == 0)
-        err = hf_session_add(work->journal, session_of(work));
-    if (err == 0)
-        err = hf_membership_add(work->journal, session_of(work), &m);
-    if (err == 0)
-        err = add_frame_at(work, id);
-    if (err == 0)
-        err = remember(work, frame->topic, m.join_ref, id);
-    if (err == 0)
-        work->exists = true;
-    return err;
-}
-
-/* The older membership ends where the new one begins; its close comes behind
- * the new reply, and not at all when it would hit the new one (4.3). */
-static int end_older(struct hf_post_work *work, const struct joined *older,
-                     uint64_t at, struct hf_str new_join_ref)
-{
-    int err = hf_membership_end(work->journal, session_of(work), older->at, at);
-
-    if (err || hf_str_eq(older->join_ref, new_join_ref))
-        return err;
-    return add_close(work, older);
-}
-
-static int join(struct hf_post_work *work, const struct hf_frame *frame)
-{
-    const struct hf_settings *settings = &work->longpoll->process->settings;
-    struct joined *older = find(work, frame->topic);
-    bool null_ref;
-    const char *refusal = hf_join_refused(
-        frame, hf_rights_of(work->longpoll->writer_rights, frame->topic),
-        work->joined_count - (older ? 1u : 0u), settings->max_channels,
-        &null_ref);
-    uint64_t id;
-    int err;
-
-    if (refusal && !older) /* nothing changes, so nothing is drawn */
-        return reply_error(work, frame,
-                           null_ref ? HF_NULL : frame->join_ref.raw, refusal);
-    if (older)
-        forget(work, older);
-    err = hf_journal_draw(work->journal, &id);
-    if (err == 0 && refusal)
-        err = reply_error(work, frame, null_ref ? HF_NULL : frame->join_ref.raw,
-                          refusal);
-    else if (err == 0)
-        err = begin_membership(work, frame, id);
-    if (err == 0 && older)
-        err = end_older(work, older, id, hf_join_ref_of(frame));
-    free(older);
-    return err;
-}
-
-/* --- leave and push ---------------------------------------------------- */
-
-static int leave(struct hf_post_work *work, const struct hf_frame *frame)
-{
-    struct joined *j = find(work, frame->topic);
-    uint64_t id;
-    int err = hf_journal_draw(work->journal, &id);
-
-    forget(work, j);
-    if (err == 0)
-        err = hf_membership_end(work->journal, session_of(work), j->at, id);
-    hf_buf_reset(&work->text);
-    (void)hf_reply_ok(&work->text, frame, j->join_ref, HF_EMPTY);
-    if (err == 0)
-        err = add_frame_at(work, id);
-    if (err == 0)
-        err = add_close(work, j);
-    free(j);
-    return err;
-}
-
-static int push(struct hf_post_work *work, const struct hf_frame *frame)
-{
-    const struct hf_settings *settings = &work->longpoll->process->settings;
-    struct hf_grant grant =
-        hf_rights_of(work->longpoll->writer_rights, frame->topic);
-    const char *refusal = hf_push_refused(frame, grant, settings->max_payload);
-    struct hf_str join_ref = find(work, frame->topic)->join_ref;
-    struct hf_publish publish = {.topic = frame->topic,
-                                 .event = frame->event,
-                                 .payload = frame->payload.raw,
-                                 .skip = grant.echo ? HF_STR("")
-                                                    : session_of(work)};
-    bool repeated;
-    uint64_t id;
-    int err;
-
-    if (refusal)
-        return reply_error(work, frame, join_ref, refusal);
-    err = hf_journal_append(work->journal, &publish, &id, &repeated);
-    if (err == HF_EINVAL || err == HF_ELIMIT || err == HF_ECONFLICT)
-        return reply_error(work, frame, join_ref, hf_publish_reason(err));
-    return err ? err : reply_ok(work, frame, join_ref);
-}
-
-/* --- the job, on the writer's thread ----------------------------------- */
-
-static int carry_out(struct hf_post_work *work, const struct hf_frame *frame)
-{
-    const struct joined *j = find(work, frame->topic);
-    struct hf_str joined = {NULL, 0};
-
-    if (j)
-        joined = j->join_ref;
-    switch (hf_dispatch(frame, joined)) {
-    case HF_ACTION_HEARTBEAT:
-        return reply_ok(work, frame, HF_NULL);
-    case HF_ACTION_UNMATCHED:
-        return reply_error(work, frame, HF_NULL, "unmatched topic");
-    case HF_ACTION_LEAVE_UNJOINED:
-        return reply_ok(work, frame, frame->join_ref.raw);
-    case HF_ACTION_JOIN:
-    case HF_ACTION_JOIN_AGAIN:
-        return join(work, frame);
-    case HF_ACTION_LEAVE:
-        return leave(work, frame);
-    case HF_ACTION_PUSH:
-        return push(work, frame);
-    case HF_ACTION_DROP:
-        return 0;
-    }
-    return 0;
+    return hf_post_remember(ctx, m->topic, m->join_ref, m->joined);
 }
 
 /* What the POST finds: the session's rows, as far as there are any. */
 static int load(struct hf_post_work *work)
 {
-    struct hf_str session = session_of(work);
+    struct hf_str session = hf_post_session(work);
     int err;
 
     if (hf_journal_epoch(work->journal) != work->token.epoch)
@@ -347,10 +52,10 @@ static int run(struct hf_job *job, struct hf_journal *journal)
 
     work->journal = journal;
     hf_buf_reset(&work->early);
-    forget_all(work);
+    hf_post_forget_all(work);
     err = load(work);
     for (n = 0; n < work->count && err == 0; n++)
-        err = carry_out(work, &work->frames[n]);
+        err = hf_post_carry_out(work, &work->frames[n]);
     work->journal = NULL;
     return err;
 }
@@ -368,14 +73,15 @@ static void deliver_early(struct hf_post_work *work)
     int err = 0;
 
     if (work->token.replies > 0)
-        (void)hf_live_replies_drop(live, session_of(work), work->token.replies);
+        (void)hf_live_replies_drop(live, hf_post_session(work),
+                                   work->token.replies);
     while (rest.len > 0) {
         uint32_t len;
 
         memcpy(&len, rest.at, sizeof(len));
         rest = hf_str_from(rest, sizeof(len));
-        err = hf_live_reply_add(live, session_of(work), work->token.replies,
-                                hf_str(rest.at, len));
+        err = hf_live_reply_add(live, hf_post_session(work),
+                                work->token.replies, hf_str(rest.at, len));
         if (err)
             break;
         rest = hf_str_from(rest, len);
@@ -384,8 +90,8 @@ static void deliver_early(struct hf_post_work *work)
         HF_LOG(HF_LOG_WARN, "reply_lost", hf_field("why", hf_strerror(err)));
     if (work->early.len == 0)
         return;
-    hf_longpoll_nudge(work->longpoll, session_of(work));
-    hf_wake_ring(work->longpoll->wake, session_of(work)); /* elsewhere */
+    hf_longpoll_nudge(work->longpoll, hf_post_session(work));
+    hf_wake_ring(work->longpoll->wake, hf_post_session(work)); /* elsewhere */
 }
 
 /* Nothing was done, and the reason passes by itself. Other errors may come from
@@ -405,7 +111,7 @@ static const char *body_for(int err)
 
 static void work_free(struct hf_post_work *work)
 {
-    forget_all(work);
+    hf_post_forget_all(work);
     hf_buf_release(&work->text);
     hf_buf_release(&work->early);
     free(work->frames);
@@ -464,7 +170,7 @@ static int find_session(const struct hf_post_work *work)
     if (err == 0 && hf_journal_epoch(journal) != work->token.epoch)
         err = HF_ENOTFOUND;
     if (err == 0)
-        err = hf_session_exists(journal, session_of(work), &exists);
+        err = hf_session_exists(journal, hf_post_session(work), &exists);
     hf_journal_snapshot_end(journal);
     return err == 0 && work->token.joined && !exists ? HF_ENOTFOUND : err;
 }
@@ -475,7 +181,7 @@ static int answer_heartbeats(struct hf_post_work *work)
     size_t n;
 
     for (n = 0; n < work->count && err == 0; n++)
-        err = reply_ok(work, &work->frames[n], HF_NULL);
+        err = hf_post_reply_ok(work, &work->frames[n], HF_NULL);
     return err;
 }
 
@@ -483,6 +189,7 @@ static int answer_heartbeats(struct hf_post_work *work)
 
 static struct hf_post_work *work_new(struct hf_longpoll *lp,
                                      struct hf_post *post,
+                                     const struct hf_client *client,
                                      const struct hf_token *token,
                                      struct hf_str body)
 {
@@ -495,6 +202,7 @@ static struct hf_post_work *work_new(struct hf_longpoll *lp,
     work->job.item.cost = sizeof(*work) + body.len;
     work->longpoll = lp;
     work->post = post;
+    work->client = *client;
     work->token = *token;
     hf_buf_init(&work->text, SIZE_MAX / 2);  /* bounded by its frame */
     hf_buf_init(&work->early, SIZE_MAX / 2); /* and by the number of them */
@@ -562,10 +270,11 @@ static const char *body_for_malformed(int err)
 }
 
 static void start_work(struct hf_longpoll *lp, struct hf_post *post,
+                       const struct hf_client *client,
                        const struct hf_token *token, struct hf_str body,
                        bool ndjson)
 {
-    struct hf_post_work *work = work_new(lp, post, token, body);
+    struct hf_post_work *work = work_new(lp, post, client, token, body);
     struct hf_str copy;
     int err;
 
@@ -596,9 +305,10 @@ void hf_post_start(struct hf_longpoll *lp, struct hf_post *post,
                    const struct hf_hello *hello, struct hf_str token_text,
                    struct hf_str body, bool ndjson)
 {
+    struct hf_client client;
     struct hf_token token;
 
-    if (hf_connect_check(&lp->process->settings, hello)) {
+    if (hf_connect_check(&lp->process->settings, hello, &client)) {
         answer(post, "{\"status\":403}");
         return;
     }
@@ -610,7 +320,7 @@ void hf_post_start(struct hf_longpoll *lp, struct hf_post *post,
         answer(post, "{\"status\":500}");
         return;
     case HF_TOKEN_GOOD:
-        start_work(lp, post, &token, body, ndjson);
+        start_work(lp, post, &client, &token, body, ndjson);
         return;
     }
 }

@@ -149,7 +149,7 @@ int hf_session_receive(struct hf_session *session, struct hf_str text,
 /* --- life -------------------------------------------------------------- */
 
 int hf_session_open(struct hf_hub *hub, struct hf_link *link,
-                    struct hf_session **out)
+                    const struct hf_client *client, struct hf_session **out)
 {
     struct hf_session *session = calloc(1, sizeof(*session));
 
@@ -157,6 +157,7 @@ int hf_session_open(struct hf_hub *hub, struct hf_link *link,
         return HF_ENOMEM;
     session->hub = hub;
     session->link = link;
+    session->client = *client;
     hf_list_init(&session->members);
     hf_list_init(&session->ready);
     session->replies_end = &session->replies;

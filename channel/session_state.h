@@ -30,6 +30,7 @@ struct hf_stalled; /* session.c */
 struct hf_session {
     struct hf_hub *hub;
     struct hf_link *link;
+    struct hf_client client;
     struct hf_list members;
     struct hf_list ready;      /* members with something to send, in turns */
     struct hf_list deferred;   /* in hub->deferred */
@@ -38,7 +39,7 @@ struct hf_session {
     struct hf_stalled *stalled; /* frames behind an unfinished leave */
     struct hf_stalled **stalled_end;
     struct hf_push *orphans; /* pushes whose membership has ended */
-    size_t waiting_bytes; /* of messages in replies and answers */
+    size_t waiting_bytes;    /* of messages in replies and answers */
     uint32_t waiting;        /* replies and answers */
     uint16_t stalled_count;
     uint16_t members_count;

@@ -35,6 +35,7 @@ libschema_a_SOURCES = \
 # schema/sql.h declares them, so a name that is only in one of the two does not
 # compile.
 schema_sql = schema/001_journal.sql schema/002_retention.sql \
+	schema/003_channels.sql \
 	schema/live.sql
 EXTRA_DIST += $(schema_sql)
 nodist_libschema_a_SOURCES = schema/sql.c

@@ -17,6 +17,7 @@
 const char *const hf_schema_texts[HF_SCHEMA_VERSION] = {
     hf_sql_001_journal,
     hf_sql_002_retention,
+    hf_sql_003_channels,
 };
 
 static int read_version(struct hf_journal *journal, unsigned *out)

@@ -23,7 +23,7 @@
 #include "base/err.h"
 #include "schema/journal.h"
 
-#define HF_SCHEMA_VERSION 2u /* PRAGMA user_version of our journals */
+#define HF_SCHEMA_VERSION 3u /* PRAGMA user_version of our journals */
 
 /* The texts of versions 1 to HF_SCHEMA_VERSION, in this order. */
 extern const char *const hf_schema_texts[HF_SCHEMA_VERSION];

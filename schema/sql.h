@@ -6,6 +6,7 @@
 
 extern const char hf_sql_001_journal[];
 extern const char hf_sql_002_retention[];
+extern const char hf_sql_003_channels[];
 extern const char hf_sql_live[];
 
 #endif

@@ -252,21 +252,27 @@ static enum MHD_Result refuse(struct MHD_Connection *connection,
     return queue(connection, refusal.status, response);
 }
 
-static void on_upgrade(void *cls, struct MHD_Connection *connection,
-                       void *request, const char *extra, size_t extra_len,
-                       MHD_socket socket,
+/* One that has come, until it is answered. */
+struct request {
+    struct hf_client client;
+    char uri[];
+};
+
+static void on_upgrade(void *cls, struct MHD_Connection *connection, void *came,
+                       const char *extra, size_t extra_len, MHD_socket socket,
                        struct MHD_UpgradeResponseHandle *handle)
 {
     struct hf_http *http = cls;
+    const struct request *request = came;
     int fd = hf_upgrade_detach(socket, handle);
 
-    (void)request;
     http->again = true;
     shaken(connection);
     if (fd < 0)
         log_full(http, "socket_lost", strerror(errno));
     else
-        hf_conns_add(http->conns, fd, hf_str(extra, extra_len));
+        hf_conns_add(http->conns, fd, &request->client,
+                     hf_str(extra, extra_len));
 }
 
 static enum MHD_Result upgrade(struct hf_http *http,
@@ -304,7 +310,8 @@ static enum MHD_Result take_header(void *cls, enum MHD_ValueKind kind,
 }
 
 static bool may_connect(const struct hf_http *http, struct hf_str query,
-                        const struct hf_handshake *handshake)
+                        const struct hf_handshake *handshake,
+                        struct hf_client *out)
 {
     struct hf_hello hello = {
         .query = query,
@@ -315,14 +322,15 @@ static bool may_connect(const struct hf_http *http, struct hf_str query,
         .peer = HF_STR(""),
     };
 
-    return hf_connect_check(http->settings, &hello) == 0;
+    return hf_connect_check(http->settings, &hello, out) == 0;
 }
 
 /* In the order of specification section 5.1. */
-static struct hf_refusal judge(struct hf_http *http, const char *uri,
+static struct hf_refusal judge(struct hf_http *http, struct request *request,
                                const struct hf_handshake *handshake,
                                struct hf_str method, struct hf_str version)
 {
+    const char *uri = request->uri;
     size_t path_len = strcspn(uri, "?");
     const char *query = uri + path_len + (uri[path_len] == '?');
     struct hf_refusal refusal;
@@ -332,7 +340,7 @@ static struct hf_refusal judge(struct hf_http *http, const char *uri,
     refusal = hf_handshake_request(handshake, method);
     if (refusal.status)
         return refusal;
-    if (!may_connect(http, hf_str_of(query), handshake))
+    if (!may_connect(http, hf_str_of(query), handshake, &request->client))
         return (struct hf_refusal){403, ""};
     refusal = hf_handshake_upgrade(handshake, version);
     if (refusal.status)
@@ -350,21 +358,22 @@ static struct hf_refusal judge(struct hf_http *http, const char *uri,
 static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection,
                                   const char *url, const char *method,
                                   const char *version, const char *body,
-                                  size_t *body_len, void **request)
+                                  size_t *body_len, void **came)
 {
     struct hf_http *http = cls;
+    struct request *request = *came;
     struct hf_handshake handshake = {.hosts = 0};
     struct hf_refusal refusal;
 
     (void)url; /* decoded and without its query: see on_uri */
     (void)body;
     (void)body_len;
-    if (!*request)
+    if (!request)
         return MHD_NO;
     (void)MHD_get_connection_values_n(connection, MHD_HEADER_KIND, take_header,
                                       &handshake);
-    refusal = judge(http, *request, &handshake, hf_str_of(method),
-                    hf_str_of(version));
+    refusal =
+        judge(http, request, &handshake, hf_str_of(method), hf_str_of(version));
     if (refusal.status)
         return refuse(connection, refusal);
     return upgrade(http, connection, &handshake);
@@ -375,9 +384,15 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection,
 static void *on_uri(void *cls, const char *uri,
                     struct MHD_Connection *connection)
 {
+    struct request *request;
+    size_t len = strlen(uri) + 1;
+
     (void)cls;
     (void)connection;
-    return strdup(uri);
+    request = calloc(1, sizeof(*request) + len);
+    if (request)
+        memcpy(request->uri, uri, len);
+    return request;
 }
 
 static void on_completed(void *cls, struct MHD_Connection *connection,

@@ -584,7 +584,8 @@ static struct conn *conn_new(struct hf_conns *conns, int fd)
     return conn;
 }
 
-void hf_conns_add(struct hf_conns *conns, int fd, struct hf_str early)
+void hf_conns_add(struct hf_conns *conns, int fd,
+                  const struct hf_client *client, struct hf_str early)
 {
     struct conn *conn = conn_new(conns, fd);
     int err;
@@ -597,7 +598,7 @@ void hf_conns_add(struct hf_conns *conns, int fd, struct hf_str early)
         return;
     }
     tune(fd);
-    err = hf_session_open(conns->hub, &conn->link, &conn->session);
+    err = hf_session_open(conns->hub, &conn->link, client, &conn->session);
     if (err) {
         say_goodbye(conn, HF_WS_LATER);
         return;

@@ -59,7 +59,8 @@ void hf_conns_release(struct hf_conns *conns);
 
 /* Serve a socket that has just been upgraded; takes over `fd`. `early` is what
  * the client sent behind its request, at most HF_READ_BYTES; borrowed. */
-void hf_conns_add(struct hf_conns *conns, int fd, struct hf_str early);
+void hf_conns_add(struct hf_conns *conns, int fd,
+                  const struct hf_client *client, struct hf_str early);
 
 /* Once a second: ends what is silent, stuck, or takes too long to close. */
 void hf_conns_tick(struct hf_conns *conns);

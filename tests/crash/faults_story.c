@@ -188,7 +188,8 @@ static void come_back(struct client *c)
 
     leave(c);
     c->link = (struct hf_link){woken, closed};
-    if (hf_session_open(hub, &c->link, &c->session)) {
+    if (hf_session_open(hub, &c->link, &(struct hf_client){.vsn = HF_VSN_2},
+                        &c->session)) {
         c->session = NULL;
         return;
     }

@@ -90,7 +90,10 @@ static inline void forget(struct client *c)
 static inline void open_client(struct client *c)
 {
     *c = (struct client){.link = {woken, closed}};
-    assert_int_equal(hf_session_open(hub, &c->link, &c->session), 0);
+    assert_int_equal(hf_session_open(hub, &c->link,
+                                     &(struct hf_client){.vsn = HF_VSN_2},
+                                     &c->session),
+                     0);
 }
 
 static inline void close_client(struct client *c)

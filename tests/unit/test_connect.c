@@ -13,6 +13,7 @@
 #include "base/log.h"
 
 static struct hf_settings settings;
+static struct hf_client client;
 
 static struct hf_hello hello_of(const char *query)
 {
@@ -27,7 +28,7 @@ static int connect_with(const char *query)
 {
     struct hf_hello hello = hello_of(query);
 
-    return hf_connect_check(&settings, &hello);
+    return hf_connect_check(&settings, &hello, &client);
 }
 
 static int quiet(void **state)
@@ -50,7 +51,7 @@ static void log_of(const struct hf_hello *hello, char *out, size_t cap)
     (void)fflush(stderr);
     assert_true(dup2(fileno(file), STDERR_FILENO) >= 0);
     hf_log_open("test", HF_LOG_INFO, false);
-    assert_int_equal(hf_connect_check(&settings, hello), HF_EDENIED);
+    assert_int_equal(hf_connect_check(&settings, hello, &client), HF_EDENIED);
     assert_true(dup2(kept, STDERR_FILENO) >= 0);
     (void)close(kept);
 
@@ -137,13 +138,13 @@ static void a_host_that_is_not_ours_is_refused(void **state)
 
     (void)state;
     hello.from.loopback_listener = true;
-    assert_int_equal(hf_connect_check(&settings, &hello), HF_EDENIED);
+    assert_int_equal(hf_connect_check(&settings, &hello, &client), HF_EDENIED);
     hello.from.host = HF_STR("localhost");
-    assert_int_equal(hf_connect_check(&settings, &hello), 0);
+    assert_int_equal(hf_connect_check(&settings, &hello, &client), 0);
     /* The page of a name that was pointed at us: same host, yet not ours. */
     hello.from.host = HF_STR("evil.com");
     hello.from.origin = HF_STR("http://evil.com");
-    assert_int_equal(hf_connect_check(&settings, &hello), HF_EDENIED);
+    assert_int_equal(hf_connect_check(&settings, &hello, &client), HF_EDENIED);
 }
 
 static void a_foreign_page_is_refused(void **state)
@@ -152,9 +153,9 @@ static void a_foreign_page_is_refused(void **state)
 
     (void)state;
     hello.from.origin = HF_STR("https://evil.com");
-    assert_int_equal(hf_connect_check(&settings, &hello), HF_EDENIED);
+    assert_int_equal(hf_connect_check(&settings, &hello, &client), HF_EDENIED);
     hello.from.origin = HF_STR("https://example.com");
-    assert_int_equal(hf_connect_check(&settings, &hello), 0);
+    assert_int_equal(hf_connect_check(&settings, &hello, &client), 0);
 }
 
 static void a_refusal_tells_the_operator_what_to_do(void **state)

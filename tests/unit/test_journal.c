@@ -1163,9 +1163,9 @@ static void a_missing_guard_is_noticed(void **state)
 static void only_a_journal_of_this_version_is_opened(void **state)
 {
     (void)state;
-    foreign_ok("PRAGMA user_version = 3");
+    foreign_ok("PRAGMA user_version = 4");
     not_opened("install a newer Holdfast");
-    foreign_ok("PRAGMA user_version = 2; PRAGMA application_id = 7");
+    foreign_ok("PRAGMA user_version = 3; PRAGMA application_id = 7");
     not_opened("is not a Holdfast journal");
     foreign_close();
     assert_int_equal(truncate(path_of(HF_FILE_JOURNAL), 0), 0);

@@ -119,7 +119,7 @@ static void connect_with(struct client *client, struct hf_str early)
                      0);
     *client = (struct client){.fd = pair[0]};
     hf_buf_init(&client->got, (size_t)1 << 24);
-    hf_conns_add(&conns, pair[1], early);
+    hf_conns_add(&conns, pair[1], &(struct hf_client){.vsn = HF_VSN_2}, early);
 }
 
 static void connect_client(struct client *client)
@@ -361,7 +361,8 @@ static void a_socket_sends_at_once_and_buffers_little(void **state)
     assert_int_equal(connect(client, (struct sockaddr *)&address, len), 0);
     served = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     copy = dup(served);
-    hf_conns_add(&conns, served, HF_STR(""));
+    hf_conns_add(&conns, served, &(struct hf_client){.vsn = HF_VSN_2},
+                 HF_STR(""));
     assert_int_equal(option_of(copy, IPPROTO_TCP, TCP_NODELAY), 1);
     /* the kernel doubles what it is asked for */
     assert_int_equal(option_of(copy, SOL_SOCKET, SO_SNDBUF),

@@ -1,0 +1,277 @@
+#include "channel/post_state.h"
+
+#include <stdlib.h>
+
+#include "base/err.h"
+
+/* --- memberships in hand ----------------------------------------------- */
+
+int hf_post_remember(struct hf_post_work *work, struct hf_str topic,
+                     struct hf_str join_ref, uint64_t at)
+{
+    struct hf_joined *j = malloc(sizeof(*j) + topic.len + join_ref.len);
+
+    if (!j)
+        return HF_ENOMEM;
+    memcpy(j->bytes, topic.at, topic.len);
+    memcpy(j->bytes + topic.len, join_ref.at, join_ref.len);
+    j->topic = hf_str(j->bytes, topic.len);
+    j->join_ref = hf_str(j->bytes + topic.len, join_ref.len);
+    j->at = at;
+    j->next = work->joined;
+    work->joined = j;
+    work->joined_count++;
+    return 0;
+}
+
+struct hf_joined *hf_post_joined(const struct hf_post_work *work,
+                                 struct hf_str topic)
+{
+    struct hf_joined *j;
+
+    for (j = work->joined; j; j = j->next)
+        if (hf_str_eq(j->topic, topic))
+            return j;
+    return NULL;
+}
+
+static void forget(struct hf_post_work *work, const struct hf_joined *gone)
+{
+    struct hf_joined **at = &work->joined;
+
+    while (*at != gone)
+        at = &(*at)->next;
+    *at = gone->next;
+    work->joined_count--;
+}
+
+void hf_post_forget_all(struct hf_post_work *work)
+{
+    struct hf_joined *j;
+
+    while ((j = work->joined) != NULL) {
+        forget(work, j);
+        free(j);
+    }
+}
+
+/* --- replies ----------------------------------------------------------- */
+
+/* What work->text holds becomes the session's next frame, under `id`. */
+static int add_frame_at(struct hf_post_work *work, uint64_t id)
+{
+    struct hf_str text = hf_buf_str(&work->text);
+
+    if (hf_buf_error(&work->text))
+        return hf_buf_error(&work->text);
+    return hf_frame_add(work->journal, hf_post_session(work), id, text);
+}
+
+/* The same with an id drawn for it; before the first join there is no stream
+ * yet, and it waits in live.db, as replies to heartbeats alone do. */
+static int add_frame(struct hf_post_work *work)
+{
+    uint32_t len = (uint32_t)work->text.len;
+    uint64_t id;
+    int err;
+
+    if (!work->exists) {
+        (void)hf_buf_add(&work->early, &len, sizeof(len));
+        (void)hf_buf_add_str(&work->early, hf_buf_str(&work->text));
+        return hf_buf_error(&work->early);
+    }
+    err = hf_journal_draw(work->journal, &id);
+    return err ? err : add_frame_at(work, id);
+}
+
+static int hf_post_reply_error(struct hf_post_work *work,
+                               const struct hf_frame *frame,
+                               struct hf_str join_ref, const char *reason)
+{
+    hf_buf_reset(&work->text);
+    (void)hf_reply_error(&work->text, frame, join_ref, reason);
+    return add_frame(work);
+}
+
+int hf_post_reply_ok(struct hf_post_work *work, const struct hf_frame *frame,
+                     struct hf_str join_ref)
+{
+    hf_buf_reset(&work->text);
+    (void)hf_reply_ok(&work->text, frame, join_ref, HF_EMPTY);
+    return add_frame(work);
+}
+
+static int add_close(struct hf_post_work *work, const struct hf_joined *j)
+{
+    hf_buf_reset(&work->text);
+    (void)hf_encode_close(&work->text, j->join_ref, j->topic);
+    return add_frame(work);
+}
+
+/* --- join -------------------------------------------------------------- */
+
+static int encode_joined(struct hf_post_work *work,
+                         const struct hf_frame *frame,
+                         const struct hf_resume *resume,
+                         const struct hf_start *start)
+{
+    struct hf_buf response;
+
+    hf_buf_init(&response, 128); /* a cursor, a flag and a word */
+    hf_buf_reset(&work->text);
+    (void)hf_join_response(&response, resume, start, work->token.epoch);
+    (void)hf_reply_ok(&work->text, frame, frame->join_ref.raw,
+                      hf_buf_str(&response));
+    hf_buf_release(&response);
+    return hf_buf_error(&work->text);
+}
+
+/* The membership begins at its reply's id; a stream that resumes replays
+ * (since, joined] behind it (D6). */
+static int begin_membership(struct hf_post_work *work,
+                            const struct hf_frame *frame, uint64_t id)
+{
+    struct hf_resume resume = hf_resume_of(frame);
+    struct hf_membership m = {.topic = frame->topic,
+                              .join_ref = hf_join_ref_of(frame),
+                              .has_since = resume.asked,
+                              .joined = id};
+    struct hf_start start;
+    uint64_t trimmed;
+    int err = hf_journal_trimmed(work->journal, frame->topic, &trimmed);
+
+    if (err)
+        return err;
+    start = hf_resume_start(&resume, work->token.epoch, id, trimmed);
+    m.since = start.cursor;
+    err = encode_joined(work, frame, &resume, &start);
+    if (err == 0)
+        err = hf_session_add(work->journal, hf_post_session(work));
+    if (err == 0)
+        err = hf_membership_add(work->journal, hf_post_session(work), &m);
+    if (err == 0)
+        err = add_frame_at(work, id);
+    if (err == 0)
+        err = hf_post_remember(work, frame->topic, m.join_ref, id);
+    if (err == 0)
+        work->exists = true;
+    return err;
+}
+
+/* The older membership ends where the new one begins; its close comes behind
+ * the new reply, and not at all when it would hit the new one (4.3). */
+static int end_older(struct hf_post_work *work, const struct hf_joined *older,
+                     uint64_t at, struct hf_str new_join_ref)
+{
+    int err =
+        hf_membership_end(work->journal, hf_post_session(work), older->at, at);
+
+    if (err || hf_str_eq(older->join_ref, new_join_ref))
+        return err;
+    return add_close(work, older);
+}
+
+static int join(struct hf_post_work *work, const struct hf_frame *frame)
+{
+    const struct hf_settings *settings = &work->longpoll->process->settings;
+    struct hf_joined *older = hf_post_joined(work, frame->topic);
+    bool null_ref;
+    const char *refusal = hf_join_refused(
+        frame, hf_rights_of(work->longpoll->writer_rights, frame->topic),
+        work->joined_count - (older ? 1u : 0u), settings->max_channels,
+        &null_ref);
+    uint64_t id;
+    int err;
+
+    if (refusal && !older) /* nothing changes, so nothing is drawn */
+        return hf_post_reply_error(
+            work, frame, null_ref ? HF_NULL : frame->join_ref.raw, refusal);
+    if (older)
+        forget(work, older);
+    err = hf_journal_draw(work->journal, &id);
+    if (err == 0 && refusal)
+        err = hf_post_reply_error(
+            work, frame, null_ref ? HF_NULL : frame->join_ref.raw, refusal);
+    else if (err == 0)
+        err = begin_membership(work, frame, id);
+    if (err == 0 && older)
+        err = end_older(work, older, id, hf_join_ref_of(frame));
+    free(older);
+    return err;
+}
+
+/* --- leave and push ---------------------------------------------------- */
+
+static int leave(struct hf_post_work *work, const struct hf_frame *frame)
+{
+    struct hf_joined *j = hf_post_joined(work, frame->topic);
+    uint64_t id;
+    int err = hf_journal_draw(work->journal, &id);
+
+    forget(work, j);
+    if (err == 0)
+        err =
+            hf_membership_end(work->journal, hf_post_session(work), j->at, id);
+    hf_buf_reset(&work->text);
+    (void)hf_reply_ok(&work->text, frame, j->join_ref, HF_EMPTY);
+    if (err == 0)
+        err = add_frame_at(work, id);
+    if (err == 0)
+        err = add_close(work, j);
+    free(j);
+    return err;
+}
+
+static int push(struct hf_post_work *work, const struct hf_frame *frame)
+{
+    const struct hf_settings *settings = &work->longpoll->process->settings;
+    struct hf_grant grant =
+        hf_rights_of(work->longpoll->writer_rights, frame->topic);
+    const char *refusal = hf_push_refused(frame, grant, settings->max_payload);
+    struct hf_str join_ref = hf_post_joined(work, frame->topic)->join_ref;
+    struct hf_publish publish = {.topic = frame->topic,
+                                 .event = frame->event,
+                                 .payload = frame->payload.raw,
+                                 .skip = grant.echo ? HF_STR("")
+                                                    : hf_post_session(work)};
+    bool repeated;
+    uint64_t id;
+    int err;
+
+    if (refusal)
+        return hf_post_reply_error(work, frame, join_ref, refusal);
+    err = hf_journal_append(work->journal, &publish, &id, &repeated);
+    if (err == HF_EINVAL || err == HF_ELIMIT || err == HF_ECONFLICT)
+        return hf_post_reply_error(work, frame, join_ref,
+                                   hf_publish_reason(err));
+    return err ? err : hf_post_reply_ok(work, frame, join_ref);
+}
+
+/* ------------------------------------------------------------------------- */
+
+int hf_post_carry_out(struct hf_post_work *work, const struct hf_frame *frame)
+{
+    const struct hf_joined *j = hf_post_joined(work, frame->topic);
+    struct hf_str joined = {NULL, 0};
+
+    if (j)
+        joined = j->join_ref;
+    switch (hf_dispatch(frame, joined)) {
+    case HF_ACTION_HEARTBEAT:
+        return hf_post_reply_ok(work, frame, HF_NULL);
+    case HF_ACTION_UNMATCHED:
+        return hf_post_reply_error(work, frame, HF_NULL, "unmatched topic");
+    case HF_ACTION_LEAVE_UNJOINED:
+        return hf_post_reply_ok(work, frame, frame->join_ref.raw);
+    case HF_ACTION_JOIN:
+    case HF_ACTION_JOIN_AGAIN:
+        return join(work, frame);
+    case HF_ACTION_LEAVE:
+        return leave(work, frame);
+    case HF_ACTION_PUSH:
+        return push(work, frame);
+    case HF_ACTION_DROP:
+        return 0;
+    }
+    return 0;
+}

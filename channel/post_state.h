@@ -1,0 +1,62 @@
+/*
+ * post_state.h - a POST from within: what its parts share
+ *
+ *     post.c         one POST: decoded, handed to the writer, answered
+ *     post_frames.c  what each of its frames does to the session's rows
+ */
+#ifndef HF_CHANNEL_POST_STATE_H
+#define HF_CHANNEL_POST_STATE_H
+
+#include "channel/dispatch.h"
+#include "channel/longpoll_state.h"
+#include "schema/sessions.h"
+
+/* A live membership, while a POST is carried out. */
+struct hf_joined {
+    struct hf_joined *next;
+    uint64_t at; /* its join's id */
+    struct hf_str topic, join_ref;
+    char bytes[];
+};
+
+struct hf_post_work {
+    struct hf_job job;
+    struct hf_longpoll *longpoll;
+    struct hf_post *post; /* NULL: the transport is gone */
+    struct hf_client client;
+    struct hf_token token;
+    struct hf_journal *journal; /* writer thread, while run */
+    struct hf_joined *joined;
+    size_t joined_count;
+    bool exists;         /* the session has rows */
+    struct hf_buf text;  /* scratch of one frame */
+    struct hf_buf early; /* replies for live.db: length, text */
+    size_t count;
+    struct hf_frame *frames;
+    char body[];
+};
+
+static inline struct hf_str hf_post_session(const struct hf_post_work *work)
+{
+    return hf_str(work->token.session, sizeof(work->token.session));
+}
+
+/* --- post_frames.c; on the writer's thread, inside the transaction but for
+ * hf_post_reply_ok before the session has rows */
+
+/* The live membership of a topic that the POST found or made; NULL if none. */
+struct hf_joined *hf_post_joined(const struct hf_post_work *work,
+                                 struct hf_str topic);
+/* Copies topic and join_ref. 0 or HF_ENOMEM. */
+int hf_post_remember(struct hf_post_work *work, struct hf_str topic,
+                     struct hf_str join_ref, uint64_t at);
+void hf_post_forget_all(struct hf_post_work *work);
+
+/* Do what the frame asks for. What the client got wrong is answered and is no
+ * error; errors undo the whole POST. */
+int hf_post_carry_out(struct hf_post_work *work, const struct hf_frame *frame);
+
+int hf_post_reply_ok(struct hf_post_work *work, const struct hf_frame *frame,
+                     struct hf_str join_ref);
+
+#endif
