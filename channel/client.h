@@ -7,11 +7,14 @@
 #ifndef HF_CHANNEL_CLIENT_H
 #define HF_CHANNEL_CLIENT_H
 
+#include "base/str.h"
+
 /* The serializer it speaks (specification 2.2, 3). */
 enum hf_vsn { HF_VSN_1, HF_VSN_2 };
 
 struct hf_client {
     enum hf_vsn vsn;
+    struct hf_str user; /* 1 to 128 bytes; empty: an anonymous visitor */
 };
 
 #endif

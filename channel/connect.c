@@ -101,6 +101,6 @@ int hf_connect_check(const struct hf_settings *settings,
                hf_field_s("peer", hello->peer));
         return HF_EDENIED;
     }
-    out->vsn = HF_VSN_2;
+    *out = (struct hf_client){.vsn = HF_VSN_2};
     return 0;
 }

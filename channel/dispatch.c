@@ -141,6 +141,14 @@ int hf_join_response(struct hf_buf *out, const struct hf_resume *resume,
                        start->gap ? start->gap : "", start->gap ? "\"" : "");
 }
 
+int hf_push_response(struct hf_buf *out, struct hf_cursor cursor)
+{
+    char text[HF_CURSOR_MAX];
+    size_t len = hf_cursor_format(cursor, text);
+
+    return hf_buf_addf(out, "{\"cursor\":\"%.*s\"}", (int)len, text);
+}
+
 int hf_reply_ok(struct hf_buf *out, const struct hf_frame *frame,
                 struct hf_str join_ref, struct hf_str response)
 {

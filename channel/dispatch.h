@@ -68,6 +68,9 @@ struct hf_start hf_resume_start(const struct hf_resume *resume, uint64_t epoch,
 int hf_join_response(struct hf_buf *out, const struct hf_resume *resume,
                      const struct hf_start *start, uint64_t epoch);
 
+/* The response to a push whose row is to be named: {"cursor":...}. */
+int hf_push_response(struct hf_buf *out, struct hf_cursor cursor);
+
 /* Whole messages, appended. */
 int hf_reply_ok(struct hf_buf *out, const struct hf_frame *frame,
                 struct hf_str join_ref, struct hf_str response);

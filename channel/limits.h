@@ -19,6 +19,12 @@
  * jansson 2048; no chat needs more than this and it fits one cache line. */
 #define HF_JSON_DEPTH 64u
 
+/* Bytes of the key of a push that may be repeated (D8); the journal says the
+ * same. Of a visitor without a name it must not be guessed: 128 random bits in
+ * base64 are 22 characters. */
+#define HF_KEY_MAX       128u
+#define HF_KEY_ANONYMOUS 22u
+
 /* Bytes of a cursor in text form, see cursor.h (D7). */
 #define HF_CURSOR_MAX 40u
 

@@ -14,6 +14,7 @@ libchannel_a_SOURCES = \
 	channel/longpoll_state.h \
 	channel/member.c \
 	channel/msg.c channel/msg.h \
+	channel/once.c channel/once.h \
 	channel/origin.c channel/origin.h \
 	channel/post.c channel/post_state.h \
 	channel/post_frames.c \

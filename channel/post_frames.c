@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/err.h"
+#include "channel/once.h"
 
 /* --- memberships in hand ----------------------------------------------- */
 
@@ -222,29 +223,67 @@ static int leave(struct hf_post_work *work, const struct hf_frame *frame)
     return err;
 }
 
+/* What a client got wrong is its answer; other errors undo the POST. */
+static bool is_refusal(int err)
+{
+    return err == HF_EINVAL || err == HF_ELIMIT || err == HF_ECONFLICT;
+}
+
+/* A push with a key is told which row it was, or is. */
+static int reply_pushed(struct hf_post_work *work, const struct hf_frame *frame,
+                        struct hf_str join_ref, uint64_t id)
+{
+    struct hf_cursor cursor = {work->token.epoch, id};
+    struct hf_buf response;
+    int err;
+
+    hf_buf_init(&response, 64); /* a cursor and its name */
+    hf_buf_reset(&work->text);
+    err = hf_push_response(&response, cursor);
+    if (err == 0)
+        err = hf_reply_ok(&work->text, frame, join_ref, hf_buf_str(&response));
+    hf_buf_release(&response);
+    return err ? err : add_frame(work);
+}
+
+static int publish(struct hf_post_work *work, const struct hf_frame *frame,
+                   const struct hf_once *once, struct hf_str join_ref,
+                   bool echo)
+{
+    struct hf_publish publish = {.topic = frame->topic,
+                                 .event = frame->event,
+                                 .payload = frame->payload.raw,
+                                 .publisher = once->publisher,
+                                 .key = once->key,
+                                 .skip =
+                                     echo ? HF_STR("") : hf_post_session(work)};
+    bool repeated;
+    uint64_t id;
+    int err = hf_journal_append(work->journal, &publish, &id, &repeated);
+
+    if (is_refusal(err))
+        return hf_post_reply_error(work, frame, join_ref,
+                                   hf_publish_reason(err));
+    if (err)
+        return err;
+    return once->key.len > 0 ? reply_pushed(work, frame, join_ref, id)
+                             : hf_post_reply_ok(work, frame, join_ref);
+}
+
 static int push(struct hf_post_work *work, const struct hf_frame *frame)
 {
     const struct hf_settings *settings = &work->longpoll->process->settings;
     struct hf_grant grant =
         hf_rights_of(work->longpoll->writer_rights, frame->topic);
-    const char *refusal = hf_push_refused(frame, grant, settings->max_payload);
     struct hf_str join_ref = hf_post_joined(work, frame->topic)->join_ref;
-    struct hf_publish publish = {.topic = frame->topic,
-                                 .event = frame->event,
-                                 .payload = frame->payload.raw,
-                                 .skip = grant.echo ? HF_STR("")
-                                                    : hf_post_session(work)};
-    bool repeated;
-    uint64_t id;
-    int err;
+    struct hf_once once;
+    const char *refusal = hf_push_refused(frame, grant, settings->max_payload);
 
+    if (!refusal) /* rights first: a key tells nobody what is in a topic */
+        refusal = hf_once_of(frame, work->client.user, &once);
     if (refusal)
         return hf_post_reply_error(work, frame, join_ref, refusal);
-    err = hf_journal_append(work->journal, &publish, &id, &repeated);
-    if (err == HF_EINVAL || err == HF_ELIMIT || err == HF_ECONFLICT)
-        return hf_post_reply_error(work, frame, join_ref,
-                                   hf_publish_reason(err));
-    return err ? err : hf_post_reply_ok(work, frame, join_ref);
+    return publish(work, frame, &once, join_ref, grant.echo);
 }
 
 /* ------------------------------------------------------------------------- */

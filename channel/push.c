@@ -4,6 +4,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "channel/once.h"
 #include "channel/token.h"
 
 /* A push on its way through the writer. */
@@ -15,7 +16,7 @@ struct hf_push {
     struct hf_push *next;       /* among orphans */
     struct hf_hub *hub;
     struct hf_publish publish;
-    uint64_t id;
+    uint64_t epoch, id; /* of its row, or of the one it repeats */
     struct hf_str join_ref, ref, raw_topic;
     char bytes[];
 };
@@ -32,12 +33,12 @@ static struct hf_str put(char **at, struct hf_str s)
 
 static struct hf_push *push_new(struct hf_member *member,
                                 const struct hf_frame *frame,
-                                struct hf_str skip)
+                                const struct hf_once *once, struct hf_str skip)
 {
     struct hf_str join_ref = hf_member_join_ref(member);
     size_t len = frame->topic.len + frame->event.len + frame->payload.raw.len +
-                 skip.len + join_ref.len + frame->ref.raw.len +
-                 frame->raw_topic.raw.len;
+                 once->publisher.len + once->key.len + skip.len + join_ref.len +
+                 frame->ref.raw.len + frame->raw_topic.raw.len;
     struct hf_push *push = calloc(1, sizeof(*push) + len);
     char *at;
 
@@ -47,6 +48,8 @@ static struct hf_push *push_new(struct hf_member *member,
     push->publish.topic = put(&at, frame->topic);
     push->publish.event = put(&at, frame->event);
     push->publish.payload = put(&at, frame->payload.raw);
+    push->publish.publisher = put(&at, once->publisher);
+    push->publish.key = put(&at, once->key);
     push->publish.skip = put(&at, skip);
     push->join_ref = put(&at, join_ref);
     push->ref = put(&at, frame->ref.raw);
@@ -64,7 +67,24 @@ static int push_run(struct hf_job *job, struct hf_journal *journal)
     struct hf_push *push = HF_ITEM(job, struct hf_push, job);
     bool repeated;
 
+    push->epoch = hf_journal_epoch(journal);
     return hf_journal_append(journal, &push->publish, &push->id, &repeated);
+}
+
+static struct hf_msg *push_ok(const struct hf_push *push,
+                              const struct hf_frame *frame)
+{
+    struct hf_cursor cursor = {push->epoch, push->id};
+    struct hf_msg *msg = NULL;
+    struct hf_buf response;
+
+    if (push->publish.key.len == 0)
+        return hf_msg_ok(frame, push->join_ref, HF_EMPTY);
+    hf_buf_init(&response, 64); /* a cursor and its name */
+    if (hf_push_response(&response, cursor) == 0)
+        msg = hf_msg_ok(frame, push->join_ref, hf_buf_str(&response));
+    hf_buf_release(&response);
+    return msg;
 }
 
 static struct hf_msg *push_reply(const struct hf_push *push, int err)
@@ -73,7 +93,7 @@ static struct hf_msg *push_reply(const struct hf_push *push, int err)
                              .raw_topic.raw = push->raw_topic};
 
     return err ? hf_msg_refusal(&frame, push->join_ref, hf_publish_reason(err))
-               : hf_msg_ok(&frame, push->join_ref, HF_EMPTY);
+               : push_ok(push, &frame);
 }
 
 void hf_push_orphan(struct hf_push *push)
@@ -156,11 +176,11 @@ static struct hf_str session_id(struct hf_session *session)
 }
 
 static int submit(struct hf_member *member, const struct hf_frame *frame,
-                  bool echo)
+                  const struct hf_once *once, bool echo)
 {
     struct hf_session *session = member->session;
     struct hf_push *push =
-        push_new(member, frame, echo ? HF_STR("") : session_id(session));
+        push_new(member, frame, once, echo ? HF_STR("") : session_id(session));
     int err;
 
     if (!push)
@@ -193,13 +213,17 @@ static int submit(struct hf_member *member, const struct hf_frame *frame,
 
 int hf_push_start(struct hf_member *member, const struct hf_frame *frame)
 {
-    const struct hf_process *process = member->session->hub->process;
+    const struct hf_session *session = member->session;
+    const struct hf_process *process = session->hub->process;
     struct hf_grant grant = hf_rights_of(process->rights, frame->topic);
+    struct hf_once once;
     const char *refusal =
         hf_push_refused(frame, grant, process->settings.max_payload);
 
+    if (!refusal) /* rights first: a key tells nobody what is in a topic */
+        refusal = hf_once_of(frame, session->client.user, &once);
     if (!refusal)
-        return submit(member, frame, grant.echo);
+        return submit(member, frame, &once, grant.echo);
     hf_reply_in_order(
         member, hf_msg_refusal(frame, hf_member_join_ref(member), refusal));
     return 0;

@@ -7,6 +7,8 @@ unit_tests += \
 	tests/unit/test_keeper_poll \
 	tests/unit/test_longpoll \
 	tests/unit/test_msg \
+	tests/unit/test_once \
+	tests/unit/test_once_poll \
 	tests/unit/test_origin \
 	tests/unit/test_process \
 	tests/unit/test_proto \
@@ -33,6 +35,10 @@ tests_unit_test_longpoll_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_longpoll_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_msg_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_msg_LDADD = $(CHANNEL_TEST_LINK)
+tests_unit_test_once_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_once_LDADD = $(CHANNEL_TEST_LINK)
+tests_unit_test_once_poll_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_once_poll_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_origin_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_origin_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_process_CFLAGS = $(UNIT_CFLAGS)
