@@ -380,6 +380,11 @@ void hf_bell_disclaim(struct hf_bell *bell)
     bell->slot = NO_SLOT;
 }
 
+unsigned hf_bell_slot(const struct hf_bell *bell)
+{
+    return bell->slot;
+}
+
 void hf_bell_listen(struct hf_bell *bell, const struct hf_bell_names *names)
 {
     bool exact = !names->more && names->count <= HF_BELL_SLOT_NAMES;

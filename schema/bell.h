@@ -71,6 +71,8 @@ int hf_bell_claim_word(struct hf_bell *bell, _Atomic uint32_t **out_word);
  * once more. 0, HF_EIO: as it was. */
 int hf_bell_use_socket(struct hf_bell *bell, int *out_fd);
 void hf_bell_disclaim(struct hf_bell *bell);
+/* The number of our slot; HF_BELL_SLOTS: none. */
+unsigned hf_bell_slot(const struct hf_bell *bell);
 /* The names that wake us. Visible to others when it returns; until then those
  * that are in the former set too still do. */
 void hf_bell_listen(struct hf_bell *bell, const struct hf_bell_names *names);

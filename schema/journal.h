@@ -47,7 +47,8 @@ uint64_t hf_journal_epoch(const struct hf_journal *journal);
 /* --- reading ----------------------------------------------------------- */
 
 /* Has anybody else committed since the last call on this connection? (PRAGMA
- * data_version.) The first call says yes. 0 or HF_ESTORE, HF_EBUSY. */
+ * data_version.) The first call says yes. 0 or HF_ESTORE, HF_EBUSY; HF_EREPLACED
+ * once it is known that the files are no longer these. */
 int hf_journal_changed(struct hf_journal *journal, bool *out);
 
 /* One read transaction around several reads; they then see one state. */

@@ -60,10 +60,9 @@ struct hf_journal {
     int64_t clock_said_ms; /* hf_boot_ms when it was logged */
 
     struct hf_guard guard;
-    bool owed;                /* the history could not be put right at open */
-    ino_t wal;                /* 0 = not seen yet */
-    bool lost;                /* the files were replaced below us */
-    int64_t files_checked_ms; /* hf_boot_ms when a reader last looked */
+    bool owed; /* the history could not be put right at open */
+    ino_t wal; /* 0 = not seen yet */
+    bool lost; /* the files were replaced below us */
 };
 
 /* The connection, for sessions.c and policies.c. */
@@ -105,6 +104,8 @@ void hf_journal_unlock(struct hf_journal *journal);
  * are the process', and hold as long as any connection to the old files is
  * open; nor is one process enough, for those that have the old WAL and those
  * that make a new one share the index. So all must end, and the log says so.
+ * Two calls into the kernel: writers ask at each begin, who waits as wake.h
+ * says.
  */
 int hf_journal_check_files(struct hf_journal *journal);
 

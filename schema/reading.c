@@ -15,7 +15,6 @@
 #include "schema/journal_impl.h"
 #include "schema/readable.h"
 
-#define CHECK_FILES_MS   100 /* a fifth of what everybody polls at (D4) */
 #define READER_REPAIR_MS 100 /* a loop does not wait longer for a lock */
 
 /* --- are these still the files? ------------------------------------------ */
@@ -98,26 +97,14 @@ static int look(struct hf_journal *journal, uint64_t *out_head)
     return err;
 }
 
-/* The watcher asks a dozen times for each foreign commit: not every time two
- * more calls into the kernel. A writer looks at each begin. */
-static int check_files_now_and_then(struct hf_journal *journal)
-{
-    int64_t now_ms = hf_boot_ms();
-
-    if (!journal->lost && now_ms < journal->files_checked_ms + CHECK_FILES_MS)
-        return 0;
-    journal->files_checked_ms = now_ms;
-    return hf_journal_check_files(journal);
-}
-
 int hf_journal_changed(struct hf_journal *journal, bool *out)
 {
     int64_t version;
     int err;
 
-    err = check_files_now_and_then(journal);
-    if (!err)
-        err = hf_db_number(&journal->db, "PRAGMA data_version", &version);
+    if (journal->lost)
+        return HF_EREPLACED;
+    err = hf_db_number(&journal->db, "PRAGMA data_version", &version);
     if (err)
         return hf_guard_locked_out(journal, err);
     *out = !journal->version_known || version != journal->data_version;

@@ -38,6 +38,10 @@
 #define LADDER_FIRST_US 50
 #define LADDER_LAST_US  (HF_WAKE_BACKSTOP_MS * 1000)
 
+/* So many processes look at the same moment, see arm_backstop. */
+#define BACKSTOP_GROUP  32
+#define BACKSTOP_GROUPS (HF_BELL_SLOTS / BACKSTOP_GROUP + 1)
+
 /* What the watcher reads at most to learn whom to ring; beyond it, all. */
 #define RING_PAGE  512u
 #define RING_PAGES 8u
@@ -73,6 +77,7 @@ struct hf_wake {
     struct hf_watch rung; /* the slot's socket; fd -1 = none */
     struct hf_word word;  /* the slot's; at NULL = none */
     struct hf_timer backstop;
+    unsigned backstops; /* since the last thorough one */
 
     int watcher_fd;       /* file `watcher`, flocked by who is it; or -1 */
     bool nobody_watches;  /* there is no inotify to be had */
@@ -253,6 +258,40 @@ static void count(struct hf_wake *wake, enum source source, bool changed)
     }
 }
 
+/* For good: whoever waits must not believe that all is quiet, and who does not
+ * watch looks for it seldom. */
+static void tell_replaced(struct hf_wake *wake)
+{
+    struct hf_bell_names names = {0};
+
+    if (wake->told_replaced)
+        return;
+    wake->told_replaced = true;
+    if (hf_wake_watching(wake)) {
+        hf_bell_names_all(&names);
+        hf_bell_ring(wake->bell, &names);
+    }
+    wake->grown(wake->ctx);
+}
+
+static void cannot_look(struct hf_wake *wake, int err)
+{
+    /* BUSY passes by itself and is looked at again. */
+    if (err != HF_EBUSY)
+        complain(wake, err);
+    if (err == HF_EREPLACED)
+        tell_replaced(wake);
+}
+
+/* Are these still the files? What `look` does not ask each time. */
+static void look_at_files(struct hf_wake *wake)
+{
+    int err = hf_journal_check_files(wake->journal);
+
+    if (err)
+        cannot_look(wake, err);
+}
+
 /* True if the journal had grown. `grown` may change what we listen to. */
 static bool look(struct hf_wake *wake, enum source source)
 {
@@ -263,14 +302,7 @@ static bool look(struct hf_wake *wake, enum source source)
     wake->counts.looks++;
     err = hf_journal_changed(wake->journal, &changed);
     if (err) {
-        /* BUSY passes by itself and is looked at again. */
-        if (err != HF_EBUSY)
-            complain(wake, err);
-        /* For good: whoever waits must not believe that all is quiet. */
-        if (err == HF_EREPLACED && !wake->told_replaced) {
-            wake->told_replaced = true;
-            wake->grown(wake->ctx);
-        }
+        cannot_look(wake, err);
         return false;
     }
     count(wake, source, changed);
@@ -354,25 +386,30 @@ static void start_ladder(struct hf_wake *wake, bool keen)
 #endif
 }
 
-/* Is it an event of the journal? Ours to its neighbours are none. */
-static bool is_of_journal(const struct inotify_event *event)
+/* What an event says. Ours to the neighbours of the journal say nothing. */
+struct seen {
+    bool written;  /* perhaps a commit */
+    bool replaced; /* perhaps: files came or went */
+};
+
+static void note_event(const struct inotify_event *event, struct seen *seen)
 {
-    if (event->mask & (IN_Q_OVERFLOW | IN_DELETE_SELF | IN_MOVE_SELF))
-        return true;
-    if (event->len == 0)
-        return false;
-    if (strcmp(event->name, HF_FILE_JOURNAL "-wal") == 0)
-        return true;
-    /* It is written by checkpoints only; but it may be replaced. */
-    return strcmp(event->name, HF_FILE_JOURNAL) == 0 &&
-           !(event->mask & IN_MODIFY);
+    if (event->mask & IN_Q_OVERFLOW)
+        seen->written = seen->replaced = true;
+    else if (event->len == 0)
+        seen->replaced |= (event->mask & (IN_DELETE_SELF | IN_MOVE_SELF)) != 0;
+    else if (event->mask & IN_MODIFY) /* the other: by checkpoints only */
+        seen->written |= strcmp(event->name, HF_FILE_JOURNAL "-wal") == 0;
+    else
+        seen->replaced |= strcmp(event->name, HF_FILE_JOURNAL "-wal") == 0 ||
+                          strcmp(event->name, HF_FILE_JOURNAL) == 0;
 }
 
-static bool read_events(int fd)
+static struct seen read_events(int fd)
 {
     char events[4096]
         __attribute__((aligned(__alignof__(struct inotify_event))));
-    bool found = false;
+    struct seen seen = {false, false};
     ssize_t len;
 
     while ((len = read(fd, events, sizeof(events))) > 0) {
@@ -381,19 +418,22 @@ static bool read_events(int fd)
         while (at < events + len) {
             const struct inotify_event *event = (const void *)at;
 
-            found |= is_of_journal(event);
+            note_event(event, &seen);
             at += sizeof(*event) + event->len;
         }
     }
-    return found;
+    return seen;
 }
 
 static void on_event(struct hf_watch *watch, uint32_t events)
 {
     struct hf_wake *wake = HF_ITEM(watch, struct hf_wake, eyes);
+    struct seen seen = read_events(watch->fd);
 
     (void)events; /* readable: that is all it can be */
-    if (!read_events(watch->fd))
+    if (seen.replaced)
+        look_at_files(wake);
+    if (!seen.written || !hf_wake_watching(wake)) /* the callback left */
         return;
     start_ladder(wake, !hf_locked(wake->queue_fd, HF_WRITERS_QUEUE, 1));
     (void)look(wake, BY_EYE);
@@ -491,8 +531,10 @@ static void tell_of_ring(struct hf_wake *wake)
 
 static void was_rung(struct hf_wake *wake)
 {
-    (void)look(wake, BY_BELL);
-    /* Found or not: rings merge, and this one may be all three. */
+    /* For nothing? So it may say that the files were replaced. */
+    if (!look(wake, BY_BELL))
+        look_at_files(wake);
+    /* Found or not: rings merge, and this one may be all of it. */
     if (wake->started && !hf_bell_watched(wake->bell))
         stand_for_election(wake);
     tell_of_ring(wake);
@@ -512,29 +554,55 @@ static void on_word(struct hf_word *word)
     was_rung(HF_ITEM(word, struct hf_wake, word));
 }
 
+/*
+ * By the clock, so that processes look one right behind the other: the first
+ * finds cold caches, and the next need less than half of its time. Groups of
+ * slots have moments of their own: hundreds at once would delay others.
+ */
 static void arm_backstop(struct hf_wake *wake)
 {
     bool bare = !wake->has_slot || wake->nobody_watches;
-    int64_t ms = bare ? HF_WAKE_BACKSTOP_BARE_MS : HF_WAKE_BACKSTOP_MS;
+    int64_t every_us =
+        (bare ? HF_WAKE_BACKSTOP_BARE_MS : HF_WAKE_BACKSTOP_MS) * 1000;
+    int64_t group = hf_bell_slot(wake->bell) / BACKSTOP_GROUP;
+    int64_t earlier_us = every_us - group * every_us / BACKSTOP_GROUPS;
+    int64_t past_us = (hf_boot_us() + earlier_us) % every_us;
 
-    (void)hf_loop_arm(wake->loop, &wake->backstop, ms * 1000);
+    (void)hf_loop_arm(wake->loop, &wake->backstop, every_us - past_us);
 }
 
 static void stop(struct hf_wake *wake);
 
-/* Also the time to see whether there is still a watcher. */
+/* Waiting costs what its backstop does, so most of them ask for the data
+ * version and nothing else. Now and then also: is the watcher there that said
+ * it watches, are these the files, was a bell without rows lost? */
+static bool thoroughly(struct hf_wake *wake)
+{
+    if (++wake->backstops < HF_WAKE_THOROUGH_MS / HF_WAKE_BACKSTOP_MS)
+        return false;
+    wake->backstops = 0;
+    return true;
+}
+
 static void on_backstop(struct hf_timer *timer)
 {
     struct hf_wake *wake = HF_ITEM(timer, struct hf_wake, backstop);
+    bool thorough, missed;
 
     if (wake->waited.total == 0) {
         stop(wake);
         return;
     }
-    stand_for_election(wake);
     arm_backstop(wake);
-    (void)look(wake, BY_BACKSTOP);
-    tell_of_ring(wake);
+    thorough = thoroughly(wake);
+    if (thorough)
+        look_at_files(wake);
+    missed = look(wake, BY_BACKSTOP);
+    /* Who should have rung is dead, perhaps. */
+    if (thorough || missed || !hf_bell_watched(wake->bell))
+        stand_for_election(wake);
+    if (thorough || missed || !wake->has_slot)
+        tell_of_ring(wake);
 }
 
 /* --- waiting or not ------------------------------------------------------ */

@@ -7,7 +7,8 @@
  * the event precedes the commit), and the backstop: PRAGMA data_version every
  * 0.5 s (250 ms without a slot or without inotify). `grown` is called on the
  * loop's thread, only when the data version moved, and must read everything
- * after its own cursor.
+ * after its own cursor. What is rarer than messages is looked for every 2 s
+ * only, unless something else tells of it.
  *
  * While nobody waits here for any name there is no slot, no polling and no
  * watching; when the last one has gone that comes with the next backstop, for
@@ -18,8 +19,10 @@
  *
  *     the watcher resigns                 at once: it rings one successor
  *     it is killed, also with a commit    0.5 s: everybody's backstop finds
- *       seen and nobody rung yet          the rows; the first to look watches
- *     a bell is lost                      0.5 s
+ *       seen and nobody rung yet          the rows; the first to look watches.
+ *                                         With no rows to find it is replaced
+ *                                         within 2 s
+ *     a bell is lost                      0.5 s; if it told of no rows, 2 s
  *     no inotify to be had, no free slot  0.25 s
  *     a transaction is held open          looks get rare, the last of them
  *       (pages in the WAL or not)         twice a second; the commit raises an
@@ -32,9 +35,10 @@
  *     locking_mode = EXCLUSIVE            the same; but who has it before us
  *                                         keeps us from opening: refused with
  *                                         words until it ends
- *     journal or WAL moved, replaced or   refused with words within 0.5 s:
- *       removed while we have it open     journal_replaced in the log, and
- *                                         nothing is told any more
+ *     journal or WAL moved, replaced or   refused with words, at once by the
+ *       removed while we have it open     watcher and those it rings, else
+ *                                         within 2 s: journal_replaced in the
+ *                                         log, and nothing is told any more
  */
 #ifndef HF_SCHEMA_WAKE_H
 #define HF_SCHEMA_WAKE_H
@@ -45,6 +49,7 @@
 
 #define HF_WAKE_BACKSTOP_MS      500
 #define HF_WAKE_BACKSTOP_BARE_MS 250
+#define HF_WAKE_THOROUGH_MS      2000
 
 struct hf_wake;
 
@@ -74,7 +79,8 @@ void hf_wake_drop(struct hf_wake *wake, struct hf_str name);
  * Ring whoever else waits for this name though the journal has not grown: a
  * newer poll of a session ends the older one, in whatever process (D20).
  * `rung` of the others is called; also when rows were committed, for bells
- * merge, and with every backstop, for bells may be lost.
+ * merge, and every 2 s (without a slot: with every backstop), for bells may be
+ * lost.
  */
 void hf_wake_ring(struct hf_wake *wake, struct hf_str name);
 void hf_wake_on_ring(struct hf_wake *wake, void (*rung)(void *ctx));

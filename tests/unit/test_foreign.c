@@ -256,8 +256,7 @@ static void replaced_files_are_refused_with_words(void **state)
         calls = waiter.calls;
         log_catch();
         assert_int_equal(rename(path_of(names[i]), aside), 0);
-        said =
-            said_within("event=journal_replaced", HF_WAKE_BACKSTOP_MS + LATE);
+        said = said_within("event=journal_replaced", SOON);
         said &= log_has("start them again");
         run_for(HF_WAKE_BACKSTOP_MS);
         log_release();
@@ -288,10 +287,45 @@ static void another_file_renamed_into_place_is_refused_with_words(void **state)
     assert_int_equal(system(command), 0);
     log_catch();
     assert_int_equal(rename(copy, path_of(HF_FILE_JOURNAL)), 0);
-    said = said_within("event=journal_replaced", HF_WAKE_BACKSTOP_MS + LATE);
+    said = said_within("event=journal_replaced", SOON);
     log_release();
     assert_true(said);
     waiter_close(&waiter);
+}
+
+/* How the others learn of it: from the watcher, or by looking themselves. */
+static void replaced_files_are_noticed_by_those_who_do_not_watch(void **state)
+{
+    char aside[PATH_MAX];
+    struct report r;
+    unsigned round;
+
+    (void)state;
+    (void)snprintf(aside, sizeof(aside), "%s/aside", f.path);
+    for (round = 0; round < 2; round++) {
+        bool watched = round == 0;
+        struct waiter waiter;
+        int64_t took_ms;
+        int fd;
+        pid_t pid = start_sleeper("x", "", &fd, &r);
+
+        assert_true(r.watching);
+        waiter_open(&waiter, "a");
+        run_for(50);
+        waiter.calls = 0;
+        if (!watched)
+            assert_int_equal(kill(pid, SIGSTOP), 0);
+        assert_int_equal(rename(path_of(HF_FILE_JOURNAL), aside), 0);
+        took_ms = hf_boot_ms();
+        while (waiter.calls == 0 && hf_boot_ms() < took_ms + 5000)
+            run_for(10);
+        took_ms = hf_boot_ms() - took_ms;
+        reap(pid, fd);
+        assert_in_range(took_ms, 0,
+                        watched ? SOON : HF_WAKE_THOROUGH_MS + LATE);
+        waiter_close(&waiter);
+        assert_int_equal(rename(aside, path_of(HF_FILE_JOURNAL)), 0);
+    }
 }
 
 /* --- checkpoints ---------------------------------------------------------- */
@@ -555,6 +589,7 @@ int main(int argc, char **argv)
         WAKE_TEST(a_wal_that_the_last_close_removed_is_made_anew),
         WAKE_TEST(replaced_files_are_refused_with_words),
         WAKE_TEST(another_file_renamed_into_place_is_refused_with_words),
+        WAKE_TEST(replaced_files_are_noticed_by_those_who_do_not_watch),
         WAKE_TEST(a_checkpoint_is_no_message_and_hides_none),
         WAKE_TEST(delete_mode_is_set_back_and_cannot_come_while_we_wait),
         WAKE_TEST(a_writer_in_delete_mode_makes_an_opener_wait_or_say_why),
