@@ -6,6 +6,8 @@ libchannel_a_SOURCES = \
 	channel/cursor.c channel/cursor.h \
 	channel/deliver.c \
 	channel/dispatch.c channel/dispatch.h \
+	channel/hook_answer.c channel/hook_answer.h \
+	channel/hooks.c channel/hooks.h \
 	channel/hub.c channel/hub.h \
 	channel/keeper.c channel/keeper.h \
 	channel/limits.h \

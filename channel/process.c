@@ -98,6 +98,10 @@ static int open_all(struct hf_process *process, const char *path, bool threaded,
     err = hf_live_open(&process->dir, &process->live, why);
     if (err)
         return err;
+    err = hf_hooks_open(process->loop, &process->dir, settings, &process->hooks,
+                        why);
+    if (err)
+        return err;
     return hf_writer_open(threaded ? process->loop : NULL, &process->dir,
                           settings, &process->writer, why);
 }
@@ -121,6 +125,8 @@ int hf_process_open(struct hf_process *process, struct hf_loop *loop,
 
 void hf_process_finish_writes(struct hf_process *process)
 {
+    hf_hooks_close(process->hooks); /* whose answers may want to be written */
+    process->hooks = NULL;
     if (process->writer)
         hf_writer_close(process->writer);
     process->writer = NULL;

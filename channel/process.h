@@ -8,6 +8,7 @@
 #define HF_CHANNEL_PROCESS_H
 
 #include "base/loop.h"
+#include "channel/hooks.h"
 #include "channel/keeper.h"
 #include "channel/rights.h"
 #include "schema/journal.h"
@@ -23,6 +24,7 @@ struct hf_process {
     struct hf_journal *journal; /* reads, on the loop's thread */
     struct hf_writer *writer;
     struct hf_live *live;
+    struct hf_hooks *hooks;   /* NULL: the application is asked nothing */
     struct hf_keeper keeper;  /* retention, in a resident process */
     struct hf_rights *rights; /* for the loop's thread */
     unsigned char secret[32]; /* signs poll tokens */
@@ -35,8 +37,8 @@ struct hf_process {
  */
 int hf_process_open(struct hf_process *process, struct hf_loop *loop,
                     const char *path, bool threaded, struct hf_why *why);
-/* Finish what is queued for the writer, calling every `done`; nothing can be
- * written after it. Hub and long-poll do so when they close. */
+/* End the calls of hooks, then finish what is queued for the writer, calling
+ * every `done`; nothing can be written after it. Hub and long-poll do so when they close. */
 void hf_process_finish_writes(struct hf_process *process);
 
 /* Finishes queued writes first. Accepts the zeroed struct. */

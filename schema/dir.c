@@ -384,6 +384,24 @@ static int make_secret(struct init *init)
                          init->dir.file_mode & 0640);
 }
 
+/* As text, so that whatever the application is written in can read it: the
+ * key is the 64 digits. */
+static int make_hook_secret(struct init *init)
+{
+    unsigned char bytes[SECRET_BYTES];
+    char text[2 * SECRET_BYTES + 2];
+    size_t i;
+
+    if (hf_random(bytes, sizeof(bytes)))
+        return hf_explain(init->why, HF_EIO, "no random bytes for the secret");
+    for (i = 0; i < sizeof(bytes); i++)
+        (void)snprintf(text + 2 * i, 3, "%02x", bytes[i]);
+    text[2 * SECRET_BYTES] = '\n';
+    return write_missing(init, HF_FILE_HOOK_SECRET,
+                         hf_str(text, 2 * SECRET_BYTES + 1),
+                         init->dir.file_mode & 0640);
+}
+
 static int make_small_files(struct init *init)
 {
     static const char *const names[] = {HF_FILE_BELLS, HF_FILE_WATCHER,
@@ -464,6 +482,8 @@ static int fill(struct init *init, const char *path)
         err = make_small_files(init);
     if (!err)
         err = make_secret(init);
+    if (!err)
+        err = make_hook_secret(init);
     if (!err)
         err = make_journal(init);
     if (!err)

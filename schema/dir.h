@@ -10,6 +10,8 @@
  *                                live-1.db and so on after damage (live.h)
  *     holdfast.conf              settings of our processes
  *     secret                     key that signs poll tokens, 0600
+ *     hook_secret                key that signs requests to the application, in
+ *                                hex, for it to be copied there
  *     bells                      waiter slots, one mapped file (bell.h)
  *     bell.2.N                   datagram sockets of resident processes
  *     watcher                    flock: who watches for foreign commits
@@ -48,6 +50,7 @@
 #define HF_FILE_UPKEEP   "upkeep"
 #define HF_FILE_BALLAST  "ballast"
 #define HF_FILE_FAILED   "failed"
+#define HF_FILE_HOOK_SECRET "hook_secret"
 
 struct hf_dir {
     int fd;              /* -1 = not open */

@@ -81,6 +81,19 @@ const char hf_settings_template[] =
     "; WebSockets at once; 0 is as many as the limit of open files allows.\n"
     ";max_sockets = 0\n"
     "\n"
+    "[hooks]\n"
+    "; An application that is asked over HTTP what to do; none: pushes are\n"
+    "; broadcast. See docs/HOOKS.md. Requests are signed with hook_secret.\n"
+    ";hook_url =\n"
+    "; What it is asked, of connect, join, push, leave; none: join and push.\n"
+    ";hook_events =\n"
+    "; Patterns of topics it is asked about, like room:*; none: about all.\n"
+    ";hook_topics =\n"
+    "; Longest wait for an answer, and for one's turn to ask.\n"
+    ";hook_timeout = 5s\n"
+    "; Requests under way at once, of each process.\n"
+    ";hook_concurrency = 8\n"
+    "\n"
     "[log]\n"
     "; debug, info, warn, error\n"
     ";level = info\n"
@@ -106,8 +119,7 @@ struct setting {
 
 static const struct setting known[] = {
     {"journal", "durability", DURABILITY, AT(durability), 0, 0, 0},
-    {"journal", "max_payload", SIZE, AT(max_payload), 0, 64,
-     HF_PAYLOAD_LIMIT},
+    {"journal", "max_payload", SIZE, AT(max_payload), 0, 64, HF_PAYLOAD_LIMIT},
     {"journal", "queue_count", SIZE, AT(queue_count), 0, 1, 10000000},
     {"journal", "queue_bytes", SIZE, AT(queue_bytes), 0, KIB, 1024 * MIB},
     {"journal", "busy", DURATION, AT(busy_ms), 0, 10, 60 * SECONDS},
@@ -132,6 +144,14 @@ static const struct setting known[] = {
     {"sidecar", "idle", DURATION, AT(idle_ms), 0, 1 * SECONDS, 24 * HOURS},
     {"sidecar", "handshake", DURATION, AT(handshake_ms), 0, 100, 600 * SECONDS},
     {"sidecar", "max_sockets", SIZE, AT(max_sockets), 0, 0, 10000000},
+    {"hooks", "hook_url", TEXT, AT(hook_url), 0, 0, 0},
+    {"hooks", "hook_events", LIST, AT(hook_events), AT(hook_events_count), 0,
+     0},
+    {"hooks", "hook_topics", LIST, AT(hook_topics), AT(hook_topics_count), 0,
+     0},
+    {"hooks", "hook_timeout", DURATION, AT(hook_timeout_ms), 0, 100,
+     60 * SECONDS},
+    {"hooks", "hook_concurrency", SIZE, AT(hook_concurrency), 0, 1, 256},
     {"log", "level", LEVEL, AT(log_level), 0, 0, 0},
     {"log", "syslog", FLAG, AT(log_syslog), 0, 0, 0},
 };
@@ -322,6 +342,8 @@ void hf_settings_default(struct hf_settings *settings)
         .listen = "unix:sidecar.sock",
         .idle_ms = 90 * SECONDS,
         .handshake_ms = 5 * SECONDS,
+        .hook_timeout_ms = 5 * SECONDS,
+        .hook_concurrency = 8,
         .log_level = HF_LOG_INFO,
     };
 }
@@ -355,6 +377,32 @@ static int check_keep_min(const struct hf_settings *settings,
     return 0;
 }
 
+static int check_hooks(const struct hf_settings *settings, struct hf_why *why)
+{
+    static const char *const events[] = {"connect", "join", "push", "leave"};
+    const char *url = settings->hook_url;
+    size_t i, k;
+
+    if (url[0] && strncmp(url, "http://", 7) != 0 &&
+        strncmp(url, "https://", 8) != 0)
+        return hf_explain(why, HF_EINVAL,
+                          HF_FILE_SETTINGS
+                          ": hook_url = %s: begins with http:// or https://",
+                          url);
+    for (i = 0; i < settings->hook_events_count; i++) {
+        for (k = 0; k < 4; k++)
+            if (strcmp(settings->hook_events[i], events[k]) == 0)
+                break;
+        if (k == 4)
+            return hf_explain(why, HF_EINVAL,
+                              HF_FILE_SETTINGS
+                              ": hook_events: %s is none of connect, join, "
+                              "push, leave",
+                              settings->hook_events[i]);
+    }
+    return 0;
+}
+
 int hf_settings_read(const struct hf_dir *dir, struct hf_settings *settings,
                      struct hf_why *why)
 {
@@ -375,5 +423,7 @@ int hf_settings_read(const struct hf_dir *dir, struct hf_settings *settings,
     if (err)
         return err;
     err = check_mount(settings, why);
+    if (!err)
+        err = check_hooks(settings, why);
     return err ? err : check_keep_min(settings, why);
 }

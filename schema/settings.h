@@ -66,6 +66,18 @@ struct hf_settings {
     int64_t handshake_ms; /* from accept to upgrade; 5s */
     size_t max_sockets;   /* 0 = as many as descriptors allow */
 
+    /* [hooks] */
+    /* Where the application answers; "" = there are no hooks. */
+    char hook_url[HF_SETTINGS_TEXT];
+    /* Which of connect, join, push, leave it is asked; none: join, push. */
+    char hook_events[HF_SETTINGS_LIST][HF_SETTINGS_TEXT];
+    size_t hook_events_count;
+    /* Patterns of topics it is asked about; none: of all. */
+    char hook_topics[HF_SETTINGS_LIST][HF_SETTINGS_TEXT];
+    size_t hook_topics_count;
+    int64_t hook_timeout_ms; /* for one answer, and for its turn to come; 5s */
+    size_t hook_concurrency; /* calls at once, of one process; 8 */
+
     /* [log] */
     int log_level;   /* enum hf_log_level; info */
     bool log_syslog; /* to syslog instead of standard error; no */

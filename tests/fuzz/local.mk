@@ -7,6 +7,7 @@ fuzz_programs = \
 	tests/fuzz/fuzz_cursor \
 	tests/fuzz/fuzz_fcgi_record \
 	tests/fuzz/fuzz_frame \
+	tests/fuzz/fuzz_hook_answer \
 	tests/fuzz/fuzz_line \
 	tests/fuzz/fuzz_origin \
 	tests/fuzz/fuzz_query \
@@ -23,6 +24,9 @@ tests_fuzz_fuzz_fcgi_record_SOURCES = tests/fuzz/fuzz_fcgi_record.c \
 tests_fuzz_fuzz_fcgi_record_LDADD = $(GATEWAY_LINK)
 tests_fuzz_fuzz_frame_SOURCES = tests/fuzz/fuzz_frame.c $(fuzz_driver)
 tests_fuzz_fuzz_frame_LDADD = $(CHANNEL_LINK)
+tests_fuzz_fuzz_hook_answer_SOURCES = tests/fuzz/fuzz_hook_answer.c \
+	$(fuzz_driver)
+tests_fuzz_fuzz_hook_answer_LDADD = $(CHANNEL_LINK)
 tests_fuzz_fuzz_line_SOURCES = tests/fuzz/fuzz_line.c $(fuzz_driver)
 tests_fuzz_fuzz_line_LDADD = $(CLI_LINK)
 tests_fuzz_fuzz_origin_SOURCES = tests/fuzz/fuzz_origin.c $(fuzz_driver)

@@ -3,6 +3,8 @@ unit_tests += \
 	tests/unit/test_connect \
 	tests/unit/test_cursor \
 	tests/unit/test_dispatch \
+	tests/unit/test_hook_answer \
+	tests/unit/test_hooks \
 	tests/unit/test_keeper \
 	tests/unit/test_keeper_poll \
 	tests/unit/test_longpoll \
@@ -27,6 +29,10 @@ tests_unit_test_cursor_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_cursor_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_dispatch_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_dispatch_LDADD = $(CHANNEL_TEST_LINK)
+tests_unit_test_hook_answer_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_hook_answer_LDADD = $(CHANNEL_TEST_LINK)
+tests_unit_test_hooks_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_hooks_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_keeper_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_keeper_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_keeper_poll_CFLAGS = $(UNIT_CFLAGS)
@@ -61,5 +67,5 @@ tests_unit_test_token_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_token_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_topic_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_topic_LDADD = $(CHANNEL_TEST_LINK)
-EXTRA_DIST += tests/unit/journal_fixture.h tests/unit/longpoll_fixture.h \
+EXTRA_DIST += tests/unit/hook_app.h tests/unit/journal_fixture.h tests/unit/longpoll_fixture.h \
 	tests/unit/session_fixture.h

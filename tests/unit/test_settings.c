@@ -74,7 +74,9 @@ static void every_setting_is_read(void **state)
         "max_channels = 7\n"
         "[gateway]\nhold = 0\ncgi_hold = 1s\nmax_held = 8\nrevive = 5m\n"
         "[sidecar]\nlisten = 127.0.0.1:4000\nidle = 2s\nhandshake = 3s\n"
-        "max_sockets = 9\n[log]\nlevel = warn\nsyslog = yes\n";
+        "max_sockets = 9\n[hooks]\nhook_url = http://127.0.0.1/\n"
+        "hook_events = push, leave\nhook_topics = room:*\nhook_timeout = 1s\n"
+        "hook_concurrency = 3\n[log]\nlevel = warn\nsyslog = yes\n";
     struct hf_settings s;
     struct hf_why why;
 
@@ -104,6 +106,12 @@ static void every_setting_is_read(void **state)
     assert_int_equal(s.idle_ms, 2000);
     assert_int_equal(s.handshake_ms, 3000);
     assert_int_equal(s.max_sockets, 9);
+    assert_string_equal(s.hook_url, "http://127.0.0.1/");
+    assert_int_equal(s.hook_events_count, 2);
+    assert_string_equal(s.hook_events[1], "leave");
+    assert_string_equal(s.hook_topics[0], "room:*");
+    assert_int_equal(s.hook_timeout_ms, 1000);
+    assert_int_equal(s.hook_concurrency, 3);
     assert_int_equal(s.log_level, HF_LOG_WARN);
     assert_true(s.log_syslog);
 }
@@ -130,6 +138,9 @@ static void a_mistake_is_named_with_its_line(void **state)
             "retain, 120 s, is shorter than keep_min, 600 s");
     refused("[journal]\nkeep_min = 3h\nretain = 2h\n", "keep_min");
     refused("[gateway]\nhold = 1s\nhold = 2s\n", "set twice");
+    refused("[hooks]\nhook_url = ftp://a/\n", "begins with http");
+    refused("[hooks]\nhook_events = push,pull\n", "pull is none of");
+    refused("[hooks]\nhook_timeout = 50ms\n", "is allowed");
     refused("[http]\nhosts = 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17\n",
             "more than 16");
 }
