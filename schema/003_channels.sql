@@ -15,4 +15,25 @@ CREATE TABLE sessions (
 INSERT INTO sessions (id, at) SELECT id, at FROM former;
   DROP TABLE temp.former;
 
+-- Who is present (presences.h); written by our processes only. `change` is 0 in
+-- all that is committed. owner, session, lease: names that mean nothing outside.
+CREATE TABLE presences (
+    topic   TEXT NOT NULL CHECK (length(CAST(topic AS BLOB)) BETWEEN 1 AND 200),
+    key     TEXT NOT NULL CHECK (length(CAST(key AS BLOB)) BETWEEN 1 AND 128),
+    ref     TEXT NOT NULL,                 -- phx_ref
+    prev    TEXT,                          -- phx_ref_prev
+    meta    TEXT NOT NULL                  -- a JSON object, as it was written
+            CHECK (length(CAST(meta AS BLOB)) <= 2048),
+    owner   TEXT NOT NULL,
+    session TEXT NOT NULL,                 -- the connection that holds it now
+    member  INTEGER NOT NULL,              -- and which membership of it
+    lease   TEXT NOT NULL,                 -- gone when this is not renewed
+    since   INTEGER NOT NULL,              -- id drawn when it was tracked so
+    change  INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (topic, key, ref)
+) WITHOUT ROWID;
+CREATE INDEX presences_session ON presences (session);
+CREATE INDEX presences_lease ON presences (lease);
+CREATE INDEX presences_change ON presences (topic) WHERE change <> 0;
+
 PRAGMA user_version = 3;

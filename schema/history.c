@@ -272,6 +272,7 @@ static int begin_epoch(struct hf_journal *journal, struct state *state)
     err = hf_db_run(&journal->db, "DELETE FROM sessions;"
                                   "DELETE FROM memberships;"
                                   "DELETE FROM frames;"
+                                  "DELETE FROM presences;"
                                   "DELETE FROM trimmed;");
     if (!err)
         err = highest_known(journal, &known);

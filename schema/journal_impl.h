@@ -52,6 +52,7 @@ struct hf_journal {
     uint64_t first;       /* sequence when the transaction began, plus 1 */
     struct hf_bell *bell; /* to ring; NULL: nobody is woken */
     struct hf_bell_names to_ring; /* of this transaction */
+    bool presence_changed; /* in it; may be true though it was undone */
 
     uint64_t unreadable; /* rows passed over and named in the log */
     uint64_t named[HF_UNREADABLE_NAMED]; /* their ids, by id modulo slots */

@@ -18,6 +18,7 @@ libschema_a_SOURCES = \
 	schema/live.c schema/live.h \
 	schema/migrate.c schema/migrate.h \
 	schema/policies.c schema/policies.h \
+	schema/presences.c schema/presences.h \
 	schema/readable.c schema/readable.h \
 	schema/reading.c \
 	schema/redact.c schema/redact.h \

@@ -2,6 +2,7 @@
 
 #include "schema/bell.h"
 #include "schema/journal_impl.h"
+#include "schema/presences.h"
 
 /* --- reading ------------------------------------------------------------- */
 
@@ -291,6 +292,8 @@ int hf_session_remove(struct hf_journal *journal, struct hf_str session)
     if (!err)
         err = with_session(journal, "DELETE FROM sessions WHERE id = ?1",
                            session, NULL);
+    if (!err)
+        err = hf_presence_leave_all(journal, session);
     ring(journal, session);
     return err;
 }

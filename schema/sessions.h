@@ -53,6 +53,7 @@ int hf_frame_add(struct hf_journal *journal, struct hf_str session, uint64_t id,
  * served their purpose. */
 int hf_session_acknowledged(struct hf_journal *journal, struct hf_str session,
                             uint64_t cursor);
+/* With all that is its own, presences too. */
 int hf_session_remove(struct hf_journal *journal, struct hf_str session);
 
 /* Sessions known to the journal, at most max, after `after` in id order: for

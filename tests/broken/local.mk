@@ -11,6 +11,7 @@ broken_programs = \
 	tests/broken/ack_before_commit \
 	tests/broken/ack_before_commit_writer \
 	tests/broken/checkpoint_ignored \
+	tests/broken/diff_later \
 	tests/broken/ids_reused \
 	tests/broken/no_sync \
 	tests/broken/react_once \
@@ -68,6 +69,12 @@ tests_broken_checkpoint_ignored_CPPFLAGS = \
 	$(AM_CPPFLAGS) -DHF_BROKEN_CHECKPOINT_IGNORED
 tests_broken_checkpoint_ignored_CFLAGS = $(BROKEN_CFLAGS)
 tests_broken_checkpoint_ignored_LDADD = $(VFS_LINK) $(SCHEMA_TEST_LINK)
+
+tests_broken_diff_later_SOURCES = \
+	tests/unit/test_presences.c schema/journal.c
+tests_broken_diff_later_CPPFLAGS = $(AM_CPPFLAGS) -DHF_BROKEN_DIFF_LATER
+tests_broken_diff_later_CFLAGS = $(BROKEN_CFLAGS)
+tests_broken_diff_later_LDADD = $(SCHEMA_TEST_LINK)
 
 tests_broken_ids_reused_SOURCES = \
 	tests/unit/test_journal.c schema/history.c

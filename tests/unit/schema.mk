@@ -12,6 +12,7 @@ unit_tests += \
 	tests/unit/test_live \
 	tests/unit/test_migrate \
 	tests/unit/test_policies \
+	tests/unit/test_presences \
 	tests/unit/test_redact \
 	tests/unit/test_retention \
 	tests/unit/test_readable \
@@ -67,6 +68,11 @@ tests_unit_test_policies_SOURCES = \
 	tests/unit/test_policies.c tests/unit/schema_fixture.h
 tests_unit_test_policies_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_policies_LDADD = $(SCHEMA_TEST_LINK)
+
+tests_unit_test_presences_SOURCES = \
+	tests/unit/test_presences.c tests/unit/schema_fixture.h
+tests_unit_test_presences_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_presences_LDADD = $(SCHEMA_TEST_LINK)
 
 tests_unit_test_readable_SOURCES = \
 	tests/unit/test_readable.c tests/unit/schema_fixture.h
