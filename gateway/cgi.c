@@ -136,7 +136,7 @@ static int serve_body(struct hf_process *process, struct hf_request *request)
     else
         err = 0;
     if (err == HF_ELIMIT)
-        return answer_json(413, HF_STR("{\"status\":413}"));
+        return answer_json(400, HF_STR("{\"status\":413}"));
     if (err)
         return answer_json(400, HF_STR("{\"status\":500}"));
     err = read_body(&body, len);

@@ -18,8 +18,6 @@ static const char *reason(unsigned status)
         return "Bad Request";
     case 404:
         return "Not Found";
-    case 413:
-        return "Content Too Large";
     case 431:
         return "Request Header Fields Too Large";
     case 503:

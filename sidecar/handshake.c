@@ -78,11 +78,11 @@ void hf_handshake_header(struct hf_handshake *h, struct hf_str name,
     }
 }
 
-static const struct hf_refusal fine = {0, ""};
+static const struct hf_refusal fine = {.text = ""};
 
 static struct hf_refusal bad(const char *text)
 {
-    return (struct hf_refusal){400, text};
+    return (struct hf_refusal){.status = 400, .text = text};
 }
 
 struct hf_refusal hf_handshake_request(const struct hf_handshake *h,
@@ -125,7 +125,9 @@ struct hf_refusal hf_handshake_upgrade(const struct hf_handshake *h,
         return bad("the Upgrade header must contain 'websocket'\n");
     if (h->versions != 1 || !h->version_13)
         return (struct hf_refusal){
-            426, "the Sec-WebSocket-Version header must be 13\n"};
+            .status = 400,
+            .text = "the Sec-WebSocket-Version header must be 13\n",
+            .names_version = true};
     if (h->keys != 1 || !is_key(h->key))
         return bad("the Sec-WebSocket-Key header must be 16 bytes in base64, "
                    "once\n");

@@ -35,8 +35,9 @@ void hf_handshake_header(struct hf_handshake *handshake, struct hf_str name,
                          struct hf_str value);
 
 struct hf_refusal {
-    int status;       /* of HTTP; 0 = nothing to refuse */
-    const char *text; /* the body: one line naming what is wrong, or empty */
+    int status;         /* of HTTP; 0 = nothing to refuse */
+    const char *text;   /* the body: one line naming what is wrong, or empty */
+    bool names_version; /* the answer must name the version we speak */
 };
 
 /* What comes before asking who connects (specification section 5.1): the
@@ -44,8 +45,7 @@ struct hf_refusal {
 struct hf_refusal hf_handshake_request(const struct hf_handshake *handshake,
                                        struct hf_str method);
 
-/* What comes after it: may this be upgraded? `version` is "HTTP/1.1". With 426
- * the answer must name the version we speak. */
+/* What comes after it: may this be upgraded? `version` is "HTTP/1.1". */
 struct hf_refusal hf_handshake_upgrade(const struct hf_handshake *handshake,
                                        struct hf_str version);
 

@@ -243,7 +243,7 @@ static enum MHD_Result refuse(struct MHD_Connection *connection,
         if (refusal.text[0])
             (void)MHD_add_response_header(response, "Content-Type",
                                           "text/plain; charset=utf-8");
-        if (refusal.status == 426)
+        if (refusal.names_version)
             (void)MHD_add_response_header(response, "Sec-WebSocket-Version",
                                           "13");
         if (refusal.status == 503)
@@ -336,19 +336,21 @@ static struct hf_refusal judge(struct hf_http *http, struct request *request,
     struct hf_refusal refusal;
 
     if (!hf_str_eq(hf_str(uri, path_len), hf_str_of(http->path)))
-        return (struct hf_refusal){404, "there is nothing here\n"};
+        return (struct hf_refusal){.status = 404,
+                                   .text = "there is nothing here\n"};
     refusal = hf_handshake_request(handshake, method);
     if (refusal.status)
         return refusal;
     if (!may_connect(http, hf_str_of(query), handshake, &request->client))
-        return (struct hf_refusal){403, ""};
+        return (struct hf_refusal){.status = 403, .text = ""};
     refusal = hf_handshake_upgrade(handshake, version);
     if (refusal.status)
         return refusal;
     if (http->conns->count >= http->max_sockets) {
         log_full(http, "sockets_full",
                  "raise the limit of open files, or max_sockets");
-        return (struct hf_refusal){503, "no room for another socket now\n"};
+        return (struct hf_refusal){.status = 503,
+                                   .text = "no room for another socket now\n"};
     }
     return refusal;
 }

