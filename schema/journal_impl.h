@@ -149,6 +149,11 @@ int hf_history_open(struct hf_journal *journal, struct hf_why *why);
  */
 int hf_history_look(struct hf_journal *journal, uint64_t *out_head);
 
+/* The same in one read transaction with PRAGMA data_version, which to ask alone
+ * costs no less; nothing is said of the history when the version is the one the
+ * connection knows. */
+int hf_history_look_if_new(struct hf_journal *journal, int64_t *out_version);
+
 /* Put the history right in a transaction of its own; bounded. */
 int hf_history_repair(struct hf_journal *journal, int64_t deadline_ms);
 

@@ -84,14 +84,19 @@ int hf_journal_check_files(struct hf_journal *journal)
 
 /* --- reading ------------------------------------------------------------- */
 
+/* What a look at the history said, put right if need be. */
+static int repaired(struct hf_journal *journal, int err)
+{
+    if (err != HF_EAGAIN)
+        return err;
+    return hf_history_repair(journal, hf_boot_ms() + READER_REPAIR_MS);
+}
+
 /* The history as it is, repaired if need be. Outside of transactions. */
 static int look(struct hf_journal *journal, uint64_t *out_head)
 {
-    int err = hf_history_look(journal, out_head);
+    int err = repaired(journal, hf_history_look(journal, NULL));
 
-    if (err != HF_EAGAIN)
-        return err;
-    err = hf_history_repair(journal, hf_boot_ms() + READER_REPAIR_MS);
     if (!err && out_head)
         *out_head = journal->head_seen;
     return err;
@@ -99,20 +104,18 @@ static int look(struct hf_journal *journal, uint64_t *out_head)
 
 int hf_journal_changed(struct hf_journal *journal, bool *out)
 {
-    int64_t version;
+    int64_t version = 0;
     int err;
 
     if (journal->lost)
         return HF_EREPLACED;
-    err = hf_db_number(&journal->db, "PRAGMA data_version", &version);
-    if (err)
+    err = hf_history_look_if_new(journal, &version);
+    if (err && err != HF_EAGAIN)
         return hf_guard_locked_out(journal, err);
-    *out = !journal->version_known || version != journal->data_version;
-    if (!*out)
-        return 0;
-    err = look(journal, NULL);
+    err = repaired(journal, err);
     if (err)
         return err; /* still changed: the next call says so again */
+    *out = !journal->version_known || version != journal->data_version;
     journal->data_version = version;
     journal->version_known = true;
     return 0;
