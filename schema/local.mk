@@ -15,6 +15,7 @@ libschema_a_SOURCES = \
 	schema/inspect.c schema/inspect.h schema/inspect_impl.h \
 	schema/inspect_db.c schema/inspect_locks.c \
 	schema/journal.c schema/journal.h schema/journal_impl.h \
+	schema/keen.c schema/keen.h \
 	schema/live.c schema/live.h \
 	schema/migrate.c schema/migrate.h \
 	schema/policies.c schema/policies.h \

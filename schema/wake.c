@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/sys.h"
 #include "schema/journal_impl.h"
+#include "schema/keen.h"
 #include "schema/sessions.h"
 
 /*
@@ -21,20 +22,11 @@
  * again, until the backstop takes over. A new event starts the ladder anew;
  * finding rows does not end it, for they may be those of the commit before.
  *
- * While a foreign commit is due it is *keen*: it looks without sleeping for some
- * milliseconds, in which most disks have synced, turns of the loop in between;
- * to sleep for so short a time and be woken costs as much as the wait itself.
- * After that each step is a 32nd of the time since the event, and the commit is
- * seen that much late. Looking without sleep has a budget, a tenth of the time;
- * beyond it, when scripts commit without a pause, steps it is from the start.
- *
- * Otherwise steps double: 50 us, 100, 200. So it is once rows were found, and
- * when the event comes from a publisher of ours, who will ring.
+ * While a foreign commit is due it is *keen* (keen.h). Otherwise steps double:
+ * 50 us, 100, 200. So it is once rows were found, and when the event comes from
+ * a publisher of ours, who will ring.
  */
-#define KEEN_US         3000
-#define KEEN_TURN_US    30    /* of it, in one turn of the loop */
-#define KEEN_SHARE      10    /* one part in so many of the time */
-#define KEEN_SAVED_US   50000 /* at most, for when it is needed */
+#define KEEN_TURN_US    30 /* without sleep, in one turn of the loop */
 #define LADDER_FIRST_US 50
 #define LADDER_LAST_US  (HF_WAKE_BACKSTOP_MS * 1000)
 
@@ -83,12 +75,11 @@ struct hf_wake {
     bool nobody_watches;  /* there is no inotify to be had */
     struct hf_watch eyes; /* inotify; fd -1 = not the watcher */
     struct hf_timer ladder;
-    int queue_fd;         /* file `writers`: is one of ours writing? Or -1 */
-    int64_t event_us;     /* when the ladder began */
-    bool keen;            /* a foreign commit is due */
-    int64_t sleepless_us; /* since when it looks without sleep; 0 = not */
-    int64_t saved_us;     /* of such time, as of ... */
-    int64_t saved_at_us;  /* ... then */
+    int queue_fd;     /* file `writers`: is one of ours writing? Or -1 */
+    int64_t event_us; /* when the ladder began */
+    bool due;         /* a foreign commit; be keen */
+    bool sleepless;   /* in this turn */
+    struct hf_keen keen;
 
     int64_t logged_ms;  /* last complaint about the journal */
     bool told_replaced; /* that its files were replaced */
@@ -327,39 +318,28 @@ bool hf_wake_watching(const struct hf_wake *wake)
     return wake->eyes.fd >= 0;
 }
 
-/* May it look once more without sleeping? The last such look is paid first. */
-static bool pay(struct hf_wake *wake, int64_t now_us)
-{
-    wake->saved_us += (now_us - wake->saved_at_us) / KEEN_SHARE;
-    wake->saved_at_us = now_us;
-    if (wake->saved_us > KEEN_SAVED_US)
-        wake->saved_us = KEEN_SAVED_US;
-    if (wake->sleepless_us)
-        wake->saved_us -= now_us - wake->sleepless_us;
-    return wake->saved_us > 0;
-}
-
 static int64_t next_step_us(struct hf_wake *wake, int64_t now_us)
 {
     int64_t since_us = now_us - wake->event_us;
-    bool sleepless = wake->keen && since_us < KEEN_US && pay(wake, now_us);
 
-    wake->sleepless_us = sleepless ? now_us : 0;
-    if (sleepless)
-        return 0;
-    if (wake->keen)
-        since_us /= 32;
+    if (wake->due)
+        return hf_keen_step(&wake->keen, wake->event_us, now_us);
+    hf_keen_rest(&wake->keen, now_us);
     return since_us > LADDER_FIRST_US ? since_us : LADDER_FIRST_US;
 }
 
 static void arm_ladder(struct hf_wake *wake)
 {
     int64_t now_us = hf_boot_us();
+    int64_t step_us;
 
+    wake->sleepless = false;
+    if (now_us - wake->event_us >= LADDER_LAST_US)
+        return;
+    step_us = next_step_us(wake, now_us);
+    wake->sleepless = step_us == 0;
     /* Without memory for a timer the backstop is what is left. */
-    if (now_us - wake->event_us < LADDER_LAST_US)
-        (void)hf_loop_arm(wake->loop, &wake->ladder,
-                          next_step_us(wake, now_us));
+    (void)hf_loop_arm(wake->loop, &wake->ladder, step_us);
 }
 
 static void climb(struct hf_timer *timer)
@@ -372,15 +352,17 @@ static void climb(struct hf_timer *timer)
     arm_ladder(wake);
     do {
         found = look(wake, BY_EYE);
-    } while (!found && wake->sleepless_us && hf_boot_us() < until_us);
-    if (found)
-        wake->keen = false;
+    } while (!found && wake->sleepless && hf_boot_us() < until_us);
+    if (found && wake->due) {
+        hf_keen_seen(&wake->keen, wake->event_us, hf_boot_us());
+        wake->due = false;
+    }
 }
 
-static void start_ladder(struct hf_wake *wake, bool keen)
+static void start_ladder(struct hf_wake *wake, bool due)
 {
     wake->event_us = hf_boot_us();
-    wake->keen = keen;
+    wake->due = due;
 #ifndef HF_BROKEN_REACT_ONCE
     arm_ladder(wake);
 #endif

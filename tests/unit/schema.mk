@@ -8,6 +8,7 @@ unit_tests += \
 	tests/unit/test_foreign \
 	tests/unit/test_inspect \
 	tests/unit/test_journal \
+	tests/unit/test_keen \
 	tests/unit/test_rescue \
 	tests/unit/test_live \
 	tests/unit/test_migrate \
@@ -53,6 +54,10 @@ tests_unit_test_foreign_SOURCES = \
 	tests/unit/schema_fixture.h
 tests_unit_test_foreign_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_foreign_LDADD = $(SCHEMA_TEST_LINK)
+
+tests_unit_test_keen_SOURCES = tests/unit/test_keen.c
+tests_unit_test_keen_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_keen_LDADD = $(SCHEMA_TEST_LINK)
 
 tests_unit_test_journal_SOURCES = \
 	tests/unit/test_journal.c tests/unit/schema_fixture.h

@@ -485,6 +485,53 @@ static void a_slow_sync_does_not_hide_a_commit(void **state)
     waiter_close(&waiter);
 }
 
+static struct hf_journal *publisher;
+
+static void *publish_one(void *arg)
+{
+    publish(publisher, "a", "1");
+    return arg;
+}
+
+/* How often the watcher looked until it was told of one commit. */
+static uint64_t looks_for(struct waiter *waiter, void *(*write_one)(void *))
+{
+    uint64_t before = hf_wake_counts(waiter->wake).looks;
+    uint64_t head = waiter->head;
+    pthread_t thread;
+
+    assert_int_equal(pthread_create(&thread, NULL, write_one, NULL), 0);
+    (void)time_until(waiter, head + 1);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    return hf_wake_counts(waiter->wake).looks - before;
+}
+
+static void only_a_foreign_commit_is_looked_for_without_sleep(void **state)
+{
+    struct waiter waiter;
+    uint64_t ours = 0, foreign_looks = 0;
+    unsigned i;
+
+    (void)state;
+    publisher = open_journal(HF_JOURNAL_WRITE);
+    waiter_open(&waiter, "a");
+    (void)foreign();
+    run_for(600); /* the ladder of the election ends */
+    slow_syncs = 1;
+    for (i = 0; i < 5; i++) {
+        foreign_looks += looks_for(&waiter, insert_one);
+        run_for(50); /* the budget is enough for all of them */
+        ours += looks_for(&waiter, publish_one);
+        run_for(50);
+    }
+    slow_syncs = 0;
+    /* Steps that double are ten to five milliseconds. */
+    assert_in_range(ours, 5, 5 * 20);
+    assert_in_range(foreign_looks, 5 * 40, UINT32_MAX);
+    waiter_close(&waiter);
+    hf_journal_close(publisher);
+}
+
 static int set_up(void **state)
 {
     no_inotify = blind = false;
@@ -514,6 +561,7 @@ int main(int argc, char **argv)
         WAKE_TEST(rows_of_one_commit_do_not_hide_those_of_the_next),
         WAKE_TEST(a_bell_without_rows_is_told_to_who_asked),
         WAKE_TEST(a_slow_sync_does_not_hide_a_commit),
+        WAKE_TEST(only_a_foreign_commit_is_looked_for_without_sleep),
     };
 
     if (argc == 5 && strcmp(argv[1], "sleeper") == 0) {
