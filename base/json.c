@@ -565,6 +565,11 @@ static bool stands_for(struct hf_str raw, struct hf_str bytes)
     return bytes.len == 0;
 }
 
+bool hf_json_is(struct hf_json value, struct hf_str bytes)
+{
+    return value.type == HF_JSON_STRING && stands_for(value.raw, bytes);
+}
+
 bool hf_json_find(struct hf_json object, struct hf_str name,
                   struct hf_json *out)
 {
@@ -645,6 +650,11 @@ static size_t escape(unsigned char byte, char out[6])
     return 6;
 }
 
+static bool stands_for_itself(unsigned char byte)
+{
+    return byte >= 0x20 && byte != '"' && byte != '\\';
+}
+
 static int quote(struct hf_buf *buf, struct hf_str bytes)
 {
     size_t from = 0, i;
@@ -655,7 +665,7 @@ static int quote(struct hf_buf *buf, struct hf_str bytes)
     for (i = 0; !err && i < bytes.len; i++) {
         unsigned char byte = (unsigned char)bytes.at[i];
 
-        if (byte >= 0x20 && byte != '"' && byte != '\\')
+        if (stands_for_itself(byte))
             continue;
         err = hf_buf_add(buf, bytes.at + from, i - from);
         if (!err)
@@ -677,4 +687,35 @@ int hf_json_quote(struct hf_buf *buf, struct hf_str bytes)
     if (err)
         buf->len = before; /* a failed add adds nothing */
     return err;
+}
+
+size_t hf_json_quoted_len(struct hf_str bytes)
+{
+    size_t len = bytes.len + 2, i;
+    char text[6];
+
+    for (i = 0; i < bytes.len; i++) {
+        unsigned char byte = (unsigned char)bytes.at[i];
+
+        if (!stands_for_itself(byte))
+            len += escape(byte, text) - 1;
+    }
+    return len;
+}
+
+char *hf_json_quote_to(char *at, struct hf_str bytes)
+{
+    size_t i;
+
+    *at++ = '"';
+    for (i = 0; i < bytes.len; i++) {
+        unsigned char byte = (unsigned char)bytes.at[i];
+
+        if (stands_for_itself(byte))
+            *at++ = (char)byte;
+        else
+            at += escape(byte, at);
+    }
+    *at++ = '"';
+    return at;
 }

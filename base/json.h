@@ -58,6 +58,9 @@ bool hf_json_member(struct hf_json_walk *walk, struct hf_json *out_name,
 bool hf_json_find(struct hf_json object, struct hf_str name,
                   struct hf_json *out);
 
+/* Does this JSON string stand for these bytes? False for other values. */
+bool hf_json_is(struct hf_json value, struct hf_str bytes);
+
 /*
  * The bytes a JSON string stands for. Writes at most cap bytes to out and sets
  * *out_len; HF_ELIMIT when it does not fit, HF_EINVAL when value is no string.
@@ -75,5 +78,10 @@ int hf_json_integer(struct hf_json value, long long *out);
  * 8259 section 7 asks for and nothing else. Errors as hf_buf_add.
  */
 int hf_json_quote(struct hf_buf *buf, struct hf_str bytes);
+
+/* The same where there is room already: how much it needs, and the writing of
+ * it, which returns where it ends. */
+size_t hf_json_quoted_len(struct hf_str bytes);
+char *hf_json_quote_to(char *at, struct hf_str bytes);
 
 #endif

@@ -47,7 +47,7 @@ static void prepare(size_t payload_bytes)
     text_len +=
         (size_t)snprintf(text + text_len, sizeof(text) - text_len, "%s]", tail);
 
-    if (hf_frame_decode(hf_str(text, text_len), &frame))
+    if (hf_frame_decode(HF_VSN_2, hf_str(text, text_len), false, &frame))
         abort();
     row = (struct hf_row){
         .id = 123456,
@@ -62,7 +62,7 @@ static void decode_one(void)
 {
     struct hf_frame frame;
 
-    if (hf_frame_decode(hf_str(text, text_len), &frame))
+    if (hf_frame_decode(HF_VSN_2, hf_str(text, text_len), false, &frame))
         abort();
     seen += frame.payload.raw.len;
 }
@@ -71,7 +71,8 @@ static void decode_one(void)
 static void encode_one(void)
 {
     hf_buf_reset(&out);
-    if (hf_encode_row(&out, &row, 0x0123456789abcdefu, HF_STR("\"3\"")))
+    if (hf_encode_row(&out, &row, 0x0123456789abcdefu, HF_VSN_2,
+                      HF_STR("\"3\"")))
         abort();
     seen += out.len;
 }

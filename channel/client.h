@@ -10,7 +10,7 @@
 #include "base/str.h"
 
 /* The serializer it speaks (specification 2.2, 3). */
-enum hf_vsn { HF_VSN_1, HF_VSN_2 };
+enum hf_vsn { HF_VSN_1 = 1, HF_VSN_2 = 2 };
 
 struct hf_client {
     enum hf_vsn vsn;

@@ -56,20 +56,19 @@ static enum version asked_version(struct hf_str query)
     return version;
 }
 
-static bool version_served(const struct hf_hello *hello)
+static bool version_served(const struct hf_hello *hello, enum hf_vsn *out)
 {
     switch (asked_version(hello->query)) {
-    case VERSION_2:
-        return true;
     case VERSION_1:
-        HF_LOG(HF_LOG_WARN, "connect_refused", hf_field("reason", "version"),
-               hf_field("hint", "serializer 1.0.0 (also meant by a URL without "
-                                "vsn) is not served: connect with vsn=2.0.0"),
-               hf_field_s("peer", hello->peer));
-        return false;
+        *out = HF_VSN_1;
+        return true;
+    case VERSION_2:
+        *out = HF_VSN_2;
+        return true;
     case VERSION_OTHER:
         HF_LOG(HF_LOG_WARN, "connect_refused", hf_field("reason", "version"),
-               hf_field("hint", "vsn is none of ours: connect with vsn=2.0.0"),
+               hf_field("hint", "vsn is none of ours: connect with vsn=2.0.0, "
+                                "or with 1.0.0 for messages as objects"),
                hf_field_s("peer", hello->peer));
         return false;
     }
@@ -81,7 +80,9 @@ static bool version_served(const struct hf_hello *hello)
 int hf_connect_check(const struct hf_settings *settings,
                      const struct hf_hello *hello, struct hf_client *out)
 {
-    if (!version_served(hello))
+    enum hf_vsn vsn;
+
+    if (!version_served(hello, &vsn))
         return HF_EDENIED;
     if (!hf_host_ours(settings, &hello->from)) {
         HF_LOG(HF_LOG_WARN, "connect_refused", hf_field("reason", "host"),
@@ -101,6 +102,6 @@ int hf_connect_check(const struct hf_settings *settings,
                hf_field_s("peer", hello->peer));
         return HF_EDENIED;
     }
-    *out = (struct hf_client){.vsn = HF_VSN_2};
+    *out = (struct hf_client){.vsn = vsn};
     return 0;
 }

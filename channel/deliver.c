@@ -73,11 +73,11 @@ static int refill_row(void *ctx, const struct hf_row *row)
 
     if (!for_this(session, row->skip))
         return 0;
-    msg = hf_row_msg(row, session->hub->epoch, row_join_ref(refill->member));
+    msg = hf_row_msg(row, session->hub->epoch, hf_member_form(refill->member),
+                     row_join_ref(refill->member));
     if (!msg)
         return HF_ENOMEM;
     put_msg(refill->batch, msg);
-    refill->member->sent = row->id;
     session->hub->counts.encoded++;
     session->hub->counts.refilled++;
     session->hub->counts.delivered++;
@@ -147,12 +147,11 @@ static int take_ring_row(struct hf_member *member, struct hf_ring_row *row,
     struct hf_msg *msg;
 
     if (for_this(member->session, hf_ring_row_skip(row))) {
-        msg = hf_ring_row_msg(row, hub->epoch, row_join_ref(member),
-                              &hub->counts.encoded);
+        msg = hf_ring_row_msg(row, hub->epoch, hf_member_form(member),
+                              row_join_ref(member), &hub->counts.encoded);
         if (!msg)
             return HF_ENOMEM;
         put_msg(batch, msg);
-        member->sent = hf_ring_row_id(row);
         hub->counts.delivered++;
     }
     member->cursor = hf_ring_row_id(row);

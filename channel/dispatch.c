@@ -25,8 +25,9 @@ enum hf_action hf_dispatch(const struct hf_frame *frame, struct hf_str joined)
     if (join)
         return HF_ACTION_JOIN_AGAIN;
     /* The one comparison that makes reconnects safe: whatever belongs to an
-     * earlier membership is not for this one. */
-    if (frame->join_ref.type != HF_JSON_NULL &&
+     * earlier membership is not for this one. A V1 join may have left it
+     * without a mark to compare. */
+    if (frame->join_ref.type != HF_JSON_NULL && !hf_str_eq(joined, HF_NULL) &&
         !hf_str_eq(frame->join_ref.raw, joined))
         return HF_ACTION_DROP;
     return leave ? HF_ACTION_LEAVE : HF_ACTION_PUSH;
@@ -34,8 +35,18 @@ enum hf_action hf_dispatch(const struct hf_frame *frame, struct hf_str joined)
 
 struct hf_str hf_join_ref_of(const struct hf_frame *frame)
 {
-    return frame->join_ref.type == HF_JSON_NULL ? frame->ref.raw
-                                                : frame->join_ref.raw;
+    return frame->join_ref.type == HF_JSON_NULL && frame->vsn != HF_VSN_1
+               ? frame->ref.raw
+               : frame->join_ref.raw;
+}
+
+bool hf_join_realtime(const struct hf_frame *frame)
+{
+    struct hf_json config, broadcast;
+
+    return hf_json_find(frame->payload, HF_STR("config"), &config) &&
+           hf_json_find(config, HF_STR("broadcast"), &broadcast) &&
+           broadcast.type == HF_JSON_OBJECT;
 }
 
 const char *hf_join_refused(const struct hf_frame *frame, struct hf_grant grant,
@@ -51,7 +62,9 @@ const char *hf_join_refused(const struct hf_frame *frame, struct hf_grant grant,
         return "unauthorized";
     if (joined_topics >= max_topics)
         return "too many channels joined";
-    return hf_resume_of(frame).refused;
+    if (hf_resume_of(frame).malformed)
+        return "invalid since";
+    return NULL;
 }
 
 const char *hf_push_refused(const struct hf_frame *frame, struct hf_grant grant,
@@ -86,6 +99,59 @@ const char *hf_publish_reason(int err)
     }
 }
 
+struct hf_resume hf_resume_of(const struct hf_frame *frame)
+{
+    struct hf_resume resume = {0};
+    struct hf_json since;
+    char text[HF_CURSOR_MAX];
+    size_t len;
+
+    if (!hf_json_find(frame->payload, HF_STR("since"), &since) ||
+        since.type != HF_JSON_STRING)
+        return resume;
+    resume.asked = true;
+    if (hf_json_unescape(since, text, sizeof(text), &len))
+        resume.malformed = true;
+    else if (len == 0)
+        resume.from_now = true;
+    else if (hf_cursor_parse(hf_str(text, len), &resume.since))
+        resume.malformed = true;
+    return resume;
+}
+
+struct hf_start hf_resume_start(const struct hf_resume *resume, uint64_t epoch,
+                                uint64_t joined, uint64_t trimmed)
+{
+    struct hf_start start = {.cursor = joined};
+
+    if (!resume->asked || resume->from_now)
+        return start;
+    if (resume->since.epoch != epoch || resume->since.id > joined)
+        start.gap = "reset";
+    else if (resume->since.id < trimmed)
+        start.gap = "trimmed";
+    if (start.gap)
+        return start;
+    start.recovered = true;
+    start.cursor = resume->since.id;
+    return start;
+}
+
+int hf_join_response(struct hf_buf *out, const struct hf_resume *resume,
+                     const struct hf_start *start, uint64_t epoch)
+{
+    char cursor[HF_CURSOR_MAX];
+    size_t len;
+
+    if (!resume->asked)
+        return hf_buf_add_str(out, HF_EMPTY);
+    len = hf_cursor_format((struct hf_cursor){epoch, start->cursor}, cursor);
+    return hf_buf_addf(out, "{\"cursor\":\"%.*s\",\"recovered\":%s%s%s%s}",
+                       (int)len, cursor, start->recovered ? "true" : "false",
+                       start->gap ? ",\"gap\":\"" : "",
+                       start->gap ? start->gap : "", start->gap ? "\"" : "");
+}
+
 int hf_push_response(struct hf_buf *out, struct hf_cursor cursor)
 {
     char text[HF_CURSOR_MAX];
@@ -97,8 +163,8 @@ int hf_push_response(struct hf_buf *out, struct hf_cursor cursor)
 int hf_reply_ok(struct hf_buf *out, const struct hf_frame *frame,
                 struct hf_str join_ref, struct hf_str response)
 {
-    return hf_encode_reply(out, join_ref, frame->ref.raw, frame->raw_topic.raw,
-                           "ok", response);
+    return hf_encode_reply(out, frame->vsn, join_ref, frame->ref.raw,
+                           frame->raw_topic.raw, "ok", response);
 }
 
 /* {"reason":"..."}: the reasons are our own words and need no escapes. */
@@ -114,23 +180,24 @@ int hf_reply_error(struct hf_buf *out, const struct hf_frame *frame,
 {
     char object[96];
 
-    return hf_encode_reply(out, join_ref, frame->ref.raw, frame->raw_topic.raw,
-                           "error",
+    return hf_encode_reply(out, frame->vsn, join_ref, frame->ref.raw,
+                           frame->raw_topic.raw, "error",
                            reason_object(object, sizeof(object), reason));
 }
 
-int hf_encode_close(struct hf_buf *out, struct hf_str join_ref,
+int hf_encode_close(struct hf_buf *out, enum hf_vsn vsn, struct hf_str join_ref,
                     struct hf_str topic)
 {
-    return hf_encode_push(out, join_ref, join_ref, topic, HF_STR("phx_close"),
-                          HF_EMPTY);
+    return hf_encode_push(out, vsn, join_ref, join_ref, topic,
+                          HF_STR("phx_close"), HF_EMPTY);
 }
 
-int hf_encode_error(struct hf_buf *out, struct hf_str join_ref,
+int hf_encode_error(struct hf_buf *out, enum hf_vsn vsn, struct hf_str join_ref,
                     struct hf_str topic, const char *reason)
 {
     char object[96];
 
-    return hf_encode_push(out, join_ref, join_ref, topic, HF_STR("phx_error"),
+    return hf_encode_push(out, vsn, join_ref, join_ref, topic,
+                          HF_STR("phx_error"),
                           reason_object(object, sizeof(object), reason));
 }

@@ -9,7 +9,6 @@
 
 #include "channel/cursor.h"
 #include "channel/proto.h"
-#include "channel/resume.h"
 #include "channel/rights.h"
 
 enum hf_action {
@@ -28,8 +27,12 @@ enum hf_action {
 enum hf_action hf_dispatch(const struct hf_frame *frame, struct hf_str joined);
 
 /* The join_ref a new membership takes: the frame's, or its ref when it has
- * none, as Phoenix' own channels do (4.1, H). JSON text, borrowed. */
+ * none, as Phoenix' own channels do (4.1, H); but in V1, where nobody is told
+ * one, null stays null (3.2). JSON text, borrowed. */
 struct hf_str hf_join_ref_of(const struct hf_frame *frame);
+
+/* Is it the join of a realtime-js client, who takes kind 4 only (9.1)? */
+bool hf_join_realtime(const struct hf_frame *frame);
 
 /* May this join happen? NULL: yes. Else the reason for the error reply;
  * *out_null_ref: it is answered with join_ref null (4.2). */
@@ -44,6 +47,31 @@ const char *hf_push_refused(const struct hf_frame *frame, struct hf_grant grant,
 /* The words for an error of hf_journal_append or of the commit. */
 const char *hf_publish_reason(int err);
 
+/* What a join says about resuming (D8). */
+struct hf_resume {
+    bool asked;     /* payload has a string member `since` */
+    bool from_now;  /* it is "" */
+    bool malformed; /* it is no cursor of ours */
+    struct hf_cursor since;
+};
+struct hf_resume hf_resume_of(const struct hf_frame *frame);
+
+/* How a join that asked goes on. */
+struct hf_start {
+    uint64_t cursor; /* nothing at or below is sent */
+    bool recovered;  /* the stream goes on where the client was */
+    const char *gap; /* NULL, or "reset" | "trimmed" (D7) */
+};
+
+/* `joined`: the position of the join itself; `trimmed`: hf_journal_trimmed of
+ * its topic. */
+struct hf_start hf_resume_start(const struct hf_resume *resume, uint64_t epoch,
+                                uint64_t joined, uint64_t trimmed);
+
+/* The response object of an accepted join: {} or {"cursor":...}. */
+int hf_join_response(struct hf_buf *out, const struct hf_resume *resume,
+                     const struct hf_start *start, uint64_t epoch);
+
 /* The response to a push whose row is to be named: {"cursor":...}. */
 int hf_push_response(struct hf_buf *out, struct hf_cursor cursor);
 
@@ -53,9 +81,9 @@ int hf_reply_ok(struct hf_buf *out, const struct hf_frame *frame,
 int hf_reply_error(struct hf_buf *out, const struct hf_frame *frame,
                    struct hf_str join_ref, const char *reason);
 /* phx_close, and phx_error with a reason: ref = join_ref (3.1, C). */
-int hf_encode_close(struct hf_buf *out, struct hf_str join_ref,
+int hf_encode_close(struct hf_buf *out, enum hf_vsn vsn, struct hf_str join_ref,
                     struct hf_str topic);
-int hf_encode_error(struct hf_buf *out, struct hf_str join_ref,
+int hf_encode_error(struct hf_buf *out, enum hf_vsn vsn, struct hf_str join_ref,
                     struct hf_str topic, const char *reason);
 
 #endif

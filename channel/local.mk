@@ -1,12 +1,13 @@
 # channel/ - the protocol; no socket, no SQL
 noinst_LIBRARIES += libchannel.a
 libchannel_a_SOURCES = \
+	channel/body.c channel/body.h \
 	channel/client.h \
 	channel/connect.c channel/connect.h \
 	channel/cursor.c channel/cursor.h \
 	channel/deliver.c \
 	channel/dispatch.c channel/dispatch.h \
-	channel/heads.c channel/heads.h \
+	channel/encode.c channel/encode.h \
 	channel/hook_answer.c channel/hook_answer.h \
 	channel/hooks.c channel/hooks.h \
 	channel/hub.c channel/hub.h \
@@ -23,10 +24,10 @@ libchannel_a_SOURCES = \
 	channel/post_frames.c \
 	channel/process.c channel/process.h \
 	channel/proto.c channel/proto.h \
+	channel/proto_binary.c \
 	channel/push.c \
 	channel/reaper.c \
 	channel/reply.c \
-	channel/resume.c channel/resume.h \
 	channel/rights.c channel/rights.h \
 	channel/ring.c channel/ring.h \
 	channel/row.c channel/row.h \

@@ -285,7 +285,8 @@ static int check_rights(struct hf_longpoll *lp)
 static bool answer_if_any(struct hf_longpoll *lp, struct hf_poll *poll)
 {
     int err = hf_stream_read(&lp->stream, lp->process->journal,
-                             lp->process->live, &poll->token);
+                             lp->process->live, &poll->token,
+                             poll->client.vsn);
 
     if (err == 0)
         err = check_rights(lp);

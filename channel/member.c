@@ -3,7 +3,6 @@
 #include <stdlib.h>
 
 #include "base/err.h"
-#include "channel/row.h"
 
 void hf_member_ready(struct hf_member *member)
 {
@@ -79,9 +78,9 @@ static int add_member(struct hf_session *session, const struct hf_frame *frame,
     }
     member->session = session;
     member->cursor = cursor;
-    member->sent = cursor;
     member->answers_end = &member->answers;
     member->with_cursors = with_cursors;
+    member->realtime = hf_join_realtime(frame);
     member->join_ref_len = (uint8_t)join_ref.len;
     memcpy(member->join_ref, join_ref.at, join_ref.len);
     hf_list_append(&session->members, &member->in_session);
@@ -93,6 +92,21 @@ static int add_member(struct hf_session *session, const struct hf_frame *frame,
 }
 
 /* --- join and leave ---------------------------------------------------- */
+
+static int locate_join(const struct hf_hub *hub, const struct hf_frame *frame,
+                       struct hf_resume *resume, struct hf_start *start)
+{
+    uint64_t trimmed = 0;
+    int err = 0;
+
+    *resume = hf_resume_of(frame);
+    if (resume->asked && !resume->from_now)
+        err = hf_journal_trimmed(hub->process->journal, frame->topic, &trimmed);
+    if (err)
+        return err;
+    *start = hf_resume_start(resume, hub->epoch, hub->cursor, trimmed);
+    return 0;
+}
 
 static struct hf_msg *joined_msg(const struct hf_session *session,
                                  const struct hf_frame *frame,
@@ -132,59 +146,15 @@ static const char *join_refused(const struct hf_session *session,
                            process->settings.max_channels, out_null_ref);
 }
 
-/* What a replay holds goes behind the reply, as answers do: it is little, and
- * in front of all live rows. */
-struct replay {
-    struct hf_session *session;
-    struct hf_str join_ref;
-    struct hf_buf payload;
-};
-
-static int replay_row(void *ctx, const struct hf_row *row)
-{
-    struct replay *replay = ctx;
-    struct hf_row marked = *row;
-    uint64_t epoch = replay->session->hub->epoch;
-    int err;
-
-    if (!hf_replayable(row))
-        return 0;
-    hf_buf_reset(&replay->payload);
-    err = hf_replayed_payload(&replay->payload, row, epoch);
-    if (err)
-        return err;
-    marked.payload = hf_buf_str(&replay->payload);
-    hf_reply(replay->session, hf_row_msg(&marked, epoch, replay->join_ref));
-    return 0;
-}
-
-static int send_replay(struct hf_session *session, const struct hf_frame *frame,
-                       const struct hf_start *start)
-{
-    struct hf_hub *hub = session->hub;
-    struct replay replay = {session, hf_join_ref_of(frame), {0}};
-    uint64_t last;
-    bool more;
-    int err;
-
-    hf_buf_init(&replay.payload, SIZE_MAX / 2); /* bounded by its row */
-    err = hf_journal_read_topic(hub->process->journal, frame->topic,
-                                start->replay, hub->cursor, HF_REPLAY_LOOK,
-                                SIZE_MAX, replay_row, &replay, &last, &more);
-    hf_buf_release(&replay.payload);
-    return err;
-}
-
 static int accept_join(struct hf_session *session, const struct hf_frame *frame)
 {
     const struct hf_hub *hub = session->hub;
-    struct hf_resume resume = hf_resume_of(frame);
     struct hf_member *member;
+    struct hf_resume resume;
     struct hf_start start;
     int err;
 
-    if (hf_resume_locate(&resume, hub->process->journal, frame->topic,
-                         hub->epoch, hub->cursor, &start)) {
+    if (locate_join(hub, frame, &resume, &start)) {
         hf_reply(session, hf_msg_refusal(frame, frame->join_ref.raw, "busy"));
         return 0;
     }
@@ -194,9 +164,7 @@ static int accept_join(struct hf_session *session, const struct hf_frame *frame)
     hf_reply(session, joined_msg(session, frame, &resume, &start));
     if (start.cursor < hub->cursor)
         hf_list_append(&session->ready, &member->ready);
-    if (resume.replay && start.replay < hub->cursor)
-        err = send_replay(session, frame, &start);
-    return err;
+    return 0;
 }
 
 int hf_member_join(struct hf_session *session, const struct hf_frame *frame)

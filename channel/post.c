@@ -52,11 +52,10 @@ static int run(struct hf_job *job, struct hf_journal *journal)
 
     work->journal = journal;
     hf_buf_reset(&work->early);
-    hf_buf_reset(&work->heads);
     hf_post_forget_all(work);
     err = load(work);
-    for (n = 0; n < work->count && err == 0; n++)
-        err = hf_post_carry_out(work, &work->frames[n]);
+    for (n = 0; n < work->body.count && err == 0; n++)
+        err = hf_post_carry_out(work, &work->body.frames[n]);
     work->journal = NULL;
     return err;
 }
@@ -115,8 +114,7 @@ static void work_free(struct hf_post_work *work)
     hf_post_forget_all(work);
     hf_buf_release(&work->text);
     hf_buf_release(&work->early);
-    hf_buf_release(&work->heads);
-    free(work->frames);
+    hf_body_release(&work->body);
     free(work);
 }
 
@@ -151,8 +149,8 @@ static bool only_heartbeats(const struct hf_post_work *work)
     static const struct hf_str unjoined = {NULL, 0};
     size_t n;
 
-    for (n = 0; n < work->count; n++)
-        if (hf_dispatch(&work->frames[n], unjoined) != HF_ACTION_HEARTBEAT)
+    for (n = 0; n < work->body.count; n++)
+        if (hf_dispatch(&work->body.frames[n], unjoined) != HF_ACTION_HEARTBEAT)
             return false;
     return true;
 }
@@ -182,9 +180,8 @@ static int answer_heartbeats(struct hf_post_work *work)
     int err = find_session(work);
     size_t n;
 
-    for (n = 0; n < work->count && err == 0; n++)
-        err = hf_post_heartbeat(work, work->longpoll->process->journal,
-                                &work->frames[n]);
+    for (n = 0; n < work->body.count && err == 0; n++)
+        err = hf_post_reply_ok(work, &work->body.frames[n], HF_NULL);
     return err;
 }
 
@@ -207,58 +204,11 @@ static struct hf_post_work *work_new(struct hf_longpoll *lp,
     work->post = post;
     work->client = *client;
     work->token = *token;
-    hf_buf_init(&work->heads, SIZE_MAX / 2); /* bounded by max_channels */
     hf_buf_init(&work->text, SIZE_MAX / 2);  /* bounded by its frame */
     hf_buf_init(&work->early, SIZE_MAX / 2); /* and by the number of them */
     if (body.len > 0)
-        memcpy(work->body, body.at, body.len);
+        memcpy(work->bytes, body.at, body.len);
     return work;
-}
-
-/* The next line without its LF or CRLF; blank ones are passed over (6.5, H). */
-static bool next_line(struct hf_str *rest, struct hf_str *out)
-{
-    while (rest->len > 0) {
-        const char *end = memchr(rest->at, '\n', rest->len);
-        size_t len = end ? (size_t)(end - rest->at) : rest->len;
-
-        *out = hf_str(rest->at, len);
-        *rest = hf_str_from(*rest, end ? len + 1 : len);
-        if (out->len > 0 && out->at[out->len - 1] == '\r')
-            out->len--;
-        if (out->len > 0)
-            return true;
-    }
-    return false;
-}
-
-/* Decode all of it before any state is touched. 0, HF_EMALFORMED, HF_ELIMIT,
- * HF_ENOMEM. */
-static int decode_lines(struct hf_post_work *work, struct hf_str body)
-{
-    struct hf_str rest = body, line;
-    size_t lines = 0;
-    int err = 0;
-
-    while (next_line(&rest, &line))
-        lines++;
-    if (lines > HF_POST_LINES)
-        return HF_ELIMIT;
-    work->frames = calloc(lines ? lines : 1, sizeof(*work->frames));
-    if (!work->frames)
-        return HF_ENOMEM;
-    for (rest = body; err == 0 && next_line(&rest, &line); work->count++)
-        err = hf_frame_decode(line, &work->frames[work->count]);
-    return err;
-}
-
-static int decode_one(struct hf_post_work *work, struct hf_str body)
-{
-    work->frames = calloc(1, sizeof(*work->frames));
-    if (!work->frames)
-        return HF_ENOMEM;
-    work->count = 1;
-    return hf_frame_decode(body, &work->frames[0]);
 }
 
 static const char *body_for_malformed(int err)
@@ -279,15 +229,14 @@ static void start_work(struct hf_longpoll *lp, struct hf_post *post,
                        bool ndjson)
 {
     struct hf_post_work *work = work_new(lp, post, client, token, body);
-    struct hf_str copy;
     int err;
 
     if (!work) {
         answer(post, "{\"status\":503}");
         return;
     }
-    copy = hf_str(work->body, body.len);
-    err = ndjson ? decode_lines(work, copy) : decode_one(work, copy);
+    err =
+        hf_body_decode(&work->body, client->vsn, work->bytes, body.len, ndjson);
     if (err) {
         work_free(work);
         answer(post, body_for_malformed(err));

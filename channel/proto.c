@@ -1,8 +1,10 @@
 #include "channel/proto.h"
 
+#include <stdlib.h>
+
 #include "base/err.h"
 
-/* --- decoding ------------------------------------------------------------ */
+/* --- names ----------------------------------------------------------------- */
 
 /* The name a JSON string stands for: a slice of the text when it has no
  * escapes, else written to `room`. Empty when it is no string or too long. */
@@ -21,122 +23,121 @@ static struct hf_str name_of(struct hf_json value, char *room, size_t max)
     return hf_str(room, len);
 }
 
-/* Extra elements are ignored (3.1), all but options in the sixth place. */
+static void take_names(struct hf_frame *out, struct hf_json event)
+{
+    out->topic = name_of(out->raw_topic, out->names, HF_TOPIC_MAX);
+    out->event = name_of(event, out->names + HF_TOPIC_MAX, HF_EVENT_MAX);
+}
+
+static const struct hf_json null = {HF_JSON_NULL, HF_STR_INIT("null")};
+
+/* --- V2 (3.1) -------------------------------------------------------------- */
+
+/* Extra elements are ignored, all but options in the sixth place. */
 static bool take_elements(struct hf_json array, struct hf_frame *out)
 {
     struct hf_json_walk walk;
-    struct hf_json sixth;
+    struct hf_json event, sixth;
 
+    if (array.type != HF_JSON_ARRAY)
+        return false;
     hf_json_walk(array, &walk);
     if (!hf_json_element(&walk, &out->join_ref) ||
         !hf_json_element(&walk, &out->ref) ||
         !hf_json_element(&walk, &out->raw_topic) ||
-        !hf_json_element(&walk, &out->raw_event) ||
+        !hf_json_element(&walk, &event) ||
         !hf_json_element(&walk, &out->payload))
         return false;
-
-    out->options = (struct hf_json){HF_JSON_NULL, HF_NULL};
     if (hf_json_element(&walk, &sixth) && sixth.type == HF_JSON_OBJECT)
         out->options = sixth;
+    take_names(out, event);
     return true;
 }
 
-int hf_frame_decode(struct hf_str text, struct hf_frame *out)
-{
-    struct hf_json array;
+/* --- V1 (3.2) -------------------------------------------------------------- */
 
-    if (hf_json_read(text, HF_JSON_DEPTH, &array))
+enum member { TOPIC, EVENT, PAYLOAD, REF, JOIN_REF, MEMBERS };
+
+static enum member member_of(struct hf_json name)
+{
+    static const struct hf_str names[MEMBERS] = {
+        [TOPIC] = HF_STR_INIT("topic"),       [EVENT] = HF_STR_INIT("event"),
+        [PAYLOAD] = HF_STR_INIT("payload"),   [REF] = HF_STR_INIT("ref"),
+        [JOIN_REF] = HF_STR_INIT("join_ref"),
+    };
+    enum member m;
+
+    for (m = TOPIC; m < MEMBERS; m++)
+        if (hf_json_is(name, names[m]))
+            break;
+    return m;
+}
+
+/* All but join_ref are required, others ignored. Of a name that stands twice
+ * the last one counts, as in JavaScript. */
+static bool take_members(struct hf_json object, struct hf_frame *out)
+{
+    struct hf_json found[MEMBERS + 1];
+    struct hf_json_walk walk;
+    struct hf_json name, value;
+    unsigned seen = 0;
+
+    if (object.type != HF_JSON_OBJECT)
+        return false;
+    found[JOIN_REF] = null;
+    hf_json_walk(object, &walk);
+    while (hf_json_member(&walk, &name, &value)) {
+        enum member m = member_of(name);
+
+        found[m] = value;
+        seen |= 1u << m;
+    }
+    if ((seen & 0xf) != 0xf)
+        return false;
+    out->join_ref = found[JOIN_REF];
+    out->ref = found[REF];
+    out->raw_topic = found[TOPIC];
+    out->payload = found[PAYLOAD];
+    take_names(out, found[EVENT]);
+    return true;
+}
+
+/* --------------------------------------------------------------------------- */
+
+static int decode_text(struct hf_str text, struct hf_frame *out)
+{
+    struct hf_json value;
+    bool taken;
+
+    if (hf_json_read(text, HF_JSON_DEPTH, &value))
         return HF_EMALFORMED; /* a text that is too deep too */
-    if (array.type != HF_JSON_ARRAY || !take_elements(array, out))
-        return HF_EMALFORMED;
-    if (out->join_ref.raw.len > HF_REF_MAX || out->ref.raw.len > HF_REF_MAX)
-        return HF_EMALFORMED;
-
-    out->topic = name_of(out->raw_topic, out->names, HF_TOPIC_MAX);
-    out->event =
-        name_of(out->raw_event, out->names + HF_TOPIC_MAX, HF_EVENT_MAX);
-    return 0;
+    taken = out->vsn == HF_VSN_1 ? take_members(value, out)
+                                 : take_elements(value, out);
+    return taken ? 0 : HF_EMALFORMED;
 }
 
-/* --- encoding ------------------------------------------------------------ */
-
-/* Either all of a frame stands in the buffer or none of it. */
-static int close_frame(struct hf_buf *out, size_t before, int err)
+int hf_frame_decode(enum hf_vsn vsn, struct hf_str bytes, bool binary,
+                    struct hf_frame *out)
 {
-    if (!err)
-        err = hf_buf_add_byte(out, ']');
+    int err;
+
+    out->vsn = vsn;
+    out->kind = HF_KIND_JSON;
+    out->options = null;
+    out->made = NULL;
+    if (binary && vsn == HF_VSN_1)
+        return HF_EMALFORMED; /* there are none in it (3.2) */
+    err = binary ? hf_frame_decode_binary(bytes, out) : decode_text(bytes, out);
+    if (err == 0 &&
+        (out->join_ref.raw.len > HF_REF_MAX || out->ref.raw.len > HF_REF_MAX))
+        err = HF_EMALFORMED;
     if (err)
-        out->len = before;
+        hf_frame_release(out);
     return err;
 }
 
-/* [join_ref,ref, */
-static int add_refs(struct hf_buf *out, struct hf_str join_ref,
-                    struct hf_str ref)
+void hf_frame_release(struct hf_frame *frame)
 {
-    int err;
-
-    err = hf_buf_add_byte(out, '[');
-    if (!err)
-        err = hf_buf_add_str(out, join_ref);
-    if (!err)
-        err = hf_buf_add_byte(out, ',');
-    if (!err)
-        err = hf_buf_add_str(out, ref);
-    if (!err)
-        err = hf_buf_add_byte(out, ',');
-    return err;
-}
-
-static int add_reply(struct hf_buf *out, struct hf_str raw_topic,
-                     const char *status, struct hf_str response)
-{
-    int err;
-
-    err = hf_buf_add_str(out, raw_topic);
-    if (!err)
-        err = hf_buf_add_str(out, HF_STR(",\"phx_reply\",{\"status\":"));
-    if (!err)
-        err = hf_json_quote(out, hf_str_of(status));
-    if (!err)
-        err = hf_buf_add_str(out, HF_STR(",\"response\":"));
-    if (!err)
-        err = hf_buf_add_str(out, response);
-    if (!err)
-        err = hf_buf_add_byte(out, '}');
-    return err;
-}
-
-int hf_encode_reply(struct hf_buf *out, struct hf_str join_ref,
-                    struct hf_str ref, struct hf_str raw_topic,
-                    const char *status, struct hf_str response)
-{
-    size_t before = out->len;
-    int err;
-
-    err = add_refs(out, join_ref, ref);
-    if (!err)
-        err = add_reply(out, raw_topic, status, response);
-    return close_frame(out, before, err);
-}
-
-int hf_encode_push(struct hf_buf *out, struct hf_str join_ref,
-                   struct hf_str ref, struct hf_str topic, struct hf_str event,
-                   struct hf_str payload)
-{
-    size_t before = out->len;
-    int err;
-
-    err = add_refs(out, join_ref, ref);
-    if (!err)
-        err = hf_json_quote(out, topic);
-    if (!err)
-        err = hf_buf_add_byte(out, ',');
-    if (!err)
-        err = hf_json_quote(out, event);
-    if (!err)
-        err = hf_buf_add_byte(out, ',');
-    if (!err)
-        err = hf_buf_add_str(out, payload);
-    return close_frame(out, before, err);
+    free(frame->made);
+    frame->made = NULL;
 }

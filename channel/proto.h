@@ -1,55 +1,56 @@
 /*
- * proto.h - one frame <-> bytes; no state
+ * proto.h - what clients send, taken apart; no state
  *
- * Serializer V2, JSON text: [join_ref, ref, topic, event, payload] (protocol
- * specification section 3.1). Payloads are kept verbatim (D17). Frames come
- * from the network: this decoder is the only one for them.
+ * Three forms (specification section 3), and all become one struct hf_frame:
+ *
+ *     V2 text    [join_ref, ref, topic, event, payload, options?]
+ *     V1 text    {"topic", "event", "payload", "ref", "join_ref"?}
+ *     V2 binary  lengths, join_ref, ref, topic, event, then raw bytes (kind 0);
+ *                the broadcast of realtime-js (kind 3)
+ *
+ * Payloads are kept verbatim (D17). Frames come from the network: this decoder
+ * is the only one for them. The other direction is encode.h.
  */
 #ifndef HF_CHANNEL_PROTO_H
 #define HF_CHANNEL_PROTO_H
 
-#include "base/buf.h"
 #include "base/json.h"
+#include "channel/encode.h"
 #include "channel/limits.h"
 
 /*
- * A decoded client frame. Everything is borrowed from the text but `topic` and
- * `event`, which point into `names` when their JSON form has escapes. Types
- * are not judged here (section 3.1): a topic that is no string, or longer than
- * the limits, has topic.len 0 and can match nothing, and its raw form is
- * echoed.
+ * A decoded client frame. Everything is borrowed from its text, but what has no
+ * JSON form there: names with escapes stand unescaped in `names`, refs of a
+ * binary frame quoted in `made`. Types are not judged here (section 3.1): a
+ * topic that is no string, or longer than the limits, has topic.len 0 and can
+ * match nothing, and its raw form is echoed.
  */
 struct hf_frame {
+    enum hf_vsn vsn;   /* of the form it came in; its answer takes the same */
+    enum hf_kind kind; /* of the payload */
     struct hf_json join_ref;
     struct hf_json ref;
     struct hf_json raw_topic;
-    struct hf_json raw_event;
-    struct hf_json payload;
-    struct hf_json options; /* sixth element when it is an object (D8); else HF_JSON_NULL */
+    struct hf_json payload; /* HF_KIND_BINARY: raw is bytes, type is NULL */
+    struct hf_json options; /* sixth element, an object (D8); else NULL */
     struct hf_str topic;    /* unescaped */
     struct hf_str event;
+    char *made;
     char names[HF_TOPIC_MAX + HF_EVENT_MAX];
 };
 
-/* 0; HF_EMALFORMED: not JSON, no array, fewer than five elements, or ref and
- * join_ref beyond HF_REF_MAX. Such input is fatal for the socket (4.9). Do not
- * copy the struct: it points into itself. */
-int hf_frame_decode(struct hf_str text, struct hf_frame *out);
+/*
+ * Decode one whole message of a client that speaks `vsn`. 0; HF_EMALFORMED: not
+ * in that form, or beyond HF_REF_MAX or HF_JSON_DEPTH, which is fatal for the
+ * socket (4.9); HF_ENOMEM, for binary only. After 0 it is released at the end;
+ * do not copy the struct, it points into itself.
+ */
+int hf_frame_decode(enum hf_vsn vsn, struct hf_str bytes, bool binary,
+                    struct hf_frame *out);
+/* Accepts the zeroed struct. */
+void hf_frame_release(struct hf_frame *frame);
 
-/* [join_ref,ref,topic,"phx_reply",{"status":status,"response":response}].
- * join_ref, ref, topic and response are JSON text as it stands. */
-int hf_encode_reply(struct hf_buf *out, struct hf_str join_ref,
-                    struct hf_str ref, struct hf_str raw_topic,
-                    const char *status, struct hf_str response);
-
-/* [join_ref,ref,topic,event,payload], topic and event plain, the rest JSON
- * text. For phx_close and phx_error ref is the join_ref (3.1). */
-int hf_encode_push(struct hf_buf *out, struct hf_str join_ref,
-                   struct hf_str ref, struct hf_str topic,
-                   struct hf_str event, struct hf_str payload);
-
-/* The JSON text null, and an empty object. */
-#define HF_NULL  HF_STR("null")
-#define HF_EMPTY HF_STR("{}")
+/* --- proto_binary.c, for proto.c */
+int hf_frame_decode_binary(struct hf_str bytes, struct hf_frame *out);
 
 #endif

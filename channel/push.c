@@ -17,6 +17,7 @@ struct hf_push {
     struct hf_hub *hub;
     struct hf_publish publish;
     uint64_t epoch, id; /* of its row, or of the one it repeats */
+    enum hf_vsn vsn;
     struct hf_str join_ref, ref, raw_topic;
     char bytes[];
 };
@@ -50,7 +51,9 @@ static struct hf_push *push_new(struct hf_member *member,
     push->publish.payload = put(&at, frame->payload.raw);
     push->publish.publisher = put(&at, once->publisher);
     push->publish.key = put(&at, once->key);
+    push->publish.kind = frame->kind;
     push->publish.skip = put(&at, skip);
+    push->vsn = frame->vsn;
     push->join_ref = put(&at, join_ref);
     push->ref = put(&at, frame->ref.raw);
     push->raw_topic = put(&at, frame->raw_topic.raw);
@@ -89,7 +92,8 @@ static struct hf_msg *push_ok(const struct hf_push *push,
 
 static struct hf_msg *push_reply(const struct hf_push *push, int err)
 {
-    struct hf_frame frame = {.ref.raw = push->ref,
+    struct hf_frame frame = {.vsn = push->vsn,
+                             .ref.raw = push->ref,
                              .raw_topic.raw = push->raw_topic};
 
     return err ? hf_msg_refusal(&frame, push->join_ref, hf_publish_reason(err))

@@ -94,12 +94,35 @@ struct hf_msg *hf_msg_refusal(const struct hf_frame *frame,
     return finish(&text);
 }
 
+struct hf_msg *hf_msg_reply(const struct hf_member *member,
+                            const struct hf_frame *frame, struct hf_str status,
+                            enum hf_kind kind, struct hf_str response)
+{
+    struct hf_parts parts;
+
+    hf_parts_reply(&parts, hf_member_form(member), hf_member_join_ref(member),
+                   frame->ref.raw, frame->raw_topic.raw, status, kind,
+                   response);
+    return hf_parts_msg(&parts);
+}
+
+struct hf_msg *hf_msg_push(const struct hf_member *member, struct hf_str event,
+                           enum hf_kind kind, struct hf_str payload)
+{
+    struct hf_parts parts;
+
+    hf_parts_push(&parts, hf_member_form(member), hf_member_join_ref(member),
+                  HF_NULL, hf_topic_name(member->topic), event, kind, payload);
+    return hf_parts_msg(&parts);
+}
+
 struct hf_msg *hf_msg_close(const struct hf_member *member)
 {
     struct hf_buf text;
 
     scratch(&text);
-    (void)hf_encode_close(&text, hf_member_join_ref(member),
+    (void)hf_encode_close(&text, member->session->client.vsn,
+                          hf_member_join_ref(member),
                           hf_topic_name(member->topic));
     return finish(&text);
 }
@@ -110,7 +133,8 @@ struct hf_msg *hf_msg_phx_error(const struct hf_member *member,
     struct hf_buf text;
 
     scratch(&text);
-    (void)hf_encode_error(&text, hf_member_join_ref(member),
+    (void)hf_encode_error(&text, member->session->client.vsn,
+                          hf_member_join_ref(member),
                           hf_topic_name(member->topic), reason);
     return finish(&text);
 }

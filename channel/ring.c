@@ -11,6 +11,7 @@ _Static_assert((HF_RING_ROWS & (HF_RING_ROWS - 1)) == 0,
 struct encoding {
     struct encoding *next;
     struct hf_msg *msg;
+    enum hf_form form;
     size_t len;
     char join_ref[]; /* empty: for members without cursors */
 };
@@ -153,8 +154,8 @@ struct hf_str hf_ring_row_skip(const struct hf_ring_row *row)
 }
 
 /* Keep it for the next member; when that fails they encode it again. */
-static void remember(struct hf_ring_row *row, struct hf_str join_ref,
-                     struct hf_msg *msg)
+static void remember(struct hf_ring_row *row, enum hf_form form,
+                     struct hf_str join_ref, struct hf_msg *msg)
 {
     struct encoding *e;
 
@@ -164,6 +165,7 @@ static void remember(struct hf_ring_row *row, struct hf_str join_ref,
     if (!e)
         return;
     e->msg = hf_msg_ref(msg);
+    e->form = form;
     e->len = join_ref.len;
     if (join_ref.len > 0)
         memcpy(e->join_ref, join_ref.at, join_ref.len);
@@ -173,18 +175,20 @@ static void remember(struct hf_ring_row *row, struct hf_str join_ref,
 }
 
 struct hf_msg *hf_ring_row_msg(struct hf_ring_row *row, uint64_t epoch,
-                               struct hf_str join_ref, uint64_t *out_encoded)
+                               enum hf_form form, struct hf_str join_ref,
+                               uint64_t *out_encoded)
 {
     const struct encoding *e;
     struct hf_msg *msg;
 
+    hf_row_same(&row->row, &form, &join_ref);
     for (e = row->encodings; e; e = e->next)
-        if (hf_str_eq(hf_str(e->join_ref, e->len), join_ref))
+        if (e->form == form && hf_str_eq(hf_str(e->join_ref, e->len), join_ref))
             return hf_msg_ref(e->msg);
-    msg = hf_row_msg(&row->row, epoch, join_ref);
+    msg = hf_row_msg(&row->row, epoch, form, join_ref);
     if (!msg)
         return NULL;
     (*out_encoded)++;
-    remember(row, join_ref, msg);
+    remember(row, form, join_ref, msg);
     return msg;
 }

@@ -9,16 +9,16 @@
  *     low            oldest row                      newest row    hub's cursor
  *      |  (gone)  [ r17 | r18 | ............ | r30 ]                    |
  *
- * A row is kept as it came and encoded when first asked for: once for members
- * without cursors, once for each distinct join_ref of those with (D8), of
- * which there are few, since clients count refs alike.
+ * A row is kept as it came and encoded when first asked for: once for each form
+ * (encode.h) that it differs in, and in each once for members without cursors,
+ * once for each distinct join_ref of those with (D8), of which there are few,
+ * since clients count refs alike.
  */
 #ifndef HF_CHANNEL_RING_H
 #define HF_CHANNEL_RING_H
 
+#include "channel/encode.h"
 #include "channel/limits.h"
-#include "channel/msg.h"
-#include "schema/journal.h"
 
 struct hf_ring_row; /* a row and its encodings */
 
@@ -54,6 +54,7 @@ struct hf_str hf_ring_row_skip(const struct hf_ring_row *row);
 /* The row as a member receives it (row.h); a new reference, or NULL when out
  * of memory. *out_encoded is raised when it had to be encoded. */
 struct hf_msg *hf_ring_row_msg(struct hf_ring_row *row, uint64_t epoch,
-                               struct hf_str join_ref, uint64_t *out_encoded);
+                               enum hf_form form, struct hf_str join_ref,
+                               uint64_t *out_encoded);
 
 #endif

@@ -3,13 +3,13 @@
 #include <stdlib.h>
 
 #include "base/err.h"
-#include "channel/heads.h"
 #include "channel/session_state.h"
 
 struct hf_stalled {
     struct hf_stalled *next;
     size_t len;
-    char text[];
+    bool binary;
+    char bytes[];
 };
 
 /* --- waking the transport ---------------------------------------------- */
@@ -43,39 +43,6 @@ void hf_session_undefer(struct hf_list *deferred)
 
 /* --- frames ------------------------------------------------------------ */
 
-/* It overtakes what waits, so it names only what has gone before it. */
-static struct hf_msg *heads_msg(const struct hf_session *session,
-                                const struct hf_frame *frame)
-{
-    struct hf_list *node, *tmp;
-    struct hf_msg *msg = NULL;
-    struct hf_buf heads;
-
-    hf_buf_init(&heads, SIZE_MAX / 2); /* bounded by max_channels */
-    (void)hf_heads_begin(&heads);
-    HF_LIST_EACH(node, tmp, &session->members)
-    {
-        struct hf_member *member = HF_ITEM(node, struct hf_member, in_session);
-
-        if (member->with_cursors)
-            (void)hf_heads_add(
-                &heads, hf_topic_name(member->topic),
-                (struct hf_cursor){session->hub->epoch, member->sent});
-    }
-    if (hf_heads_end(&heads) == 0 && hf_buf_error(&heads) == 0)
-        msg = hf_msg_ok(frame, HF_NULL, hf_buf_str(&heads));
-    hf_buf_release(&heads);
-    return msg;
-}
-
-static void answer_heartbeat(struct hf_session *session,
-                             const struct hf_frame *frame)
-{
-    hf_reply(session, hf_heads_asked(frame)
-                          ? heads_msg(session, frame)
-                          : hf_msg_ok(frame, HF_NULL, HF_EMPTY));
-}
-
 /* 0, HF_ENOMEM, or HF_EAGAIN: must wait for pushes under way. */
 static int handle(struct hf_session *session, const struct hf_frame *frame)
 {
@@ -86,7 +53,7 @@ static int handle(struct hf_session *session, const struct hf_frame *frame)
         joined = hf_member_join_ref(member);
     switch (hf_dispatch(frame, joined)) {
     case HF_ACTION_HEARTBEAT:
-        answer_heartbeat(session, frame);
+        hf_reply(session, hf_msg_ok(frame, HF_NULL, HF_EMPTY));
         return 0;
     case HF_ACTION_UNMATCHED:
         hf_reply(session, hf_msg_refusal(frame, HF_NULL, "unmatched topic"));
@@ -107,18 +74,19 @@ static int handle(struct hf_session *session, const struct hf_frame *frame)
     return 0;
 }
 
-static int stall(struct hf_session *session, struct hf_str text)
+static int stall(struct hf_session *session, struct hf_str bytes, bool binary)
 {
     struct hf_stalled *frame;
 
     if (session->stalled_count >= HF_STALLED_MAX)
         return HF_ELIMIT;
-    frame = malloc(sizeof(*frame) + text.len);
+    frame = malloc(sizeof(*frame) + bytes.len);
     if (!frame)
         return HF_ENOMEM;
     frame->next = NULL;
-    frame->len = text.len;
-    memcpy(frame->text, text.at, text.len);
+    frame->len = bytes.len;
+    frame->binary = binary;
+    memcpy(frame->bytes, bytes.at, bytes.len);
     *session->stalled_end = frame;
     session->stalled_end = &frame->next;
     session->stalled_count++;
@@ -136,15 +104,26 @@ static void drop_stalled(struct hf_session *session)
     free(frame);
 }
 
+static int handle_stalled(struct hf_session *session,
+                          const struct hf_stalled *stalled)
+{
+    struct hf_frame frame;
+    int err = hf_frame_decode(session->client.vsn,
+                              hf_str(stalled->bytes, stalled->len),
+                              stalled->binary, &frame);
+
+    if (err)
+        return err;
+    err = handle(session, &frame);
+    hf_frame_release(&frame);
+    return err;
+}
+
 void hf_session_unstall(struct hf_session *session)
 {
     while (session->stalled && !session->closing) {
-        struct hf_frame frame;
-        int err = hf_frame_decode(
-            hf_str(session->stalled->text, session->stalled->len), &frame);
+        int err = handle_stalled(session, session->stalled);
 
-        if (err == 0)
-            err = handle(session, &frame);
         if (err == HF_EAGAIN)
             return;
         drop_stalled(session);
@@ -158,7 +137,21 @@ static bool is_heartbeat(const struct hf_frame *frame)
     return hf_dispatch(frame, hf_str(NULL, 0)) == HF_ACTION_HEARTBEAT;
 }
 
-int hf_session_receive(struct hf_session *session, struct hf_str text,
+static int receive(struct hf_session *session, const struct hf_frame *frame,
+                   struct hf_str bytes, bool binary)
+{
+    int err;
+
+    if (session->waiting >= HF_REPLIES_MAX ||
+        session->waiting_bytes >= HF_REPLIES_BYTES)
+        return HF_ELIMIT;
+    if (session->stalled && !is_heartbeat(frame))
+        return stall(session, bytes, binary);
+    err = handle(session, frame);
+    return err == HF_EAGAIN ? stall(session, bytes, binary) : err;
+}
+
+int hf_session_receive(struct hf_session *session, struct hf_str bytes,
                        bool binary)
 {
     struct hf_frame frame;
@@ -166,18 +159,12 @@ int hf_session_receive(struct hf_session *session, struct hf_str text,
 
     if (session->closing)
         return 0;
-    if (binary)
-        return HF_EMALFORMED; /* P-1.3: no binary frames in this version */
-    err = hf_frame_decode(text, &frame);
+    err = hf_frame_decode(session->client.vsn, bytes, binary, &frame);
     if (err)
         return err;
-    if (session->waiting >= HF_REPLIES_MAX ||
-        session->waiting_bytes >= HF_REPLIES_BYTES)
-        return HF_ELIMIT;
-    if (session->stalled && !is_heartbeat(&frame))
-        return stall(session, text);
-    err = handle(session, &frame);
-    return err == HF_EAGAIN ? stall(session, text) : err;
+    err = receive(session, &frame, bytes, binary);
+    hf_frame_release(&frame);
+    return err;
 }
 
 /* --- life -------------------------------------------------------------- */

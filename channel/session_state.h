@@ -54,6 +54,14 @@ static inline struct hf_str hf_member_join_ref(const struct hf_member *member)
     return hf_str(member->join_ref, member->join_ref_len);
 }
 
+/* How the member's client takes messages. */
+static inline enum hf_form hf_member_form(const struct hf_member *member)
+{
+    if (member->session->client.vsn == HF_VSN_1)
+        return HF_FORM_OBJECT;
+    return member->realtime ? HF_FORM_REALTIME : HF_FORM_FRAMES;
+}
+
 /* --- session.c */
 
 /* Tell the transport, unless it knows, that there is something to take. */
@@ -90,6 +98,12 @@ struct hf_msg *hf_msg_ok(const struct hf_frame *frame, struct hf_str join_ref,
                          struct hf_str response);
 struct hf_msg *hf_msg_refusal(const struct hf_frame *frame,
                               struct hf_str join_ref, const char *reason);
+/* A reply and a push of the application's, whose payload may be bytes. */
+struct hf_msg *hf_msg_reply(const struct hf_member *member,
+                            const struct hf_frame *frame, struct hf_str status,
+                            enum hf_kind kind, struct hf_str response);
+struct hf_msg *hf_msg_push(const struct hf_member *member, struct hf_str event,
+                           enum hf_kind kind, struct hf_str payload);
 struct hf_msg *hf_msg_close(const struct hf_member *member);
 struct hf_msg *hf_msg_phx_error(const struct hf_member *member,
                                 const char *reason);

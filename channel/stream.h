@@ -16,6 +16,7 @@
 #define HF_CHANNEL_STREAM_H
 
 #include "base/buf.h"
+#include "channel/client.h"
 #include "channel/token.h"
 #include "schema/journal.h"
 #include "schema/live.h"
@@ -28,6 +29,7 @@ struct hf_stream {
     bool more;              /* this is not all: `next` has more to read */
     uint64_t head;          /* of the journal, in the same snapshot */
     /* private */
+    enum hf_vsn vsn;
     struct hf_buf arena; /* names and texts; slices of it are offsets */
     struct hf_stream_member *members;
     size_t members_count, members_cap;
@@ -38,14 +40,16 @@ struct hf_stream {
 };
 
 /*
- * Compute the answer to `token`. 0: count may be 0, there is nothing now; but
+ * Compute the answer to `token`, its rows as `vsn` has them; frames stay as the
+ * client's POST of then had them. 0: count may be 0, there is nothing now; but
  * with `more`, only nothing so far: read on from `next`.
  * HF_EGAP: rows it must still read are gone (D7); HF_ENOTFOUND: the session is
  * no more, or of another epoch; both mean {"status":500}. HF_ESTORE, HF_EBUSY,
  * HF_ENOMEM: not now.
  */
 int hf_stream_read(struct hf_stream *stream, struct hf_journal *journal,
-                   struct hf_live *live, const struct hf_token *token);
+                   struct hf_live *live, const struct hf_token *token,
+                   enum hf_vsn vsn);
 
 /* Names of the topics it is joined to, for waiting: start with *at = 0; false
  * at the end. Borrowed until the next read. */

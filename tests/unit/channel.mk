@@ -1,8 +1,10 @@
 # Unit tests of channel/: a line in unit_tests and the two below for each.
 unit_tests += \
+	tests/unit/test_body \
 	tests/unit/test_connect \
 	tests/unit/test_cursor \
 	tests/unit/test_dispatch \
+	tests/unit/test_encode \
 	tests/unit/test_hook_answer \
 	tests/unit/test_hooks \
 	tests/unit/test_keeper \
@@ -15,8 +17,6 @@ unit_tests += \
 	tests/unit/test_process \
 	tests/unit/test_proto \
 	tests/unit/test_reading \
-	tests/unit/test_resume \
-	tests/unit/test_resume_poll \
 	tests/unit/test_rights \
 	tests/unit/test_ring \
 	tests/unit/test_row \
@@ -25,12 +25,16 @@ unit_tests += \
 	tests/unit/test_token \
 	tests/unit/test_topic
 
+tests_unit_test_body_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_body_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_connect_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_connect_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_cursor_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_cursor_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_dispatch_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_dispatch_LDADD = $(CHANNEL_TEST_LINK)
+tests_unit_test_encode_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_encode_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_hook_answer_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_hook_answer_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_hooks_CFLAGS = $(UNIT_CFLAGS)
@@ -55,10 +59,6 @@ tests_unit_test_proto_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_proto_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_reading_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_reading_LDADD = $(CHANNEL_TEST_LINK)
-tests_unit_test_resume_CFLAGS = $(UNIT_CFLAGS)
-tests_unit_test_resume_LDADD = $(CHANNEL_TEST_LINK)
-tests_unit_test_resume_poll_CFLAGS = $(UNIT_CFLAGS)
-tests_unit_test_resume_poll_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_rights_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_rights_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_ring_CFLAGS = $(UNIT_CFLAGS)

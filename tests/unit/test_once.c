@@ -15,7 +15,7 @@ static const char *asked(const char *sixth, const char *user,
     char text[600];
 
     snprintf(text, sizeof(text), "[\"1\",\"2\"," TOPIC ",\"e\",{}%s]", sixth);
-    assert_int_equal(hf_frame_decode(hf_str_of(text), &frame), 0);
+    assert_int_equal(hf_frame_decode(HF_VSN_2, hf_str_of(text), false, &frame), 0);
     return hf_once_of(&frame, hf_str_of(user), once);
 }
 

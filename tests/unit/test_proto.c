@@ -13,7 +13,7 @@ static struct hf_frame frame;
 
 static int decode(const char *text)
 {
-    return hf_frame_decode(hf_str_of(text), &frame);
+    return hf_frame_decode(HF_VSN_2, hf_str_of(text), false, &frame);
 }
 
 static void assert_str(struct hf_str got, const char *want)
@@ -35,7 +35,6 @@ static void a_join_is_taken_apart(void **state)
     assert_str(frame.topic, "room:a");
     assert_str(frame.raw_topic.raw, "\"room:a\"");
     assert_str(frame.event, "phx_join");
-    assert_str(frame.raw_event.raw, "\"phx_join\"");
     assert_str(frame.payload.raw, "{\"since\":\"\"}");
     assert_int_equal(frame.payload.type, HF_JSON_OBJECT);
     assert_int_equal(frame.options.type, HF_JSON_NULL);
@@ -131,7 +130,6 @@ static void a_name_that_is_no_string_is_empty_and_echoed_raw(void **state)
     assert_int_equal(frame.topic.len, 0);
     assert_int_equal(frame.event.len, 0);
     assert_str(frame.raw_topic.raw, "7");
-    assert_str(frame.raw_event.raw, "null");
 
     assert_int_equal(decode("[null,\"1\",[\"t\"],{\"e\":1},{}]"), 0);
     assert_int_equal(frame.topic.len, 0);
@@ -149,7 +147,7 @@ static int decode_topic(const char *unit, size_t n)
     for (i = 0; i < n; i++)
         len += (size_t)sprintf(text + len, "%s", unit);
     len += (size_t)sprintf(text + len, "\",\"e\",{}]");
-    return hf_frame_decode(hf_str(text, len), &frame);
+    return hf_frame_decode(HF_VSN_2, hf_str(text, len), false, &frame);
 }
 
 static void names_count_their_bytes_once_unescaped(void **state)
@@ -231,7 +229,8 @@ static void what_is_no_frame_is_malformed(void **state)
 
     (void)state;
     for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-        assert_int_equal(hf_frame_decode(rows[i], &frame), HF_EMALFORMED);
+        assert_int_equal(hf_frame_decode(HF_VSN_2, rows[i], false, &frame),
+                         HF_EMALFORMED);
 }
 
 static void a_frame_nested_too_deep_is_malformed(void **state)
@@ -247,8 +246,9 @@ static void a_frame_nested_too_deep_is_malformed(void **state)
         memset(text + len, '[', inside);
         memset(text + len + inside, ']', inside + 1);
         len += 2 * inside + 1;
-        assert_int_equal(hf_frame_decode(hf_str(text, len), &frame),
-                         extra == 0 ? 0 : HF_EMALFORMED);
+        assert_int_equal(
+            hf_frame_decode(HF_VSN_2, hf_str(text, len), false, &frame),
+            extra == 0 ? 0 : HF_EMALFORMED);
     }
 }
 
@@ -263,98 +263,292 @@ static void refs_end_at_their_limit(void **state)
         int len = sprintf(text, "[null,%0*d,\"t\",\"e\",{}]", (int)digits, 0);
 
         memset(text + 6, '1', digits);
-        assert_int_equal(hf_frame_decode(hf_str(text, (size_t)len), &frame),
-                         want);
+        assert_int_equal(
+            hf_frame_decode(HF_VSN_2, hf_str(text, (size_t)len), false, &frame),
+            want);
         len = sprintf(text, "[%0*d,null,\"t\",\"e\",{}]", (int)digits, 0);
         memset(text + 1, '1', digits);
-        assert_int_equal(hf_frame_decode(hf_str(text, (size_t)len), &frame),
-                         want);
+        assert_int_equal(
+            hf_frame_decode(HF_VSN_2, hf_str(text, (size_t)len), false, &frame),
+            want);
     }
 }
 
-/* --- encoding ------------------------------------------------------------ */
+/* --- V1 ------------------------------------------------------------------ */
 
-static void a_reply_is_what_phoenix_sends(void **state)
+static int decode_1(const char *text)
 {
-    struct hf_buf buf;
-
-    (void)state;
-    hf_buf_init(&buf, 1024);
-    assert_int_equal(hf_encode_reply(&buf, HF_STR("\"1\""), HF_STR("\"2\""),
-                                     HF_STR("\"room:a\""), "ok", HF_EMPTY),
-                     0);
-    assert_str(hf_buf_str(&buf), "[\"1\",\"2\",\"room:a\",\"phx_reply\","
-                                 "{\"status\":\"ok\",\"response\":{}}]");
-
-    hf_buf_reset(&buf);
-    assert_int_equal(hf_encode_reply(&buf, HF_NULL, HF_STR("7"), HF_STR("9"),
-                                     "error", HF_STR("{\"reason\":1}")),
-                     0);
-    assert_str(hf_buf_str(&buf),
-               "[null,7,9,\"phx_reply\","
-               "{\"status\":\"error\",\"response\":{\"reason\":1}}]");
-    hf_buf_release(&buf);
+    return hf_frame_decode(HF_VSN_1, hf_str_of(text), false, &frame);
 }
 
-static void a_push_quotes_its_names_and_keeps_its_payload(void **state)
+static void an_object_is_taken_apart(void **state)
 {
-    struct hf_buf buf;
-
     (void)state;
-    hf_buf_init(&buf, 1024);
-    assert_int_equal(hf_encode_push(&buf, HF_NULL, HF_STR("\"j:x.1\""),
-                                    HF_STR("a\"\\/\n\xc3\xa4"), HF_STR("say"),
-                                    HF_STR("{ \"n\" : 1.0 }")),
+    assert_int_equal(decode_1("{\"topic\":\"room:a\",\"event\":\"phx_join\","
+                              "\"payload\":{\"a\" : 1E2},\"ref\":\"1\","
+                              "\"join_ref\":\"7\"}"),
                      0);
-    assert_str(hf_buf_str(&buf), "[null,\"j:x.1\",\"a\\\"\\\\/\\n\xc3\xa4\","
-                                 "\"say\",{ \"n\" : 1.0 }]");
-    hf_buf_release(&buf);
+    assert_int_equal(frame.vsn, HF_VSN_1);
+    assert_int_equal(frame.kind, HF_KIND_JSON);
+    assert_str(frame.topic, "room:a");
+    assert_str(frame.raw_topic.raw, "\"room:a\"");
+    assert_str(frame.event, "phx_join");
+    assert_str(frame.payload.raw, "{\"a\" : 1E2}");
+    assert_str(frame.ref.raw, "\"1\"");
+    assert_str(frame.join_ref.raw, "\"7\"");
+    assert_int_equal(frame.options.type, HF_JSON_NULL);
 }
 
-static void encoding_goes_on_where_the_buffer_ends(void **state)
+static void an_object_needs_no_join_ref_and_may_hold_more(void **state)
 {
-    struct hf_buf buf;
-
     (void)state;
-    hf_buf_init(&buf, 1024);
-    assert_int_equal(hf_buf_add_byte(&buf, ','), 0);
-    assert_int_equal(hf_encode_push(&buf, HF_STR("\"1\""), HF_STR("\"1\""),
-                                    HF_STR("t"), HF_STR("phx_close"), HF_EMPTY),
+    assert_int_equal(decode_1(" { \"x\":[1] , \"ref\":null,\"payload\":[],"
+                              "\"\\u0065vent\":\"a\\u00e4\",\"options\":{},"
+                              "\"topic\":7,\"topics\":\"no\"} "),
                      0);
-    assert_str(hf_buf_str(&buf), ",[\"1\",\"1\",\"t\",\"phx_close\",{}]");
-    hf_buf_release(&buf);
+    assert_int_equal(frame.join_ref.type, HF_JSON_NULL);
+    assert_str(frame.join_ref.raw, "null");
+    assert_int_equal(frame.ref.type, HF_JSON_NULL);
+    assert_str(frame.event, "a\xc3\xa4");
+    assert_int_equal(frame.topic.len, 0);
+    assert_str(frame.raw_topic.raw, "7");
+    assert_int_equal(frame.options.type, HF_JSON_NULL);
 }
 
-/* A half frame among whole ones would break all that follow. */
-static void a_frame_that_does_not_fit_leaves_nothing(void **state)
+static void of_a_member_that_stands_twice_the_last_counts(void **state)
 {
-    struct hf_buf buf;
-    size_t max, whole;
+    (void)state;
+    assert_int_equal(decode_1("{\"topic\":\"a\",\"event\":\"e\",\"ref\":1,"
+                              "\"payload\":1,\"topic\":\"b\",\"payload\":2}"),
+                     0);
+    assert_str(frame.topic, "b");
+    assert_str(frame.payload.raw, "2");
+}
+
+static void an_object_without_a_required_member_is_malformed(void **state)
+{
+    static const char *const texts[] = {
+        "{\"event\":\"e\",\"payload\":{},\"ref\":\"1\"}",
+        "{\"topic\":\"t\",\"payload\":{},\"ref\":\"1\"}",
+        "{\"topic\":\"t\",\"event\":\"e\",\"ref\":\"1\"}",
+        "{\"topic\":\"t\",\"event\":\"e\",\"payload\":{}}",
+        "{\"Topic\":\"t\",\"event\":\"e\",\"payload\":{},\"ref\":\"1\"}",
+        "{}",
+        "",
+        "null",
+        "[null,\"1\",\"t\",\"e\",{}]",
+        "{\"topic\":\"t\",\"event\":\"e\",\"payload\":{},\"ref\":\"1\"",
+        "{\"topic\":\"t\",\"event\":\"e\",\"payload\":{},\"ref\":\"1\"}]",
+    };
+    size_t i;
 
     (void)state;
-    hf_buf_init(&buf, 1024);
-    assert_int_equal(hf_encode_push(&buf, HF_NULL, HF_NULL, HF_STR("topic"),
-                                    HF_STR("event"), HF_EMPTY),
-                     0);
-    whole = buf.len;
-    hf_buf_release(&buf);
+    for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+        assert_int_equal(decode_1(texts[i]), HF_EMALFORMED);
+}
 
-    for (max = 1; max <= whole; max++) {
-        hf_buf_init(&buf, max + 1);
-        assert_int_equal(hf_buf_add_byte(&buf, '#'), 0);
-        assert_int_equal(hf_encode_push(&buf, HF_NULL, HF_NULL, HF_STR("topic"),
-                                        HF_STR("event"), HF_EMPTY),
-                         max == whole ? 0 : HF_ELIMIT);
-        assert_int_equal(buf.len, max == whole ? whole + 1 : 1);
-        hf_buf_release(&buf);
-    }
-    for (max = 0; max < 40; max++) {
-        hf_buf_init(&buf, max);
-        assert_int_equal(hf_encode_reply(&buf, HF_NULL, HF_NULL,
-                                         HF_STR("\"topic\""), "ok", HF_EMPTY),
-                         HF_ELIMIT);
-        assert_int_equal(buf.len, 0);
-        hf_buf_release(&buf);
+static void v1_has_no_binary_frames(void **state)
+{
+    (void)state;
+    assert_int_equal(hf_frame_decode(HF_VSN_1,
+                                     HF_STR("\0\1\1\1\1"
+                                            "11te"),
+                                     true, &frame),
+                     HF_EMALFORMED);
+}
+
+/* --- binary frames -------------------------------------------------------- */
+
+static int decode_binary(struct hf_str bytes)
+{
+    return hf_frame_decode(HF_VSN_2, bytes, true, &frame);
+}
+
+static void assert_bytes(struct hf_str got, struct hf_str want)
+{
+    assert_true(hf_str_eq(got, want));
+}
+
+/* As recorded: binary-push-echo. */
+static void a_binary_push_is_taken_apart(void **state)
+{
+    (void)state;
+    assert_int_equal(decode_binary(HF_STR("\x00\x01\x01\x06\x04"
+                                          "12room:aecho\x00\x01\x02\xff")),
+                     0);
+    assert_int_equal(frame.vsn, HF_VSN_2);
+    assert_int_equal(frame.kind, HF_KIND_BINARY);
+    assert_str(frame.join_ref.raw, "\"1\"");
+    assert_int_equal(frame.join_ref.type, HF_JSON_STRING);
+    assert_str(frame.ref.raw, "\"2\"");
+    assert_str(frame.topic, "room:a");
+    assert_str(frame.raw_topic.raw, "\"room:a\"");
+    assert_str(frame.event, "echo");
+    assert_int_equal(frame.payload.type, HF_JSON_NULL);
+    assert_bytes(frame.payload.raw, HF_STR("\x00\x01\x02\xff"));
+    assert_int_equal(frame.options.type, HF_JSON_NULL);
+    hf_frame_release(&frame);
+    assert_null(frame.made);
+}
+
+static void empty_binary_refs_are_null(void **state)
+{
+    (void)state;
+    assert_int_equal(decode_binary(HF_STR("\x00\x00\x00\x01\x01te")), 0);
+    assert_int_equal(frame.join_ref.type, HF_JSON_NULL);
+    assert_str(frame.join_ref.raw, "null");
+    assert_int_equal(frame.ref.type, HF_JSON_NULL);
+    assert_str(frame.ref.raw, "null");
+    assert_int_equal(frame.payload.raw.len, 0);
+    hf_frame_release(&frame);
+}
+
+static void binary_names_are_quoted_where_json_asks_for_it(void **state)
+{
+    (void)state;
+    assert_int_equal(decode_binary(HF_STR("\x00\x02\x01\x03\x02"
+                                          "\"1\\t\"\n\xc3\xa4")),
+                     0);
+    assert_str(frame.join_ref.raw, "\"\\\"1\"");
+    assert_str(frame.ref.raw, "\"\\\\\"");
+    assert_str(frame.topic, "t\"\n");
+    assert_str(frame.raw_topic.raw, "\"t\\\"\\n\"");
+    assert_str(frame.event, "\xc3\xa4");
+    hf_frame_release(&frame);
+}
+
+static void binary_names_have_the_limits_of_others(void **state)
+{
+    char bytes[5 + 4 * 255];
+    size_t len;
+
+    (void)state;
+    memset(bytes, 'x', sizeof(bytes));
+    memcpy(bytes, "\x00\x01\x01\xff\xc9", 5); /* 255 and 201 */
+    len = 5 + 1 + 1 + 255 + 201;
+    assert_int_equal(decode_binary(hf_str(bytes, len)), 0);
+    assert_int_equal(frame.topic.len, 0); /* names nothing */
+    assert_int_equal(frame.raw_topic.raw.len, 257);
+    assert_int_equal(frame.event.len, 0);
+    hf_frame_release(&frame);
+
+    memcpy(bytes, "\x00\xfd\xfd\xc8\xc8", 5); /* 253, 253, 200, 200 */
+    len = 5 + 253 + 253 + 200 + 200;
+    assert_int_equal(decode_binary(hf_str(bytes, len)), 0);
+    assert_int_equal(frame.ref.raw.len, HF_REF_MAX);
+    assert_int_equal(frame.topic.len, HF_TOPIC_MAX);
+    assert_int_equal(frame.event.len, HF_EVENT_MAX);
+    hf_frame_release(&frame);
+
+    bytes[1] = (char)254; /* with its quotes one too many */
+    assert_int_equal(decode_binary(hf_str(bytes, len + 1)), HF_EMALFORMED);
+    bytes[1] = 1;
+    bytes[2] = (char)254;
+    assert_int_equal(decode_binary(hf_str(bytes, len)), HF_EMALFORMED);
+}
+
+static void binary_that_is_no_frame_is_malformed(void **state)
+{
+    static const struct hf_str rows[] = {
+        HF_STR_INIT(""),
+        HF_STR_INIT("\0"),
+        HF_STR_INIT("\0\0\0\0"),
+        HF_STR_INIT("\0\xc8\1\1\1\1"), /* recorded: binary-malformed */
+        HF_STR_INIT("\1\1\1\1\1"
+                    "1234"), /* recorded: binary-wrong-kind */
+        HF_STR_INIT("\0\1\1\1\1"
+                    "11t"),
+        HF_STR_INIT("\2\1\1te"),
+        HF_STR_INIT("\4\1\1\0\0te"),
+        HF_STR_INIT("\5\1\1\1\1\1\1\1"),
+        HF_STR_INIT("\xff\1\1\1\1\1\1\1"),
+        HF_STR_INIT("[null,\"1\",\"t\",\"e\",{}]"),
+        /* a field that is not UTF-8, in each place */
+        HF_STR_INIT("\0\1\1\1\1\xe4"
+                    "1te"),
+        HF_STR_INIT("\0\1\1\1\1"
+                    "1\xe4te"),
+        HF_STR_INIT("\0\1\1\1\1"
+                    "11\xe4"
+                    "e"),
+        HF_STR_INIT("\0\1\1\1\1"
+                    "11t\xe4"),
+        /* a character cut by the end of its field */
+        HF_STR_INIT("\0\1\1\1\1"
+                    "11\xc3\xa4"),
+        /* kind 3: too short; its encoding; its JSON; its metadata */
+        HF_STR_INIT("\3\0\0\1\1\0"),
+        HF_STR_INIT("\3\0\0\1\1\2\1te1"),
+        HF_STR_INIT("\3\0\0\1\1\0\2te{}"),
+        HF_STR_INIT("\3\0\0\1\1\0\1te{"),
+        HF_STR_INIT("\3\0\0\1\1\0\1te"),
+        HF_STR_INIT("\3\0\0\1\1\2\1te{]{}"),
+        HF_STR_INIT("\3\0\0\1\1\2\0te{]\1"),
+        HF_STR_INIT("\3\0\0\1\1\0\1t\xe4{}"),
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        if (decode_binary(rows[i]) != HF_EMALFORMED)
+            fail_msg("row %zu", i);
+}
+
+/* As recorded: realtime-js-v2. */
+static void a_broadcast_of_realtime_js_is_the_text_it_stands_for(void **state)
+{
+    (void)state;
+    assert_int_equal(decode_binary(HF_STR("\x03\x01\x01\x0a\x05\x00\x01"
+                                          "68realtime:xshout{\"i\":1}")),
+                     0);
+    assert_int_equal(frame.kind, HF_KIND_JSON);
+    assert_str(frame.join_ref.raw, "\"6\"");
+    assert_str(frame.ref.raw, "\"8\"");
+    assert_str(frame.topic, "realtime:x");
+    assert_str(frame.raw_topic.raw, "\"realtime:x\"");
+    assert_str(frame.event, "broadcast");
+    assert_int_equal(frame.payload.type, HF_JSON_OBJECT);
+    assert_str(frame.payload.raw, "{\"type\":\"broadcast\",\"event\":\"shout\","
+                                  "\"payload\":{\"i\":1}}");
+    hf_frame_release(&frame);
+
+    assert_int_equal(decode_binary(HF_STR("\x03\x00\x00\x01\x03\x07\x01"
+                                          "ta\"b{\"m\":1} [ 1E2 ]")),
+                     0);
+    assert_int_equal(frame.join_ref.type, HF_JSON_NULL);
+    assert_str(frame.payload.raw,
+               "{\"type\":\"broadcast\",\"event\":\"a\\\"b\","
+               "\"payload\": [ 1E2 ],\"meta\":{\"m\":1}}");
+    hf_frame_release(&frame);
+}
+
+static void its_raw_bytes_take_their_json_form(void **state)
+{
+    (void)state;
+    assert_int_equal(decode_binary(HF_STR("\x03\x00\x00\x01\x01\x00\x00"
+                                          "te\x00\x01\xff")),
+                     0);
+    assert_int_equal(frame.kind, HF_KIND_JSON);
+    assert_str(frame.payload.raw, "{\"type\":\"broadcast\",\"event\":\"e\","
+                                  "\"payload\":{\"_binary\":\"AAH/\"}}");
+    hf_frame_release(&frame);
+}
+
+static void its_payload_is_nested_as_deep_as_in_text(void **state)
+{
+    char bytes[9 + 2 * HF_JSON_DEPTH];
+    unsigned extra;
+
+    (void)state;
+    for (extra = 0; extra < 2; extra++) {
+        unsigned depth = HF_JSON_DEPTH - 2 + extra;
+
+        memcpy(bytes, "\x03\x00\x00\x01\x01\x00\x01te", 9);
+        memset(bytes + 9, '[', depth);
+        memset(bytes + 9 + depth, ']', depth);
+        assert_int_equal(decode_binary(hf_str(bytes, 9 + 2 * depth)),
+                         extra == 0 ? 0 : HF_EMALFORMED);
+        hf_frame_release(&frame);
     }
 }
 
@@ -374,10 +568,19 @@ int main(void)
         cmocka_unit_test(what_is_no_frame_is_malformed),
         cmocka_unit_test(a_frame_nested_too_deep_is_malformed),
         cmocka_unit_test(refs_end_at_their_limit),
-        cmocka_unit_test(a_reply_is_what_phoenix_sends),
-        cmocka_unit_test(a_push_quotes_its_names_and_keeps_its_payload),
-        cmocka_unit_test(encoding_goes_on_where_the_buffer_ends),
-        cmocka_unit_test(a_frame_that_does_not_fit_leaves_nothing),
+        cmocka_unit_test(an_object_is_taken_apart),
+        cmocka_unit_test(an_object_needs_no_join_ref_and_may_hold_more),
+        cmocka_unit_test(of_a_member_that_stands_twice_the_last_counts),
+        cmocka_unit_test(an_object_without_a_required_member_is_malformed),
+        cmocka_unit_test(v1_has_no_binary_frames),
+        cmocka_unit_test(a_binary_push_is_taken_apart),
+        cmocka_unit_test(empty_binary_refs_are_null),
+        cmocka_unit_test(binary_names_are_quoted_where_json_asks_for_it),
+        cmocka_unit_test(binary_names_have_the_limits_of_others),
+        cmocka_unit_test(binary_that_is_no_frame_is_malformed),
+        cmocka_unit_test(a_broadcast_of_realtime_js_is_the_text_it_stands_for),
+        cmocka_unit_test(its_raw_bytes_take_their_json_form),
+        cmocka_unit_test(its_payload_is_nested_as_deep_as_in_text),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

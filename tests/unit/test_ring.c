@@ -64,8 +64,7 @@ static void the_oldest_give_way_and_low_tells_so(void **state)
         push(&ring, id, HF_STR("1"));
     assert_int_equal(ring.low, 9 * HF_RING_ROWS);
     assert_int_equal(id_after(&ring, ring.low), ring.low + 1);
-    assert_int_equal(id_after(&ring, 10 * HF_RING_ROWS - 1),
-                     10 * HF_RING_ROWS);
+    assert_int_equal(id_after(&ring, 10 * HF_RING_ROWS - 1), 10 * HF_RING_ROWS);
     hf_ring_release(&ring);
 }
 
@@ -94,8 +93,8 @@ static void bytes_are_bounded_but_one_row_always_fits(void **state)
 
 static struct hf_msg *msg(struct hf_ring *ring, const char *join_ref)
 {
-    return hf_ring_row_msg(hf_ring_after(ring, 0), 0, hf_str_of(join_ref),
-                           &encoded);
+    return hf_ring_row_msg(hf_ring_after(ring, 0), 0, HF_FORM_FRAMES,
+                           hf_str_of(join_ref), &encoded);
 }
 
 static void a_row_is_encoded_once_per_distinct_join_ref(void **state)
