@@ -60,6 +60,8 @@ static int harden(struct hf_db *db)
                                       NULL, json_valid, NULL, NULL, NULL);
 }
 
+/* cache_size stays SQLite's 2 MB: a larger one gains next to nothing, also in a
+ * large file, and the next commit of another empties it (bench/RESULTS.md). */
 static int set_pragmas(struct hf_db *db, const char *sync)
 {
     char sql[256];
