@@ -10,6 +10,7 @@ unit_tests += \
 	tests/unit/test_keeper \
 	tests/unit/test_keeper_poll \
 	tests/unit/test_longpoll \
+	tests/unit/test_longpoll_forms \
 	tests/unit/test_msg \
 	tests/unit/test_once \
 	tests/unit/test_once_poll \
@@ -21,6 +22,7 @@ unit_tests += \
 	tests/unit/test_ring \
 	tests/unit/test_row \
 	tests/unit/test_session \
+	tests/unit/test_session_forms \
 	tests/unit/test_stream \
 	tests/unit/test_token \
 	tests/unit/test_topic
@@ -45,6 +47,8 @@ tests_unit_test_keeper_poll_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_keeper_poll_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_longpoll_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_longpoll_LDADD = $(CHANNEL_TEST_LINK)
+tests_unit_test_longpoll_forms_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_longpoll_forms_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_msg_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_msg_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_once_CFLAGS = $(UNIT_CFLAGS)
@@ -67,6 +71,8 @@ tests_unit_test_row_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_row_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_session_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_session_LDADD = $(CHANNEL_TEST_LINK)
+tests_unit_test_session_forms_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_session_forms_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_stream_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_stream_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_token_CFLAGS = $(UNIT_CFLAGS)

@@ -37,6 +37,21 @@ static inline void closed(struct hf_link *link, int code)
     HF_ITEM(link, struct client, link)->closed = code;
 }
 
+/* Text as it is, a binary frame as "binary" and its bytes in hexadecimal. */
+static inline char *legible(const struct hf_msg *msg)
+{
+    char *text;
+    uint32_t i;
+
+    if (!msg->binary)
+        return strndup(msg->text, msg->len);
+    text = malloc(8 + 2 * (size_t)msg->len);
+    memcpy(text, "binary ", 8);
+    for (i = 0; i < msg->len; i++)
+        (void)sprintf(text + 7 + 2 * i, "%02x", (unsigned char)msg->text[i]);
+    return text;
+}
+
 static inline void take_all(struct client *c)
 {
     struct hf_msg *msgs[32];
@@ -47,7 +62,7 @@ static inline void take_all(struct client *c)
     while ((n = hf_session_take(c->session, msgs, 32, 65536)) > 0) {
         for (i = 0; i < n; i++) {
             assert_true(c->count < 4000);
-            c->got[c->count++] = strndup(msgs[i]->text, msgs[i]->len);
+            c->got[c->count++] = legible(msgs[i]);
             hf_msg_unref(msgs[i]);
         }
     }
@@ -87,13 +102,17 @@ static inline void forget(struct client *c)
         free(c->got[--c->count]);
 }
 
+static inline void open_as(struct client *c, enum hf_vsn vsn)
+{
+    struct hf_client client = {.vsn = vsn};
+
+    *c = (struct client){.link = {woken, closed}};
+    assert_int_equal(hf_session_open(hub, &c->link, &client, &c->session), 0);
+}
+
 static inline void open_client(struct client *c)
 {
-    *c = (struct client){.link = {woken, closed}};
-    assert_int_equal(hf_session_open(hub, &c->link,
-                                     &(struct hf_client){.vsn = HF_VSN_2},
-                                     &c->session),
-                     0);
+    open_as(c, HF_VSN_2);
 }
 
 static inline void close_client(struct client *c)
@@ -107,6 +126,12 @@ static inline void close_client(struct client *c)
 static inline void say(struct client *c, const char *text)
 {
     assert_int_equal(hf_session_receive(c->session, hf_str_of(text), false), 0);
+    take_all(c);
+}
+
+static inline void say_binary(struct client *c, struct hf_str bytes)
+{
+    assert_int_equal(hf_session_receive(c->session, bytes, true), 0);
     take_all(c);
 }
 
