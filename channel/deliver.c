@@ -78,6 +78,7 @@ static int refill_row(void *ctx, const struct hf_row *row)
     if (!msg)
         return HF_ENOMEM;
     put_msg(refill->batch, msg);
+    refill->member->sent = row->id;
     session->hub->counts.encoded++;
     session->hub->counts.refilled++;
     session->hub->counts.delivered++;
@@ -152,6 +153,7 @@ static int take_ring_row(struct hf_member *member, struct hf_ring_row *row,
         if (!msg)
             return HF_ENOMEM;
         put_msg(batch, msg);
+        member->sent = hf_ring_row_id(row);
         hub->counts.delivered++;
     }
     member->cursor = hf_ring_row_id(row);

@@ -62,9 +62,7 @@ const char *hf_join_refused(const struct hf_frame *frame, struct hf_grant grant,
         return "unauthorized";
     if (joined_topics >= max_topics)
         return "too many channels joined";
-    if (hf_resume_of(frame).malformed)
-        return "invalid since";
-    return NULL;
+    return hf_resume_of(frame).refused;
 }
 
 const char *hf_push_refused(const struct hf_frame *frame, struct hf_grant grant,
@@ -97,59 +95,6 @@ const char *hf_publish_reason(int err)
     default:
         return "journal_failed";
     }
-}
-
-struct hf_resume hf_resume_of(const struct hf_frame *frame)
-{
-    struct hf_resume resume = {0};
-    struct hf_json since;
-    char text[HF_CURSOR_MAX];
-    size_t len;
-
-    if (!hf_json_find(frame->payload, HF_STR("since"), &since) ||
-        since.type != HF_JSON_STRING)
-        return resume;
-    resume.asked = true;
-    if (hf_json_unescape(since, text, sizeof(text), &len))
-        resume.malformed = true;
-    else if (len == 0)
-        resume.from_now = true;
-    else if (hf_cursor_parse(hf_str(text, len), &resume.since))
-        resume.malformed = true;
-    return resume;
-}
-
-struct hf_start hf_resume_start(const struct hf_resume *resume, uint64_t epoch,
-                                uint64_t joined, uint64_t trimmed)
-{
-    struct hf_start start = {.cursor = joined};
-
-    if (!resume->asked || resume->from_now)
-        return start;
-    if (resume->since.epoch != epoch || resume->since.id > joined)
-        start.gap = "reset";
-    else if (resume->since.id < trimmed)
-        start.gap = "trimmed";
-    if (start.gap)
-        return start;
-    start.recovered = true;
-    start.cursor = resume->since.id;
-    return start;
-}
-
-int hf_join_response(struct hf_buf *out, const struct hf_resume *resume,
-                     const struct hf_start *start, uint64_t epoch)
-{
-    char cursor[HF_CURSOR_MAX];
-    size_t len;
-
-    if (!resume->asked)
-        return hf_buf_add_str(out, HF_EMPTY);
-    len = hf_cursor_format((struct hf_cursor){epoch, start->cursor}, cursor);
-    return hf_buf_addf(out, "{\"cursor\":\"%.*s\",\"recovered\":%s%s%s%s}",
-                       (int)len, cursor, start->recovered ? "true" : "false",
-                       start->gap ? ",\"gap\":\"" : "",
-                       start->gap ? start->gap : "", start->gap ? "\"" : "");
 }
 
 int hf_push_response(struct hf_buf *out, struct hf_cursor cursor)

@@ -9,6 +9,7 @@
 
 #include "channel/cursor.h"
 #include "channel/proto.h"
+#include "channel/resume.h"
 #include "channel/rights.h"
 
 enum hf_action {
@@ -46,31 +47,6 @@ const char *hf_push_refused(const struct hf_frame *frame, struct hf_grant grant,
 
 /* The words for an error of hf_journal_append or of the commit. */
 const char *hf_publish_reason(int err);
-
-/* What a join says about resuming (D8). */
-struct hf_resume {
-    bool asked;     /* payload has a string member `since` */
-    bool from_now;  /* it is "" */
-    bool malformed; /* it is no cursor of ours */
-    struct hf_cursor since;
-};
-struct hf_resume hf_resume_of(const struct hf_frame *frame);
-
-/* How a join that asked goes on. */
-struct hf_start {
-    uint64_t cursor; /* nothing at or below is sent */
-    bool recovered;  /* the stream goes on where the client was */
-    const char *gap; /* NULL, or "reset" | "trimmed" (D7) */
-};
-
-/* `joined`: the position of the join itself; `trimmed`: hf_journal_trimmed of
- * its topic. */
-struct hf_start hf_resume_start(const struct hf_resume *resume, uint64_t epoch,
-                                uint64_t joined, uint64_t trimmed);
-
-/* The response object of an accepted join: {} or {"cursor":...}. */
-int hf_join_response(struct hf_buf *out, const struct hf_resume *resume,
-                     const struct hf_start *start, uint64_t epoch);
 
 /* The response to a push whose row is to be named: {"cursor":...}. */
 int hf_push_response(struct hf_buf *out, struct hf_cursor cursor);

@@ -31,6 +31,16 @@
 /* Bytes of a poll token in text form, see token.h. Phoenix's have about 220. */
 #define HF_TOKEN_MAX 256u
 
+/* Older rows a join may ask for with `last`: a screenful of chat, many times. */
+#define HF_LAST_MAX 1000
+
+/* A replay as Supabase has it: rows unless it says how many, rows at most (both
+ * as there), and what is looked through for them, newest first. */
+#define HF_REPLAY_ROWS     10
+#define HF_REPLAY_ROWS_MAX 25
+#define HF_REPLAY_LOOK     1000u
+#define HF_REPLAY_BYTES    (1024u * 1024u)
+
 /* Encoded rows a topic's ring keeps for members that are a little behind, and
  * their bytes; whoever is further behind refills from the journal (D1). */
 #define HF_RING_ROWS  256u

@@ -8,6 +8,7 @@ libchannel_a_SOURCES = \
 	channel/deliver.c \
 	channel/dispatch.c channel/dispatch.h \
 	channel/encode.c channel/encode.h \
+	channel/heads.c channel/heads.h \
 	channel/hook_answer.c channel/hook_answer.h \
 	channel/hooks.c channel/hooks.h \
 	channel/hub.c channel/hub.h \
@@ -28,6 +29,7 @@ libchannel_a_SOURCES = \
 	channel/push.c \
 	channel/reaper.c \
 	channel/reply.c \
+	channel/resume.c channel/resume.h \
 	channel/rights.c channel/rights.h \
 	channel/ring.c channel/ring.h \
 	channel/row.c channel/row.h \

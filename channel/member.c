@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/err.h"
+#include "channel/row.h"
 
 void hf_member_ready(struct hf_member *member)
 {
@@ -78,6 +79,7 @@ static int add_member(struct hf_session *session, const struct hf_frame *frame,
     }
     member->session = session;
     member->cursor = cursor;
+    member->sent = cursor;
     member->answers_end = &member->answers;
     member->with_cursors = with_cursors;
     member->realtime = hf_join_realtime(frame);
@@ -92,21 +94,6 @@ static int add_member(struct hf_session *session, const struct hf_frame *frame,
 }
 
 /* --- join and leave ---------------------------------------------------- */
-
-static int locate_join(const struct hf_hub *hub, const struct hf_frame *frame,
-                       struct hf_resume *resume, struct hf_start *start)
-{
-    uint64_t trimmed = 0;
-    int err = 0;
-
-    *resume = hf_resume_of(frame);
-    if (resume->asked && !resume->from_now)
-        err = hf_journal_trimmed(hub->process->journal, frame->topic, &trimmed);
-    if (err)
-        return err;
-    *start = hf_resume_start(resume, hub->epoch, hub->cursor, trimmed);
-    return 0;
-}
 
 static struct hf_msg *joined_msg(const struct hf_session *session,
                                  const struct hf_frame *frame,
@@ -146,15 +133,61 @@ static const char *join_refused(const struct hf_session *session,
                            process->settings.max_channels, out_null_ref);
 }
 
+/* What a replay holds goes behind the reply, as answers do: it is little, and
+ * in front of all live rows. */
+struct replay {
+    const struct hf_member *member;
+    struct hf_buf payload;
+};
+
+static int replay_row(void *ctx, const struct hf_row *row)
+{
+    struct replay *replay = ctx;
+    struct hf_row marked = *row;
+    const struct hf_member *member = replay->member;
+    uint64_t epoch = member->session->hub->epoch;
+    int err;
+
+    if (!hf_replayable(row))
+        return 0;
+    hf_buf_reset(&replay->payload);
+    err = hf_replayed_payload(&replay->payload, row, epoch);
+    if (err)
+        return err;
+    marked.payload = hf_buf_str(&replay->payload);
+    hf_reply(member->session, hf_row_msg(&marked, epoch, hf_member_form(member),
+                                         hf_member_join_ref(member)));
+    return 0;
+}
+
+static int send_replay(const struct hf_member *member,
+                       const struct hf_start *start)
+{
+    struct hf_hub *hub = member->session->hub;
+    struct replay replay = {member, {0}};
+    uint64_t last;
+    bool more;
+    int err;
+
+    hf_buf_init(&replay.payload, SIZE_MAX / 2); /* bounded by its row */
+    err = hf_journal_read_topic(hub->process->journal,
+                                hf_topic_name(member->topic), start->replay,
+                                hub->cursor, HF_REPLAY_LOOK, SIZE_MAX,
+                                replay_row, &replay, &last, &more);
+    hf_buf_release(&replay.payload);
+    return err;
+}
+
 static int accept_join(struct hf_session *session, const struct hf_frame *frame)
 {
     const struct hf_hub *hub = session->hub;
+    struct hf_resume resume = hf_resume_of(frame);
     struct hf_member *member;
-    struct hf_resume resume;
     struct hf_start start;
     int err;
 
-    if (locate_join(hub, frame, &resume, &start)) {
+    if (hf_resume_locate(&resume, hub->process->journal, frame->topic,
+                         hub->epoch, hub->cursor, &start)) {
         hf_reply(session, hf_msg_refusal(frame, frame->join_ref.raw, "busy"));
         return 0;
     }
@@ -164,7 +197,9 @@ static int accept_join(struct hf_session *session, const struct hf_frame *frame)
     hf_reply(session, joined_msg(session, frame, &resume, &start));
     if (start.cursor < hub->cursor)
         hf_list_append(&session->ready, &member->ready);
-    return 0;
+    if (resume.replay && start.replay < hub->cursor)
+        err = send_replay(member, &start);
+    return err;
 }
 
 int hf_member_join(struct hf_session *session, const struct hf_frame *frame)

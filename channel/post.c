@@ -52,6 +52,7 @@ static int run(struct hf_job *job, struct hf_journal *journal)
 
     work->journal = journal;
     hf_buf_reset(&work->early);
+    hf_buf_reset(&work->heads);
     hf_post_forget_all(work);
     err = load(work);
     for (n = 0; n < work->body.count && err == 0; n++)
@@ -115,6 +116,7 @@ static void work_free(struct hf_post_work *work)
     hf_buf_release(&work->text);
     hf_buf_release(&work->early);
     hf_body_release(&work->body);
+    hf_buf_release(&work->heads);
     free(work);
 }
 
@@ -181,7 +183,8 @@ static int answer_heartbeats(struct hf_post_work *work)
     size_t n;
 
     for (n = 0; n < work->body.count && err == 0; n++)
-        err = hf_post_reply_ok(work, &work->body.frames[n], HF_NULL);
+        err = hf_post_heartbeat(work, work->longpoll->process->journal,
+                                &work->body.frames[n]);
     return err;
 }
 
@@ -204,6 +207,7 @@ static struct hf_post_work *work_new(struct hf_longpoll *lp,
     work->post = post;
     work->client = *client;
     work->token = *token;
+    hf_buf_init(&work->heads, SIZE_MAX / 2); /* bounded by max_channels */
     hf_buf_init(&work->text, SIZE_MAX / 2);  /* bounded by its frame */
     hf_buf_init(&work->early, SIZE_MAX / 2); /* and by the number of them */
     if (body.len > 0)

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/err.h"
+#include "channel/heads.h"
 #include "channel/once.h"
 
 /* --- memberships in hand ----------------------------------------------- */
@@ -136,15 +137,16 @@ static int begin_membership(struct hf_post_work *work,
     struct hf_membership m = {.topic = frame->topic,
                               .join_ref = hf_join_ref_of(frame),
                               .has_since = resume.asked,
+                              .has_replay = resume.replay,
                               .joined = id};
     struct hf_start start;
-    uint64_t trimmed;
-    int err = hf_journal_trimmed(work->journal, frame->topic, &trimmed);
+    int err = hf_resume_locate(&resume, work->journal, frame->topic,
+                               work->token.epoch, id, &start);
 
     if (err)
         return err;
-    start = hf_resume_start(&resume, work->token.epoch, id, trimmed);
     m.since = start.cursor;
+    m.replay = start.replay;
     err = encode_joined(work, frame, &resume, &start);
     if (err == 0)
         err = hf_session_add(work->journal, hf_post_session(work));
@@ -289,6 +291,22 @@ static int push(struct hf_post_work *work, const struct hf_frame *frame)
 
 /* ------------------------------------------------------------------------- */
 
+int hf_post_heartbeat(struct hf_post_work *work, struct hf_journal *journal,
+                      const struct hf_frame *frame)
+{
+    int err = 0;
+
+    if (!hf_heads_asked(frame))
+        return hf_post_reply_ok(work, frame, HF_NULL);
+    if (work->heads.len == 0) /* the token says them, whoever asks */
+        err = hf_heads_read(&work->heads, journal, &work->token);
+    hf_buf_reset(&work->text);
+    if (err == 0)
+        err =
+            hf_reply_ok(&work->text, frame, HF_NULL, hf_buf_str(&work->heads));
+    return err ? err : add_frame(work);
+}
+
 int hf_post_carry_out(struct hf_post_work *work, const struct hf_frame *frame)
 {
     const struct hf_joined *j = hf_post_joined(work, frame->topic);
@@ -298,7 +316,7 @@ int hf_post_carry_out(struct hf_post_work *work, const struct hf_frame *frame)
         joined = j->join_ref;
     switch (hf_dispatch(frame, joined)) {
     case HF_ACTION_HEARTBEAT:
-        return hf_post_reply_ok(work, frame, HF_NULL);
+        return hf_post_heartbeat(work, work->journal, frame);
     case HF_ACTION_UNMATCHED:
         return hf_post_reply_error(work, frame, HF_NULL, "unmatched topic");
     case HF_ACTION_LEAVE_UNJOINED:

@@ -30,6 +30,7 @@ struct hf_post_work {
     struct hf_joined *joined;
     size_t joined_count;
     bool exists;         /* the session has rows */
+    struct hf_buf heads; /* as heads.h has it, once somebody has asked */
     struct hf_buf text;  /* scratch of one frame */
     struct hf_buf early; /* replies for live.db: length, text */
     struct hf_body body; /* its frames point into bytes */
@@ -42,7 +43,7 @@ static inline struct hf_str hf_post_session(const struct hf_post_work *work)
 }
 
 /* --- post_frames.c; on the writer's thread, inside the transaction but for
- * hf_post_reply_ok before the session has rows */
+ * hf_post_heartbeat before the session has rows */
 
 /* The live membership of a topic that the POST found or made; NULL if none. */
 struct hf_joined *hf_post_joined(const struct hf_post_work *work,
@@ -55,6 +56,10 @@ void hf_post_forget_all(struct hf_post_work *work);
 /* Do what the frame asks for. What the client got wrong is answered and is no
  * error; errors undo the whole POST. */
 int hf_post_carry_out(struct hf_post_work *work, const struct hf_frame *frame);
+
+/* The journal to look in is the writer's, or the loop's. */
+int hf_post_heartbeat(struct hf_post_work *work, struct hf_journal *journal,
+                      const struct hf_frame *frame);
 
 int hf_post_reply_ok(struct hf_post_work *work, const struct hf_frame *frame,
                      struct hf_str join_ref);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/err.h"
+#include "channel/heads.h"
 #include "channel/session_state.h"
 
 struct hf_stalled {
@@ -43,6 +44,39 @@ void hf_session_undefer(struct hf_list *deferred)
 
 /* --- frames ------------------------------------------------------------ */
 
+/* It overtakes what waits, so it names only what has gone before it. */
+static struct hf_msg *heads_msg(const struct hf_session *session,
+                                const struct hf_frame *frame)
+{
+    struct hf_list *node, *tmp;
+    struct hf_msg *msg = NULL;
+    struct hf_buf heads;
+
+    hf_buf_init(&heads, SIZE_MAX / 2); /* bounded by max_channels */
+    (void)hf_heads_begin(&heads);
+    HF_LIST_EACH(node, tmp, &session->members)
+    {
+        struct hf_member *member = HF_ITEM(node, struct hf_member, in_session);
+
+        if (member->with_cursors)
+            (void)hf_heads_add(
+                &heads, hf_topic_name(member->topic),
+                (struct hf_cursor){session->hub->epoch, member->sent});
+    }
+    if (hf_heads_end(&heads) == 0 && hf_buf_error(&heads) == 0)
+        msg = hf_msg_ok(frame, HF_NULL, hf_buf_str(&heads));
+    hf_buf_release(&heads);
+    return msg;
+}
+
+static void answer_heartbeat(struct hf_session *session,
+                             const struct hf_frame *frame)
+{
+    hf_reply(session, hf_heads_asked(frame)
+                          ? heads_msg(session, frame)
+                          : hf_msg_ok(frame, HF_NULL, HF_EMPTY));
+}
+
 /* 0, HF_ENOMEM, or HF_EAGAIN: must wait for pushes under way. */
 static int handle(struct hf_session *session, const struct hf_frame *frame)
 {
@@ -53,7 +87,7 @@ static int handle(struct hf_session *session, const struct hf_frame *frame)
         joined = hf_member_join_ref(member);
     switch (hf_dispatch(frame, joined)) {
     case HF_ACTION_HEARTBEAT:
-        hf_reply(session, hf_msg_ok(frame, HF_NULL, HF_EMPTY));
+        answer_heartbeat(session, frame);
         return 0;
     case HF_ACTION_UNMATCHED:
         hf_reply(session, hf_msg_refusal(frame, HF_NULL, "unmatched topic"));

@@ -33,6 +33,7 @@ struct hf_member {
     struct hf_list in_session;
     struct hf_list ready; /* linked while it may have something to send */
     uint64_t cursor;      /* rows at or below were sent or are not for it */
+    uint64_t sent;        /* the newest row sent, or where it began */
     struct hf_answer *answers; /* oldest push first; NULL while idle */
     struct hf_answer **answers_end;
     uint32_t in_flight;   /* pushes handed to the writer, not yet back */

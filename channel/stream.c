@@ -4,6 +4,7 @@
 
 #include "base/err.h"
 #include "base/json.h"
+#include "channel/resume.h"
 #include "channel/row.h"
 #include "schema/sessions.h"
 
@@ -22,7 +23,9 @@ struct hf_stream_member {
     struct slice topic;
     struct slice join_ref;
     bool has_since;
-    uint64_t since, joined, ended;
+    bool marked;    /* what is replayed is marked so, and is not all (D8) */
+    uint64_t since; /* what is replayed behind the reply is above this */
+    uint64_t joined, ended;
 };
 
 struct hf_stream_item {
@@ -81,7 +84,10 @@ static int add_member(void *ctx, const struct hf_membership *m)
     stream->members = array;
     member = &stream->members[stream->members_count];
     *member = (struct hf_stream_member){.has_since = m->has_since,
-                                        .since = m->since,
+                                        .marked = m->has_replay,
+                                        .since = m->has_since    ? m->since
+                                                 : m->has_replay ? m->replay
+                                                                 : m->joined,
                                         .joined = m->joined,
                                         .ended = m->ended};
     err = store(stream, m->topic, &member->topic);
@@ -260,16 +266,37 @@ static int emit(struct hf_stream *stream, struct hf_str text)
     return hf_buf_error(&stream->messages);
 }
 
+static int emit_row(struct row_context *c, const struct hf_row *row)
+{
+    struct slice text;
+    int err = encode_row(c, row, &text);
+
+    return err ? err : emit(c->stream, resolve(c->stream, text));
+}
+
 static int emit_replayed(void *ctx, const struct hf_row *row)
 {
     struct row_context *c = ctx;
-    struct slice text;
+
+    return for_this(c->token, row) ? emit_row(c, row) : 0;
+}
+
+static int emit_marked(void *ctx, const struct hf_row *row)
+{
+    struct row_context *c = ctx;
+    struct hf_row marked = *row;
+    struct hf_buf payload;
     int err;
 
-    if (!for_this(c->token, row))
+    if (!for_this(c->token, row) || !hf_replayable(row))
         return 0;
-    err = encode_row(c, row, &text);
-    return err ? err : emit(c->stream, resolve(c->stream, text));
+    hf_buf_init(&payload, SIZE_MAX / 2); /* bounded by its row */
+    err = hf_replayed_payload(&payload, row, c->epoch);
+    marked.payload = hf_buf_str(&payload);
+    if (err == 0)
+        err = emit_row(c, &marked);
+    hf_buf_release(&payload);
+    return err;
 }
 
 static const struct hf_stream_member *joined_at(const struct hf_stream *stream,
@@ -309,12 +336,12 @@ static int replay(struct hf_stream *stream, struct hf_journal *journal,
     err = hf_journal_gap(journal, topic, after, &gap);
     if (err)
         return err;
-    if (gap)
+    if (gap && !member->marked)
         return HF_EGAP;
-    err =
-        hf_journal_read_topic(journal, topic, after, member->joined,
-                              HF_ANSWER_MESSAGES - stream->count,
-                              HF_ANSWER_BYTES, emit_replayed, &c, &last, &more);
+    err = hf_journal_read_topic(
+        journal, topic, after, member->joined,
+        HF_ANSWER_MESSAGES - stream->count, HF_ANSWER_BYTES,
+        member->marked ? emit_marked : emit_replayed, &c, &last, &more);
     if (err == 0 && more)
         *out_rest = last;
     return err;
@@ -364,7 +391,7 @@ static int emit_item(struct hf_stream *stream, struct hf_journal *journal,
     if (err || item->is_row)
         return err;
     member = joined_at(stream, item->id);
-    if (!member || !member->has_since)
+    if (!member)
         return 0;
     err = replay(stream, journal, token, member, member->since, &rest);
     if (err || rest == 0)

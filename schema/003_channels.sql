@@ -15,6 +15,24 @@ CREATE TABLE sessions (
 INSERT INTO sessions (id, at) SELECT id, at FROM former;
   DROP TABLE temp.former;
 
+-- What a join asked of the past. Those of before go on.
+  CREATE TEMP TABLE former AS SELECT session, joined, topic, join_ref, since,
+                                     ended FROM memberships;
+DROP TABLE memberships;
+CREATE TABLE memberships (
+    session  TEXT NOT NULL,
+    joined   INTEGER NOT NULL,
+    topic    TEXT NOT NULL,
+    join_ref TEXT NOT NULL,             -- the JSON value as the client wrote it
+    since    INTEGER,                   -- NULL: joined without a cursor
+    replay   INTEGER,                   -- NULL: none; broadcasts after it follow
+    ended    INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (session, joined)
+) WITHOUT ROWID;
+INSERT INTO memberships (session, joined, topic, join_ref, since, ended)
+    SELECT session, joined, topic, join_ref, since, ended FROM former;
+  DROP TABLE temp.former;
+
 -- Who is present (presences.h); written by our processes only. `change` is 0 in
 -- all that is committed. owner, session, lease: names that mean nothing outside.
 CREATE TABLE presences (

@@ -91,6 +91,13 @@ int hf_journal_read_topic(struct hf_journal *journal, struct hf_str topic,
                           size_t max_bytes, hf_row_fn each, void *ctx,
                           uint64_t *out_last, bool *out_more);
 
+/* Rows of one topic with ids up to `through`, newest first, at most `max`;
+ * unreadable ones are passed over. 0, what `each` returned, or why it cannot be
+ * read. */
+int hf_journal_read_back(struct hf_journal *journal, struct hf_str topic,
+                         uint64_t through, size_t max, hf_row_fn each,
+                         void *ctx);
+
 /* Only id and topic of rows after `after` (for waking), as above; payload,
  * event and skip are empty, and unreadable rows are not passed over. */
 int hf_journal_read_topics(struct hf_journal *journal, uint64_t after,

@@ -323,6 +323,31 @@ int hf_journal_read_topic(struct hf_journal *journal, struct hf_str topic,
     return read_bound(journal, stmt, &reading, max, out_last, out_more);
 }
 
+int hf_journal_read_back(struct hf_journal *journal, struct hf_str topic,
+                         uint64_t through, size_t max, hf_row_fn each,
+                         void *ctx)
+{
+    struct reading reading = {.journal = journal,
+                              .max_bytes = SIZE_MAX,
+                              .each = each,
+                              .ctx = ctx};
+    sqlite3_stmt *stmt;
+    bool more;
+    int err;
+
+    err = hf_db_get(&journal->db,
+                    "SELECT id, topic, event, payload, kind, at, skip"
+                    " FROM messages WHERE topic = ?1 AND id <= ?2"
+                    " ORDER BY id DESC LIMIT ?3",
+                    &stmt);
+    if (err)
+        return err;
+    hf_db_bind_text(stmt, 1, topic);
+    hf_db_bind_u64(stmt, 2, through);
+    hf_db_bind_u64(stmt, 3, max);
+    return read_rows(journal, stmt, &reading, &more);
+}
+
 int hf_journal_read_topics(struct hf_journal *journal, uint64_t after,
                            size_t max, hf_row_fn each, void *ctx,
                            uint64_t *out_last, bool *out_more)

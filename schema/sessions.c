@@ -31,6 +31,8 @@ static void get_membership(sqlite3_stmt *stmt, struct hf_membership *m)
     m->since = hf_db_u64(stmt, 2);
     m->joined = hf_db_u64(stmt, 3);
     m->ended = hf_db_u64(stmt, 4);
+    m->has_replay = sqlite3_column_type(stmt, 5) != SQLITE_NULL;
+    m->replay = hf_db_u64(stmt, 5);
 }
 
 int hf_memberships_each(struct hf_journal *journal, struct hf_str session,
@@ -43,7 +45,7 @@ int hf_memberships_each(struct hf_journal *journal, struct hf_str session,
     int err;
 
     err = hf_db_get(db,
-                    "SELECT topic, join_ref, since, joined, ended"
+                    "SELECT topic, join_ref, since, joined, ended, replay"
                     " FROM memberships WHERE session = ?1 ORDER BY joined",
                     &stmt);
     if (err)
@@ -190,8 +192,8 @@ int hf_membership_add(struct hf_journal *journal, struct hf_str session,
 
     err = hf_db_get(db,
                     "INSERT INTO memberships"
-                    " (session, joined, topic, join_ref, since, ended)"
-                    " VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                    " (session, joined, topic, join_ref, since, ended, replay)"
+                    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
                     &stmt);
     if (err)
         return err;
@@ -202,6 +204,8 @@ int hf_membership_add(struct hf_journal *journal, struct hf_str session,
     if (m->has_since) /* else NULL, as nothing is bound */
         hf_db_bind_u64(stmt, 5, m->since);
     hf_db_bind_u64(stmt, 6, m->ended);
+    if (m->has_replay)
+        hf_db_bind_u64(stmt, 7, m->replay);
     ring(journal, session);
     return hf_db_finish(db, stmt);
 }

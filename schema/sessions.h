@@ -18,6 +18,8 @@ struct hf_membership {
     struct hf_str join_ref; /* the JSON value as the client wrote it */
     bool has_since;         /* joined with a cursor: rows carry join_ref */
     uint64_t since;         /* where its stream begins, when has_since */
+    bool has_replay;        /* some older rows follow the reply, marked so */
+    uint64_t replay;        /* those after this id, when has_replay */
     uint64_t joined;        /* id of its join reply */
     uint64_t ended;         /* 0 = live; else the last id that is its own */
 };

@@ -18,6 +18,8 @@ unit_tests += \
 	tests/unit/test_process \
 	tests/unit/test_proto \
 	tests/unit/test_reading \
+	tests/unit/test_resume \
+	tests/unit/test_resume_poll \
 	tests/unit/test_rights \
 	tests/unit/test_ring \
 	tests/unit/test_row \
@@ -63,6 +65,10 @@ tests_unit_test_proto_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_proto_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_reading_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_reading_LDADD = $(CHANNEL_TEST_LINK)
+tests_unit_test_resume_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_resume_LDADD = $(CHANNEL_TEST_LINK)
+tests_unit_test_resume_poll_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_resume_poll_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_rights_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_rights_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_ring_CFLAGS = $(UNIT_CFLAGS)

@@ -132,81 +132,6 @@ static void a_push_is_refused_with_its_reason(void **state)
     assert_string_equal(hf_push_refused(&frame, all, 99), "event not allowed");
 }
 
-static struct hf_resume resume(const char *payload)
-{
-    struct hf_frame frame;
-    char text[200];
-    int n = snprintf(text, sizeof(text), "[\"1\",\"1\",\"a\",\"phx_join\",%s]",
-                     payload);
-
-    assert_int_equal(
-        hf_frame_decode(HF_VSN_2, hf_str(text, (size_t)n), false, &frame), 0);
-    return hf_resume_of(&frame);
-}
-
-static void since_is_a_cursor_or_from_now_or_not_asked(void **state)
-{
-    char cursor[HF_CURSOR_MAX], payload[100];
-    size_t len = hf_cursor_format((struct hf_cursor){EPOCH, 42}, cursor);
-
-    (void)state;
-    assert_false(resume("{}").asked);
-    assert_false(resume("null").asked);
-    assert_false(resume("{\"since\":5}").asked);
-    assert_true(resume("{\"since\":\"\"}").from_now);
-    assert_true(resume("{\"since\":\"42\"}").malformed);
-    snprintf(payload, sizeof(payload), "{\"since\":\"%.*s\"}", (int)len,
-             cursor);
-    assert_true(resume(payload).asked);
-    assert_false(resume(payload).malformed);
-    assert_int_equal(resume(payload).since.id, 42);
-    assert_true(resume(payload).since.epoch == EPOCH);
-}
-
-static void a_resume_goes_on_or_says_what_is_lost(void **state)
-{
-    struct hf_resume at5 = {.asked = true, .since = {EPOCH, 5}};
-    struct hf_resume from_now = {.asked = true, .from_now = true};
-    struct hf_start start;
-
-    (void)state;
-    start = hf_resume_start(&at5, EPOCH, 9, 0);
-    assert_true(start.recovered);
-    assert_null(start.gap);
-    assert_int_equal(start.cursor, 5);
-    /* the row at the cursor itself may go; it was received */
-    assert_true(hf_resume_start(&at5, EPOCH, 9, 5).recovered);
-    start = hf_resume_start(&at5, EPOCH, 9, 6);
-    assert_string_equal(start.gap, "trimmed");
-    assert_false(start.recovered);
-    assert_int_equal(start.cursor, 9);
-    assert_string_equal(hf_resume_start(&at5, EPOCH + 1, 9, 0).gap, "reset");
-    assert_string_equal(hf_resume_start(&at5, EPOCH, 4, 0).gap, "reset");
-    start = hf_resume_start(&from_now, EPOCH, 9, 99);
-    assert_null(start.gap);
-    assert_false(start.recovered);
-    assert_int_equal(start.cursor, 9);
-}
-
-static void the_join_response_tells_where_the_stream_begins(void **state)
-{
-    struct hf_resume asked = {.asked = true};
-    struct hf_start gap = {9, false, "trimmed"};
-    struct hf_resume not_asked = {0};
-    struct hf_buf out;
-
-    (void)state;
-    hf_buf_init(&out, 1000);
-    assert_int_equal(hf_join_response(&out, &not_asked, &gap, EPOCH), 0);
-    assert_true(hf_str_eq(hf_buf_str(&out), HF_STR("{}")));
-    hf_buf_reset(&out);
-    assert_int_equal(hf_join_response(&out, &asked, &gap, 0), 0);
-    assert_true(hf_str_eq(hf_buf_str(&out),
-                          HF_STR("{\"cursor\":\"j:AAAAAAAAAAA.9\","
-                                 "\"recovered\":false,\"gap\":\"trimmed\"}")));
-    hf_buf_release(&out);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -216,9 +141,6 @@ int main(void)
         cmocka_unit_test(a_join_without_join_ref_takes_its_ref),
         cmocka_unit_test(a_join_is_refused_with_its_reason),
         cmocka_unit_test(a_push_is_refused_with_its_reason),
-        cmocka_unit_test(since_is_a_cursor_or_from_now_or_not_asked),
-        cmocka_unit_test(a_resume_goes_on_or_says_what_is_lost),
-        cmocka_unit_test(the_join_response_tells_where_the_stream_begins),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
