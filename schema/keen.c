@@ -1,7 +1,7 @@
 #include "schema/keen.h"
 
-/* To enter the likely time awake: a sleep of 50 us may last three times that. */
-#define EARLY_US 150
+/* To enter the likely time awake: a short sleep may last twice as long. */
+#define EARLY_US 100
 #define LATE_US  50
 
 /* What was spent since the last call is paid first. */
@@ -51,15 +51,13 @@ int64_t hf_keen_step(struct hf_keen *keen, int64_t event_us, int64_t now_us)
 {
     int64_t since_us = now_us - event_us;
     int64_t likely_us = until_likely(keen, since_us);
-    int64_t sleep_us = since_us / 32;
+    int64_t sleep_us = since_us < HF_KEEN_US ? HF_KEEN_STEP_US : since_us / 32;
 
     pay(keen, now_us);
     if (likely_us == 0 && keen->saved_us > 0) {
         keen->sleepless_us = now_us;
         return 0;
     }
-    if (sleep_us < HF_KEEN_STEP_US)
-        sleep_us = HF_KEEN_STEP_US;
     if (likely_us > 0 && likely_us < sleep_us)
         sleep_us = likely_us;
     return sleep_us;

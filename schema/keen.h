@@ -9,8 +9,9 @@
  * quiet moment and of a busy one.
  *
  * Looking without sleep has a budget, a tenth of the time; beyond it, when
- * scripts commit without a pause, it sleeps all the same, each time for a 32nd
- * of the time since the event, and sees the commit that much late.
+ * scripts commit without a pause, it sleeps all the same. Each sleep is short,
+ * and after some milliseconds a 32nd of the time since the event; the commit is
+ * seen that much late.
  *
  * No clock, no loop: times come in, in microseconds.
  */
@@ -23,7 +24,7 @@
 #define HF_KEEN_SAVED_US 50000 /* at most, for when it is needed */
 #define HF_KEEN_US       6000  /* this long after the event it always sleeps */
 #define HF_KEEN_NEW_US   3000  /* the same while too little is known */
-#define HF_KEEN_STEP_US  50    /* the shortest sleep */
+#define HF_KEEN_STEP_US  50    /* one sleep until then */
 #define HF_KEEN_LAST     16u   /* commits it knows the time of */
 
 /* Zeroed: nothing known, nothing saved. */

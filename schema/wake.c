@@ -7,6 +7,7 @@
 #include <sys/epoll.h>
 #include <sys/file.h>
 #include <sys/inotify.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -437,8 +438,18 @@ static int open_eyes(const struct hf_dir *dir)
     return fd;
 }
 
+/* The kernel lets each sleep last 50 us longer, so that one wake-up may serve
+ * several; steps as short as ours would be twice as long. Of this thread only;
+ * SQLite's own short waits are among what it makes exact. */
+static void sleep_exactly(bool exactly)
+{
+    (void)prctl(PR_SET_TIMERSLACK, exactly ? 1UL : 0UL); /* 0: as it was */
+}
+
 static void close_eyes(struct hf_wake *wake)
 {
+    if (wake->eyes.fd >= 0)
+        sleep_exactly(false);
     hf_loop_disarm(wake->loop, &wake->ladder);
     if (wake->eyes.fd >= 0)
         hf_loop_unwatch(wake->loop, &wake->eyes);
@@ -484,6 +495,7 @@ static void stand_for_election(struct hf_wake *wake)
         return;
     }
     HF_LOG(HF_LOG_DEBUG, "watching", hf_field("directory", wake->dir.path));
+    sleep_exactly(true);
     change_to_socket(wake);
     wake->queue_fd = hf_dir_open_file(&wake->dir, HF_FILE_WRITERS);
     /* What the last watcher left: its events are gone, its commits are not. */

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 
 #include "schema/sessions.h"
@@ -485,6 +486,20 @@ static void a_slow_sync_does_not_hide_a_commit(void **state)
     waiter_close(&waiter);
 }
 
+static void only_who_watches_sleeps_exactly(void **state)
+{
+    int slack = prctl(PR_GET_TIMERSLACK);
+    struct waiter waiter;
+
+    (void)state;
+    assert_true(slack > 1);
+    waiter_open(&waiter, "a");
+    assert_true(hf_wake_watching(waiter.wake));
+    assert_int_equal(prctl(PR_GET_TIMERSLACK), 1);
+    waiter_close(&waiter);
+    assert_int_equal(prctl(PR_GET_TIMERSLACK), slack);
+}
+
 static struct hf_journal *publisher;
 
 static void *publish_one(void *arg)
@@ -561,6 +576,7 @@ int main(int argc, char **argv)
         WAKE_TEST(rows_of_one_commit_do_not_hide_those_of_the_next),
         WAKE_TEST(a_bell_without_rows_is_told_to_who_asked),
         WAKE_TEST(a_slow_sync_does_not_hide_a_commit),
+        WAKE_TEST(only_who_watches_sleeps_exactly),
         WAKE_TEST(only_a_foreign_commit_is_looked_for_without_sleep),
     };
 
