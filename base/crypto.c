@@ -161,3 +161,16 @@ int hf_base64_decode(struct hf_str text, unsigned char *out, size_t *out_len)
     *out_len = len;
     return 0;
 }
+
+int hf_base64url_decode(struct hf_str text, unsigned char *out, size_t *out_len)
+{
+    size_t i;
+
+    for (i = 0; i < text.len; i++) {
+        char c = text.at[i];
+
+        if (c == '+' || c == '/' || c == '=')
+            return HF_EMALFORMED;
+    }
+    return hf_base64_decode(text, out, out_len);
+}

@@ -35,5 +35,9 @@ size_t hf_base64url(struct hf_str data, char *out);
  * zero. out has room for text.len / 4 * 3 + 3 bytes. 0 or HF_EMALFORMED.
  */
 int hf_base64_decode(struct hf_str text, unsigned char *out, size_t *out_len);
+/* The same, but the URL alphabet without padding only, as JOSE wants it: one
+ * text for one content. */
+int hf_base64url_decode(struct hf_str text, unsigned char *out,
+                        size_t *out_len);
 
 #endif

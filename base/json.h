@@ -60,6 +60,10 @@ bool hf_json_find(struct hf_json object, struct hf_str name,
 
 /* Does this JSON string stand for these bytes? False for other values. */
 bool hf_json_is(struct hf_json value, struct hf_str bytes);
+/* Has no object in `value`, itself included, two members of the same (unescaped)
+ * name? Where it matters who reads: two readers may take different ones. 0;
+ * HF_EMALFORMED; HF_ENOMEM. */
+int hf_json_unique(struct hf_json value);
 
 /*
  * The bytes a JSON string stands for. Writes at most cap bytes to out and sets

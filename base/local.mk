@@ -6,7 +6,9 @@ libbase_a_SOURCES = \
 	base/conf.c base/conf.h \
 	base/crypto.c base/crypto.h \
 	base/err.c base/err.h \
-	base/json.c base/json.h \
+	base/json.c base/json.h base/json_unique.c \
+	base/jwk.c base/jwk.h \
+	base/jwt.c base/jwt.h \
 	base/list.h \
 	base/log.c base/log.h \
 	base/loop.c base/loop.h \
