@@ -46,6 +46,8 @@ const char *hf_strerror(int err)
         return "the disk is full";
     case HF_EREPLACED:
         return "a file of the journal was replaced while it was open";
+    case HF_EEXPIRED:
+        return "its time is over";
     }
     return "no known error";
 }

@@ -27,6 +27,7 @@ enum hf_err {
     HF_EBLOCKED = -16,  /* the write-ahead log has reached its ceiling */
     HF_EFULL = -17,     /* the disk is full */
     HF_EREPLACED = -18, /* a file was replaced while we had it open */
+    HF_EEXPIRED = -19,  /* its time is over */
 };
 
 /* One line, no final dot, never NULL: "a limit is reached". */

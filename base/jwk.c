@@ -7,19 +7,21 @@
 #include <openssl/param_build.h>
 #include <stdlib.h>
 #include <strings.h>
+#include <time.h>
 
+#include "base/clock.h"
 #include "base/crypto.h"
 #include "base/json.h"
 
 /* Nested arrays and objects in a set. */
 #define DEPTH 16u
 
-#define COORDINATE   32u /* bytes of x, y and d on P-256, and of Ed25519's */
-#define ES256_LEN    (2 * COORDINATE)
-#define RSA_MIN      256u /* bytes of n */
-#define RSA_MAX      1024u
-#define RSA_E_MAX    8u
-#define MADE_SECRET  32u
+#define COORDINATE  32u /* bytes of x, y and d on P-256, and of Ed25519's */
+#define ES256_LEN   (2 * COORDINATE)
+#define RSA_MIN     256u /* bytes of n */
+#define RSA_MAX     1024u
+#define RSA_E_MAX   8u
+#define MADE_SECRET 32u
 
 static const struct {
     const char *name;
@@ -124,8 +126,8 @@ static int get_bytes(const struct reading *r, const char *name,
 static int read_oct(struct reading *r)
 {
     struct hf_jwk *key = r->key;
-    int err = get_bytes(r, "k", key->secret, sizeof(key->secret),
-                        &key->secret_len);
+    int err =
+        get_bytes(r, "k", key->secret, sizeof(key->secret), &key->secret_len);
 
     if (err)
         return wrong(r, "k must be the secret in base64url without padding, "
@@ -224,8 +226,8 @@ static EVP_PKEY *build_ec(const unsigned char point[1 + ES256_LEN], BIGNUM *d)
                                         "prime256v1", 0) == 1 &&
         OSSL_PARAM_BLD_push_octet_string(builder, OSSL_PKEY_PARAM_PUB_KEY,
                                          point, 1 + ES256_LEN) == 1 &&
-        (!d || OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_PRIV_KEY, d) ==
-                   1))
+        (!d ||
+         OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_PRIV_KEY, d) == 1))
         pkey = build("EC", builder, d ? EVP_PKEY_KEYPAIR : EVP_PKEY_PUBLIC_KEY);
     OSSL_PARAM_BLD_free(builder);
     return pkey;
@@ -455,7 +457,8 @@ static int read_list(struct hf_json list, struct hf_jwks *out,
         r.key = &out->keys[out->count];
         r.place = out->count + 1;
         err = read_key(&r);
-        if (err == 0 && r.key->id_len > 0 && hf_jwks_find(out, hf_jwk_id(r.key)))
+        if (err == 0 && r.key->id_len > 0 &&
+            hf_jwks_find(out, hf_jwk_id(r.key)))
             err = wrong(&r, "an earlier key has the same kid");
         out->count++; /* a half-read one is released, too */
     }
@@ -551,8 +554,7 @@ static int from_der(unsigned char *signature, size_t *len)
     ECDSA_SIG *sig = d2i_ECDSA_SIG(NULL, &at, (long)*len);
     int err = HF_ENOMEM;
 
-    if (sig &&
-        BN_bn2binpad(ECDSA_SIG_get0_r(sig), signature, COORDINATE) > 0 &&
+    if (sig && BN_bn2binpad(ECDSA_SIG_get0_r(sig), signature, COORDINATE) > 0 &&
         BN_bn2binpad(ECDSA_SIG_get0_s(sig), signature + COORDINATE,
                      COORDINATE) > 0) {
         *len = ES256_LEN;
@@ -566,11 +568,10 @@ static bool verify_with(const struct hf_jwk *key, struct hf_str data,
                         const unsigned char *signature, size_t len)
 {
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-    bool good = ctx &&
-                EVP_DigestVerifyInit(ctx, NULL, digest_of(key), NULL,
-                                     key->pkey) == 1 &&
-                EVP_DigestVerify(ctx, signature, len, bytes_of(data),
-                                 data.len) == 1;
+    bool good =
+        ctx &&
+        EVP_DigestVerifyInit(ctx, NULL, digest_of(key), NULL, key->pkey) == 1 &&
+        EVP_DigestVerify(ctx, signature, len, bytes_of(data), data.len) == 1;
 
     EVP_MD_CTX_free(ctx);
     return good;
@@ -620,11 +621,10 @@ static int sign_with(const struct hf_jwk *key, struct hf_str data,
                      unsigned char *out, size_t *out_len)
 {
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-    bool made = ctx &&
-                EVP_DigestSignInit(ctx, NULL, digest_of(key), NULL,
-                                   key->pkey) == 1 &&
-                EVP_DigestSign(ctx, out, out_len, bytes_of(data), data.len) ==
-                    1;
+    bool made =
+        ctx &&
+        EVP_DigestSignInit(ctx, NULL, digest_of(key), NULL, key->pkey) == 1 &&
+        EVP_DigestSign(ctx, out, out_len, bytes_of(data), data.len) == 1;
 
     EVP_MD_CTX_free(ctx);
     return made ? 0 : HF_ENOMEM;
@@ -761,6 +761,23 @@ static int make_parts(enum hf_jwk_alg alg, struct hf_buf *out)
         return make_rsa(out);
     }
     return HF_EINVAL;
+}
+
+int hf_jwk_name(char out[HF_JWK_NAME_MAX])
+{
+    static const char letters[] = "abcdefghijkmnpqrstuvwxyz23456789";
+    int64_t now_s = hf_wall_ms() / 1000;
+    unsigned char bits[4];
+    struct tm day;
+    size_t i, len;
+
+    if (hf_random(bits, sizeof(bits)) || !gmtime_r(&(time_t){now_s}, &day))
+        return HF_EIO;
+    len = strftime(out, HF_JWK_NAME_MAX, "%Y-%m-%d-", &day);
+    for (i = 0; i < sizeof(bits); i++)
+        out[len + i] = letters[bits[i] % 32];
+    out[len + i] = '\0';
+    return 0;
 }
 
 int hf_jwk_make(enum hf_jwk_alg alg, struct hf_str id, struct hf_buf *out)

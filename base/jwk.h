@@ -61,6 +61,11 @@ void hf_jwks_release(struct hf_jwks *set);
 /* The key of that kid, or NULL. */
 const struct hf_jwk *hf_jwks_find(const struct hf_jwks *set, struct hf_str id);
 
+/* A name for a new key: today and four random letters, "2024-05-31-kq3x".
+ * 0 or HF_EIO. */
+#define HF_JWK_NAME_MAX 16u
+int hf_jwk_name(char out[HF_JWK_NAME_MAX]);
+
 /* Append a fresh key as one JSON object, with its private part and `id` as its
  * kid. 0, HF_ENOMEM, HF_EIO: no random bytes. */
 int hf_jwk_make(enum hf_jwk_alg alg, struct hf_str id, struct hf_buf *out);

@@ -35,7 +35,7 @@ enum hf_jwt_state {
     HF_JWT_CLAIMS,    /* not a JSON object, or a member stands twice */
     HF_JWT_NO_EXPIRY, /* exp is absent or no date */
     HF_JWT_EXPIRED,
-    HF_JWT_EARLY,     /* nbf or iat is no date, or in the future */
+    HF_JWT_EARLY, /* nbf or iat is no date, or in the future */
     HF_JWT_MEMORY,
 };
 

@@ -1,6 +1,10 @@
 #include "channel/connect.h"
 
+#include <strings.h>
+
+#include "base/clock.h"
 #include "base/err.h"
+#include "base/jwt.h"
 #include "base/log.h"
 #include "base/query.h"
 
@@ -104,4 +108,99 @@ int hf_connect_check(const struct hf_settings *settings,
     }
     *out = (struct hf_client){.vsn = vsn};
     return 0;
+}
+
+/* --- token (2.4) --------------------------------------------------------- */
+
+/* "Bearer TOKEN"; other schemes are for the web server. */
+static bool is_bearer(struct hf_str header, struct hf_str *out)
+{
+    static const struct hf_str scheme = HF_STR_INIT("Bearer ");
+
+    if (header.len < scheme.len ||
+        strncasecmp(header.at, scheme.at, scheme.len) != 0)
+        return false;
+    *out = hf_str_from(header, scheme.len);
+    while (out->len > 0 && out->at[0] == ' ')
+        *out = hf_str_from(*out, 1);
+    return true;
+}
+
+/* A connect parameter; one that is too long, or badly written, counts as an
+ * empty token, which is valid nowhere. */
+static bool parameter(struct hf_str query, struct hf_str name,
+                      char room[HF_JWT_MAX], struct hf_str *out)
+{
+    int err;
+
+    *out = hf_str(room, 0);
+    err = hf_query_get(query, name, room, HF_JWT_MAX, &out->len);
+    if (err)
+        out->len = 0;
+    return err != HF_ENOTFOUND;
+}
+
+static int refuse_token(const struct hf_hello *hello, const char *why)
+{
+    HF_LOG(HF_LOG_WARN, "connect_refused", hf_field("reason", "token"),
+           hf_field("why", why),
+           hf_field("hint", "`holdfast token --inspect` looks at one"),
+           hf_field_s("peer", hello->peer));
+    return HF_EDENIED;
+}
+
+/* Where the token stands that must be valid. */
+static bool find_token(const struct hf_hello *hello, char room[HF_JWT_MAX],
+                       struct hf_str *out)
+{
+    *out = hello->auth_token;
+    if (out->len > 0)
+        return true;
+    return is_bearer(hello->authorization, out) ||
+           parameter(hello->query, HF_STR("access_token"), room, out);
+}
+
+int hf_connect_identify(struct hf_keys *keys, const struct hf_hello *hello,
+                        struct hf_client *client)
+{
+    struct hf_identity *identity = NULL;
+    const char *why = "";
+    char room[HF_JWT_MAX];
+    struct hf_str token;
+    int err;
+
+    if (hello->auth_token_bad)
+        return refuse_token(hello, "it is not in base64");
+    if (find_token(hello, room, &token)) {
+        err = hf_identity_of_token(hf_keys_now(keys), token, hf_wall_ms(),
+                                   &identity, &why);
+        if (err)
+            return err == HF_ENOMEM ? err : refuse_token(hello, why);
+    } else if (parameter(hello->query, HF_STR("apikey"), room, &token) &&
+               hf_identity_of_token(hf_keys_now(keys), token, hf_wall_ms(),
+                                    &identity, &why)) {
+        HF_LOG(HF_LOG_DEBUG, "apikey_ignored", hf_field("why", why));
+    }
+    hf_client_set(client, identity);
+    return 0;
+}
+
+bool hf_connect_fresher(struct hf_keys *keys, const struct hf_hello *hello,
+                        const struct hf_client *client,
+                        struct hf_identity **out)
+{
+    struct hf_identity *identity;
+    const char *why;
+
+    if (!client->identity || hello->auth_token.len == 0 ||
+        hf_identity_of_token(hf_keys_now(keys), hello->auth_token,
+                             hf_wall_ms(), &identity, &why))
+        return false;
+    if (hf_str_eq(identity->user, client->user) &&
+        identity->expires_ms > client->identity->expires_ms) {
+        *out = identity;
+        return true;
+    }
+    hf_identity_unref(identity);
+    return false;
 }

@@ -240,6 +240,8 @@ size_t hf_session_take(struct hf_session *session, struct hf_msg **out,
         if (!take_turn(session, HF_ITEM(node, struct hf_member, ready), &batch))
             return batch.count;
     }
+    if (!session->replies && session->ending)
+        hf_session_fail(session, session->ending);
     if (!session->replies && hf_list_empty(&session->ready))
         session->woken = false;
     return batch.count;

@@ -69,9 +69,9 @@ int hf_hub_catch_up(struct hf_hub *hub)
     bool more = true;
     int err = 0;
 
-    /* with nobody joined there is nothing to feed, so there is no need to read
-     * what lies between */
-    if (hub->counts.topics == 0)
+    /* with nobody joined or known there is nothing to feed, so there is no need
+     * to read what lies between */
+    if (hub->counts.topics == 0 && hub->users.count == 0)
         return hf_tail_skip_to_head(hub);
     while (more && err == 0)
         err = hf_tail_page(hub, &more);
@@ -140,6 +140,7 @@ void hf_hub_close(struct hf_hub *hub)
     if (hub->wake)
         hf_wake_free(hub->wake);
     hf_map_release(&hub->topics);
+    hf_map_release(&hub->users);
     free(hub);
 }
 

@@ -31,6 +31,7 @@ struct hf_hub {
     uint64_t cursor;         /* rows at or below are in the rings, or were */
     uint64_t redactions;     /* hf_journal_redactions when rings were filled */
     struct hf_map topics;    /* name -> struct hf_topic */
+    struct hf_map users;     /* topic -> struct hf_user (user.h) */
     bool behind;             /* the tail stopped before the end */
     size_t refill_left;      /* rows that refills may still read this turn */
     struct hf_list deferred; /* sessions that wait for the next turn's share */

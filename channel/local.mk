@@ -12,7 +12,9 @@ libchannel_a_SOURCES = \
 	channel/hook_answer.c channel/hook_answer.h \
 	channel/hooks.c channel/hooks.h \
 	channel/hub.c channel/hub.h \
+	channel/identity.c channel/identity.h \
 	channel/keeper.c channel/keeper.h \
+	channel/keys.c channel/keys.h \
 	channel/limits.h \
 	channel/link.h \
 	channel/longpoll.c channel/longpoll.h \
@@ -21,6 +23,7 @@ libchannel_a_SOURCES = \
 	channel/msg.c channel/msg.h \
 	channel/once.c channel/once.h \
 	channel/origin.c channel/origin.h \
+	channel/owner.c channel/owner.h \
 	channel/post.c channel/post_state.h \
 	channel/post_frames.c \
 	channel/process.c channel/process.h \
@@ -38,4 +41,5 @@ libchannel_a_SOURCES = \
 	channel/stream.c channel/stream.h \
 	channel/tail.c channel/tail.h \
 	channel/token.c channel/token.h \
-	channel/topic.c channel/topic.h
+	channel/topic.c channel/topic.h \
+	channel/user.c channel/user.h

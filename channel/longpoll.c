@@ -5,8 +5,11 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/json.h"
 #include "base/log.h"
+#include "channel/dispatch.h"
 #include "channel/longpoll_state.h"
+#include "channel/owner.h"
 #include "schema/sessions.h"
 
 /* Polls recomputed in one turn, so that accepting goes on meanwhile. */
@@ -37,6 +40,7 @@ static struct hf_str session_of(const struct hf_poll *poll)
 
 static void answer_bare(struct hf_poll *poll, const char *body)
 {
+    hf_client_release(&poll->client);
     poll->answer(poll, hf_str_of(body));
 }
 
@@ -52,6 +56,7 @@ static void answer_with(struct hf_longpoll *lp, struct hf_poll *poll,
         hf_str((const char *)lp->process->secret, sizeof(lp->process->secret)),
         text);
 
+    hf_client_release(&poll->client);
     hf_buf_reset(&lp->body);
     (void)hf_buf_addf(&lp->body, "{\"status\":%d,\"token\":\"%.*s\",", status,
                       (int)len, text);
@@ -111,11 +116,28 @@ static void stop_waiting(struct hf_longpoll *lp, struct hf_poll *poll)
     poll->waits_count = 0;
 }
 
-/* Wait for the topics of the stream just read. */
+/* In the place made for it. 0 or HF_ENOMEM. */
+static int wait_for(struct hf_longpoll *lp, struct hf_poll *poll,
+                    struct hf_str name)
+{
+    struct hf_poll_wait *wait = &poll->waits[poll->waits_count];
+
+    wait->poll = poll;
+    wait->topic = topic_for(lp, name);
+    if (!wait->topic)
+        return HF_ENOMEM;
+    hf_list_append(&wait->topic->waits, &wait->in_topic);
+    poll->waits_count++;
+    return 0;
+}
+
+/* Wait for the topics of the stream just read, and for the client's user. */
 static int wait_for_topics(struct hf_longpoll *lp, struct hf_poll *poll)
 {
-    size_t at = 0, count = 0;
-    struct hf_str name;
+    char room[HF_USER_TOPIC_MAX];
+    struct hf_str user = hf_user_topic(poll->client.user, room), name;
+    size_t at = 0, count = user.len > 0 ? 1 : 0;
+    int err = 0;
 
     while (hf_stream_next_topic(&lp->stream, &at, &name))
         count++;
@@ -124,20 +146,13 @@ static int wait_for_topics(struct hf_longpoll *lp, struct hf_poll *poll)
     poll->waits = calloc(count, sizeof(*poll->waits));
     if (!poll->waits)
         return HF_ENOMEM;
-    at = 0;
-    while (hf_stream_next_topic(&lp->stream, &at, &name)) {
-        struct hf_poll_wait *wait = &poll->waits[poll->waits_count];
-
-        wait->poll = poll;
-        wait->topic = topic_for(lp, name);
-        if (!wait->topic) {
-            stop_waiting(lp, poll);
-            return HF_ENOMEM;
-        }
-        hf_list_append(&wait->topic->waits, &wait->in_topic);
-        poll->waits_count++;
-    }
-    return 0;
+    if (user.len > 0)
+        err = wait_for(lp, poll, user);
+    for (at = 0; err == 0 && hf_stream_next_topic(&lp->stream, &at, &name);)
+        err = wait_for(lp, poll, name);
+    if (err)
+        stop_waiting(lp, poll);
+    return err;
 }
 
 /* --- parking ----------------------------------------------------------- */
@@ -146,6 +161,7 @@ static void unpark(struct hf_poll *poll)
 {
     struct hf_longpoll *lp = poll->owner;
 
+    hf_client_release(&poll->client);
     if (!lp)
         return;
     poll->owner = NULL;
@@ -179,13 +195,21 @@ static void make_dirty(struct hf_poll *poll)
 
 static void deadline(struct hf_timer *timer);
 
-static int64_t hold_of(const struct hf_longpoll *lp)
+/* To the end of its token at most, which the client is then told. */
+static int64_t hold_of(const struct hf_longpoll *lp, const struct hf_poll *poll)
 {
+    const struct hf_identity *identity = poll->client.identity;
     int64_t hold = lp->hold_ms;
+    int64_t left;
 
     if (!lp->stream.next.joined && hold > HF_HOLD_UNJOINED_MS)
         hold = HF_HOLD_UNJOINED_MS;
-    return hold < HF_EMPTY_SPACING_MS ? HF_EMPTY_SPACING_MS : hold;
+    if (hold < HF_EMPTY_SPACING_MS)
+        hold = HF_EMPTY_SPACING_MS;
+    if (!identity || identity->expires_ms == HF_NEVER)
+        return hold;
+    left = identity->expires_ms - hf_wall_ms() + 1; /* rounded up */
+    return left < hold ? left : hold;
 }
 
 /* What was committed between reading and listening rang no bell of ours; and
@@ -219,7 +243,7 @@ static int park(struct hf_longpoll *lp, struct hf_poll *poll)
     poll->deadline.fire = deadline;
     err = hf_map_put(&lp->sessions, session_of(poll), poll);
     if (err == 0)
-        err = hf_loop_arm(loop, &poll->deadline, hold_of(lp) * 1000);
+        err = hf_loop_arm(loop, &poll->deadline, hold_of(lp, poll) * 1000);
     if (err) {
         (void)hf_map_remove(&lp->sessions, session_of(poll));
         stop_waiting(lp, poll);
@@ -229,6 +253,7 @@ static int park(struct hf_longpoll *lp, struct hf_poll *poll)
     hf_list_append(&lp->parked, &poll->parked);
     hf_wake_add(lp->wake, session_of(poll));
     lp->parked_count++;
+    hf_client_release(&poll->client); /* found again when there is something */
     look_again(lp, poll);
     /* an older poll of the session may be parked in another process */
     hf_wake_ring(lp->wake, session_of(poll));
@@ -264,7 +289,7 @@ static void all_came(struct hf_longpoll *lp)
 
 /* May the session still join all it has joined? A new session is told of each
  * topic what it may do there (D10). */
-static int check_rights(struct hf_longpoll *lp)
+static int check_rights(struct hf_longpoll *lp, const struct hf_client *client)
 {
     struct hf_process *process = lp->process;
     struct hf_str name;
@@ -275,21 +300,81 @@ static int check_rights(struct hf_longpoll *lp)
     if (changed) /* whoever notices it first tells the others */
         all_came(lp);
     while (err == 0 && hf_stream_next_topic(&lp->stream, &at, &name)) {
-        if (!(hf_rights_of(process->rights, name).rights & HF_RIGHT_JOIN))
+        if (!(hf_rights_of(process->rights, client, name).rights &
+              HF_RIGHT_JOIN))
             err = HF_EDENIED;
     }
     return err;
 }
 
+struct farewell {
+    enum hf_vsn vsn;
+    struct hf_buf *messages;
+    struct hf_buf text;
+    size_t count;
+};
+
+static int add_farewell(void *ctx, const struct hf_membership *m)
+{
+    struct farewell *farewell = ctx;
+
+    if (m->ended)
+        return 0;
+    hf_buf_reset(&farewell->text);
+    (void)hf_encode_error(&farewell->text, farewell->vsn, m->join_ref, m->topic,
+                          "token_expired");
+    if (farewell->count++ > 0)
+        (void)hf_buf_add_byte(farewell->messages, ',');
+    (void)hf_json_quote(farewell->messages, hf_buf_str(&farewell->text));
+    return hf_buf_error(&farewell->text);
+}
+
+/* Its channels are told once that the token has expired; who comes back with
+ * what this answer brings has to open a new session (D10). Nothing is written:
+ * the same poll again gets the same answer. */
+static void answer_expired(struct hf_longpoll *lp, struct hf_poll *poll)
+{
+    struct hf_token next = poll->token;
+    struct hf_buf messages;
+    struct farewell farewell = {.vsn = poll->client.vsn,
+                                .messages = &messages};
+    int err = 0;
+
+    hf_buf_init(&messages, SIZE_MAX / 2); /* bounded by the memberships */
+    hf_buf_init(&farewell.text, SIZE_MAX / 2);
+    if (!next.expired)
+        err = hf_memberships_each(lp->process->journal, session_of(poll),
+                                  add_farewell, &farewell);
+    if (err == 0)
+        err = hf_buf_error(&messages);
+    next.expired = true;
+    if (err || farewell.count == 0) {
+        answer_dead(poll);
+    } else {
+        unpark(poll);
+        answer_with(lp, poll, 200, &next, hf_buf_str(&messages));
+    }
+    hf_buf_release(&messages);
+    hf_buf_release(&farewell.text);
+}
+
 /* Compute; true when the poll has been answered. */
 static bool answer_if_any(struct hf_longpoll *lp, struct hf_poll *poll)
 {
-    int err = hf_stream_read(&lp->stream, lp->process->journal,
+    uint64_t born;
+    int err = hf_owner_find(lp->process->journal, lp->process->live,
+                            &poll->token, &poll->client, &born);
+
+    if (err == HF_EEXPIRED) {
+        answer_expired(lp, poll);
+        return true;
+    }
+    if (err == 0)
+        err = hf_stream_read(&lp->stream, lp->process->journal,
                              lp->process->live, &poll->token,
                              poll->client.vsn);
-
     if (err == 0)
-        err = check_rights(lp);
+        err = check_rights(lp, &poll->client);
     if (err) {
         if (err != HF_EGAP && err != HF_ENOTFOUND && err != HF_EDENIED)
             HF_LOG(HF_LOG_WARN, "poll_failed",
@@ -320,6 +405,7 @@ static void wait_anew(struct hf_longpoll *lp, struct hf_poll *poll)
     poll->waits_count = 0;
     err = wait_for_topics(lp, poll);
     drop_waits(lp, former, count);
+    hf_client_release(&poll->client);
     if (err)
         answer_dead(poll);
     else
@@ -504,6 +590,7 @@ enum hf_token_state hf_longpoll_token(const struct hf_longpoll *lp,
 
 static void create(struct hf_longpoll *lp, struct hf_poll *poll)
 {
+    struct hf_live *live = lp->process->live;
     struct hf_journal *journal = lp->process->journal;
     struct hf_token token = {.mount = lp->mount, .birth_ms = hf_wall_ms()};
     int err = hf_journal_snapshot(journal);
@@ -515,6 +602,8 @@ static void create(struct hf_longpoll *lp, struct hf_poll *poll)
     }
     if (err == 0)
         err = hf_token_new_session(token.session);
+    if (err == 0)
+        err = hf_owner_keep(live, &token, &poll->client);
     if (err) {
         answer_bare(poll, "{\"status\":500}");
         return;
@@ -548,6 +637,40 @@ static void go_on(struct hf_longpoll *lp, struct hf_poll *poll)
         answer_bare(poll, "{\"status\":500}");
 }
 
+static void connect_new(struct hf_longpoll *lp, struct hf_poll *poll,
+                        const struct hf_hello *hello)
+{
+    switch (hf_connect_identify(lp->process->keys, hello, &poll->client)) {
+    case 0:
+        create(lp, poll);
+        return;
+    case HF_EDENIED:
+        answer_bare(poll, "{\"status\":403}");
+        return;
+    default:
+        answer_bare(poll, "{\"status\":500}");
+        return;
+    }
+}
+
+/* phoenix.js sends its authToken with every GET. One of a later expiry is kept;
+ * all else that is wrong with it was said when the session was made. */
+static void take_fresher(struct hf_longpoll *lp, struct hf_poll *poll,
+                         const struct hf_hello *hello)
+{
+    struct hf_identity *identity;
+    uint64_t born;
+
+    if (hello->auth_token.len == 0 ||
+        hf_owner_find(lp->process->journal, lp->process->live, &poll->token,
+                      &poll->client, &born) ||
+        !hf_connect_fresher(lp->process->keys, hello, &poll->client,
+                            &identity))
+        return;
+    hf_client_set(&poll->client, identity);
+    hf_owner_renew(lp->process, &poll->token, &poll->client, born);
+}
+
 void hf_poll_start(struct hf_longpoll *lp, struct hf_poll *poll,
                    const struct hf_hello *hello, struct hf_str token)
 {
@@ -559,12 +682,13 @@ void hf_poll_start(struct hf_longpoll *lp, struct hf_poll *poll,
     }
     switch (hf_longpoll_token(lp, token, &poll->token)) {
     case HF_TOKEN_ABSENT:
-        create(lp, poll);
+        connect_new(lp, poll, hello);
         return;
     case HF_TOKEN_DEAD:
         answer_bare(poll, "{\"status\":500}");
         return;
     case HF_TOKEN_GOOD:
+        take_fresher(lp, poll, hello);
         go_on(lp, poll);
         return;
     }

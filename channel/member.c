@@ -128,7 +128,8 @@ static const char *join_refused(const struct hf_session *session,
 {
     const struct hf_process *process = session->hub->process;
 
-    return hf_join_refused(frame, hf_rights_of(process->rights, frame->topic),
+    return hf_join_refused(frame, hf_rights_of(process->rights, &session->client,
+                                        frame->topic),
                            session->members_count - (older ? 1u : 0u),
                            process->settings.max_channels, out_null_ref);
 }

@@ -14,6 +14,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "channel/owner.h"
 
 /* --- the job, on the writer's thread ----------------------------------- */
 
@@ -51,6 +52,7 @@ static int run(struct hf_job *job, struct hf_journal *journal)
     int err;
 
     work->journal = journal;
+    work->client = work->came;
     hf_buf_reset(&work->early);
     hf_buf_reset(&work->heads);
     hf_post_forget_all(work);
@@ -112,6 +114,7 @@ static const char *body_for(int err)
 
 static void work_free(struct hf_post_work *work)
 {
+    hf_client_release(&work->came);
     hf_post_forget_all(work);
     hf_buf_release(&work->text);
     hf_buf_release(&work->early);
@@ -205,7 +208,7 @@ static struct hf_post_work *work_new(struct hf_longpoll *lp,
     work->job.item.cost = sizeof(*work) + body.len;
     work->longpoll = lp;
     work->post = post;
-    work->client = *client;
+    work->came = hf_client_copy(client);
     work->token = *token;
     hf_buf_init(&work->heads, SIZE_MAX / 2); /* bounded by max_channels */
     hf_buf_init(&work->text, SIZE_MAX / 2);  /* bounded by its frame */
@@ -229,8 +232,8 @@ static const char *body_for_malformed(int err)
 
 static void start_work(struct hf_longpoll *lp, struct hf_post *post,
                        const struct hf_client *client,
-                       const struct hf_token *token, struct hf_str body,
-                       bool ndjson)
+                       const struct hf_token *token, uint64_t born,
+                       struct hf_str body, bool ndjson)
 {
     struct hf_post_work *work = work_new(lp, post, client, token, body);
     int err;
@@ -239,6 +242,7 @@ static void start_work(struct hf_longpoll *lp, struct hf_post *post,
         answer(post, "{\"status\":503}");
         return;
     }
+    work->born = born;
     err =
         hf_body_decode(&work->body, client->vsn, work->bytes, body.len, ndjson);
     if (err) {
@@ -262,8 +266,9 @@ void hf_post_start(struct hf_longpoll *lp, struct hf_post *post,
                    const struct hf_hello *hello, struct hf_str token_text,
                    struct hf_str body, bool ndjson)
 {
-    struct hf_client client;
+    struct hf_client client = {.vsn = HF_VSN_2};
     struct hf_token token;
+    uint64_t born = 0;
 
     if (hf_connect_check(&lp->process->settings, hello, &client)) {
         answer(post, "{\"status\":403}");
@@ -277,9 +282,14 @@ void hf_post_start(struct hf_longpoll *lp, struct hf_post *post,
         answer(post, "{\"status\":500}");
         return;
     case HF_TOKEN_GOOD:
-        start_work(lp, post, &client, &token, body, ndjson);
-        return;
+        break;
     }
+    if (hf_owner_find(lp->process->journal, lp->process->live, &token, &client,
+                      &born))
+        answer(post, "{\"status\":500}"); /* its poll is told why */
+    else
+        start_work(lp, post, &client, &token, born, body, ndjson);
+    hf_client_release(&client);
 }
 
 void hf_post_forget(struct hf_post *post)

@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "channel/heads.h"
 #include "channel/once.h"
+#include "channel/owner.h"
 
 /* --- memberships in hand ----------------------------------------------- */
 
@@ -128,6 +129,17 @@ static int encode_joined(struct hf_post_work *work,
     return hf_buf_error(&work->text);
 }
 
+/* The session has rows from now on, and whose it is stands with them. */
+static int own(struct hf_post_work *work)
+{
+    struct hf_session_owner owner;
+
+    if (!work->client.identity)
+        return 0;
+    owner = hf_owner_of(&work->client, work->born);
+    return hf_session_own(work->journal, hf_post_session(work), &owner);
+}
+
 /* The membership begins at its reply's id; a stream that resumes replays
  * (since, joined] behind it (D6). */
 static int begin_membership(struct hf_post_work *work,
@@ -150,6 +162,8 @@ static int begin_membership(struct hf_post_work *work,
     err = encode_joined(work, frame, &resume, &start);
     if (err == 0)
         err = hf_session_add(work->journal, hf_post_session(work));
+    if (err == 0 && !work->exists)
+        err = own(work);
     if (err == 0)
         err = hf_membership_add(work->journal, hf_post_session(work), &m);
     if (err == 0)
@@ -180,7 +194,9 @@ static int join(struct hf_post_work *work, const struct hf_frame *frame)
     struct hf_joined *older = hf_post_joined(work, frame->topic);
     bool null_ref;
     const char *refusal = hf_join_refused(
-        frame, hf_rights_of(work->longpoll->writer_rights, frame->topic),
+        frame,
+        hf_rights_of(work->longpoll->writer_rights, &work->client,
+                     frame->topic),
         work->joined_count - (older ? 1u : 0u), settings->max_channels,
         &null_ref);
     uint64_t id;
@@ -277,7 +293,8 @@ static int push(struct hf_post_work *work, const struct hf_frame *frame)
 {
     const struct hf_settings *settings = &work->longpoll->process->settings;
     struct hf_grant grant =
-        hf_rights_of(work->longpoll->writer_rights, frame->topic);
+        hf_rights_of(work->longpoll->writer_rights, &work->client,
+                     frame->topic);
     struct hf_str join_ref = hf_post_joined(work, frame->topic)->join_ref;
     struct hf_once once;
     const char *refusal = hf_push_refused(frame, grant, settings->max_payload);

@@ -24,7 +24,9 @@ struct hf_post_work {
     struct hf_job job;
     struct hf_longpoll *longpoll;
     struct hf_post *post; /* NULL: the transport is gone */
-    struct hf_client client;
+    struct hf_client came;   /* the reference; loop's thread */
+    struct hf_client client; /* the same, or renewed by a frame; borrowed */
+    uint64_t born;           /* of its owner (owner.h) */
     struct hf_token token;
     struct hf_journal *journal; /* writer thread, while run */
     struct hf_joined *joined;

@@ -88,6 +88,9 @@ static int open_all(struct hf_process *process, const char *path, bool threaded,
     err = read_secret(process, why);
     if (err)
         return err;
+    err = hf_keys_open(&process->dir, &process->keys, why);
+    if (err)
+        return err;
     err = hf_journal_open(&process->dir, settings, HF_JOURNAL_READ,
                           &process->journal, why);
     if (err)
@@ -141,6 +144,7 @@ void hf_process_close(struct hf_process *process)
     if (process->live)
         hf_live_close(process->live);
     hf_rights_free(process->rights);
+    hf_keys_close(process->keys);
     hf_journal_close(process->journal);
     /* A zeroed struct has no directory open, whatever its fd says. */
     if (process->dir.path[0] != '\0')

@@ -10,6 +10,7 @@
 #include "base/loop.h"
 #include "channel/hooks.h"
 #include "channel/keeper.h"
+#include "channel/keys.h"
 #include "channel/rights.h"
 #include "schema/journal.h"
 #include "schema/live.h"
@@ -27,6 +28,7 @@ struct hf_process {
     struct hf_hooks *hooks;   /* NULL: the application is asked nothing */
     struct hf_keeper keeper;  /* retention, in a resident process */
     struct hf_rights *rights; /* for the loop's thread */
+    struct hf_keys *keys;     /* of clients' tokens; loop's thread */
     unsigned char secret[32]; /* signs poll tokens */
 };
 

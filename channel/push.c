@@ -219,7 +219,8 @@ int hf_push_start(struct hf_member *member, const struct hf_frame *frame)
 {
     const struct hf_session *session = member->session;
     const struct hf_process *process = session->hub->process;
-    struct hf_grant grant = hf_rights_of(process->rights, frame->topic);
+    struct hf_grant grant = hf_rights_of(process->rights, &session->client,
+                                         frame->topic);
     struct hf_once once;
     const char *refusal =
         hf_push_refused(frame, grant, process->settings.max_payload);

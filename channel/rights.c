@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/map.h"
 #include "channel/topic.h"
@@ -153,14 +154,20 @@ static const struct rule *most_specific(const struct rules *rules,
 }
 
 struct hf_grant hf_rights_of(const struct hf_rights *rights,
+                             const struct hf_client *client,
                              struct hf_str topic)
 {
+    struct hf_grant grant = {.echo = true};
     const struct rule *rule;
 
     if (!hf_topic_legal(topic) || hf_topic_reserved(topic))
         return (struct hf_grant){0};
     rule = most_specific(&rights->rules, topic);
-    if (!rule)
-        return (struct hf_grant){0};
-    return (struct hf_grant){rule->rights, rule->echo, true};
+    if (rule)
+        grant = (struct hf_grant){rule->rights, rule->echo, true};
+    if (client && client->identity)
+        grant.rights |=
+            hf_identity_rights(client->identity, topic, hf_wall_ms());
+    grant.known = grant.known || grant.rights != 0;
+    return grant;
 }

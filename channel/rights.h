@@ -3,12 +3,14 @@
  *
  * A copy of the table `policies`, read again when its revision moved. Several
  * patterns may match: the most specific one counts (exact, then the longest
- * prefix). No match: nothing is allowed (D10). One per connection of the
- * journal, since rows are read through it.
+ * prefix). What a client's identity allows is added to it. No match: nothing is
+ * allowed (D10). One per connection of the journal, since rows are read through
+ * it.
  */
 #ifndef HF_CHANNEL_RIGHTS_H
 #define HF_CHANNEL_RIGHTS_H
 
+#include "channel/client.h"
 #include "schema/journal.h"
 #include "schema/policies.h"
 
@@ -29,7 +31,9 @@ struct hf_grant {
                         rather than "unmatched topic" */
 };
 
+/* `client` NULL: what everybody may. */
 struct hf_grant hf_rights_of(const struct hf_rights *rights,
+                             const struct hf_client *client,
                              struct hf_str topic);
 
 #endif

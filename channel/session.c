@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "channel/heads.h"
 #include "channel/session_state.h"
+#include "channel/user.h"
 
 struct hf_stalled {
     struct hf_stalled *next;
@@ -30,6 +31,14 @@ void hf_session_fail(struct hf_session *session, int code)
         return;
     session->closing = true;
     session->link->close(session->link, code);
+}
+
+void hf_session_end(struct hf_session *session, int code)
+{
+    if (!session->replies)
+        hf_session_fail(session, code);
+    else
+        session->ending = (uint16_t)code;
 }
 
 void hf_session_undefer(struct hf_list *deferred)
@@ -155,7 +164,7 @@ static int handle_stalled(struct hf_session *session,
 
 void hf_session_unstall(struct hf_session *session)
 {
-    while (session->stalled && !session->closing) {
+    while (session->stalled && !session->closing && !session->ending) {
         int err = handle_stalled(session, session->stalled);
 
         if (err == HF_EAGAIN)
@@ -191,7 +200,7 @@ int hf_session_receive(struct hf_session *session, struct hf_str bytes,
     struct hf_frame frame;
     int err;
 
-    if (session->closing)
+    if (session->closing || session->ending)
         return 0;
     err = hf_frame_decode(session->client.vsn, bytes, binary, &frame);
     if (err)
@@ -212,11 +221,17 @@ int hf_session_open(struct hf_hub *hub, struct hf_link *link,
         return HF_ENOMEM;
     session->hub = hub;
     session->link = link;
-    session->client = *client;
+    session->client = hf_client_copy(client);
     hf_list_init(&session->members);
     hf_list_init(&session->ready);
     session->replies_end = &session->replies;
     session->stalled_end = &session->stalled;
+    if (hf_user_watch(session)) {
+        hf_user_unwatch(session);
+        hf_client_release(&session->client);
+        free(session);
+        return HF_ENOMEM;
+    }
     hub->counts.sessions++;
     *out = session;
     return 0;
@@ -240,6 +255,8 @@ void hf_session_detach(struct hf_session *session)
     while (session->stalled)
         drop_stalled(session);
     hf_list_remove(&session->deferred);
+    hf_user_unwatch(session);
+    hf_client_release(&session->client);
     session->hub->counts.sessions--;
     free(session);
 }

@@ -31,6 +31,9 @@ struct hf_session {
     struct hf_hub *hub;
     struct hf_link *link;
     struct hf_client client;
+    struct hf_user *user;   /* user.h; NULL = nobody known */
+    struct hf_list in_user;
+    struct hf_timer expiry; /* of the client's token */
     struct hf_list members;
     struct hf_list ready;      /* members with something to send, in turns */
     struct hf_list deferred;   /* in hub->deferred */
@@ -45,6 +48,7 @@ struct hf_session {
     uint16_t members_count;
     bool woken; /* the transport knows there is something */
     bool closing;
+    uint16_t ending; /* close with this when all replies are out; 0 = no */
     bool named; /* id is drawn: only a sender without echo needs it */
     char id[22];
 };
@@ -68,6 +72,8 @@ static inline enum hf_form hf_member_form(const struct hf_member *member)
 void hf_session_wake(struct hf_session *session);
 /* Have the transport close with this code; nothing more is sent. */
 void hf_session_fail(struct hf_session *session, int code);
+/* The same once the replies that wait are sent; frames are ignored meanwhile. */
+void hf_session_end(struct hf_session *session, int code);
 /* Frames that waited for pushes under way may go on. */
 void hf_session_unstall(struct hf_session *session);
 

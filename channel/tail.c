@@ -4,7 +4,8 @@
 
 #include "base/err.h"
 #include "base/log.h"
-#include "channel/session.h"
+#include "channel/session_state.h"
+#include "channel/user.h"
 
 /* --- what ends memberships --------------------------------------------- */
 
@@ -47,12 +48,32 @@ static void epoch_changed(struct hf_topic *topic, void *ctx)
     expel_topic(topic, "reset");
 }
 
+static bool may_join(const struct hf_rights *rights,
+                     const struct hf_client *client,
+                     const struct hf_topic *topic)
+{
+    return hf_rights_of(rights, client, hf_topic_name(topic)).rights &
+           HF_RIGHT_JOIN;
+}
+
+/* What everybody may, all members may; else each is looked at. */
 static void check_right(struct hf_topic *topic, void *ctx)
 {
     const struct hf_rights *rights = ctx;
+    struct hf_list guest, *node, *next;
 
-    if (!(hf_rights_of(rights, hf_topic_name(topic)).rights & HF_RIGHT_JOIN))
-        expel_topic(topic, "unauthorized");
+    if (may_join(rights, NULL, topic))
+        return;
+    hf_list_append(&topic->members, &guest);
+    for (node = topic->members.next; node != &guest; node = next) {
+        struct hf_member *member = HF_ITEM(node, struct hf_member, in_topic);
+
+        next = node->next;
+        if (!may_join(rights, &member->session->client, topic))
+            hf_member_expel(member, "unauthorized");
+    }
+    hf_list_remove(&guest);
+    hf_hub_left(topic);
 }
 
 static void replaced(struct hf_topic *topic, void *ctx)
@@ -159,6 +180,8 @@ static int take_row(void *ctx, const struct hf_row *row)
     struct hf_topic *topic = hf_hub_find(hub, row->topic);
     struct hf_list *node, *tmp;
 
+    if (hub->users.count > 0 && hf_str_eq(row->event, HF_STR("disconnect")))
+        hf_user_disconnect(hub, row->topic);
     if (!topic || row->id <= topic->ring.low)
         return 0;
     hub->counts.rows_read++;

@@ -7,7 +7,7 @@
  * Bytes, integers big-endian:
  *
  *      0   1  version
- *      1   1  flags: bit 0 joined, the others 0
+ *      1   1  flags: bit 0 joined, 1 owned, 2 expired, the others 0
  *      2  22  session
  *     24   8  epoch
  *     32   8  cursor
@@ -24,6 +24,9 @@
  */
 #define VERSION     1u
 #define FLAG_JOINED 1u
+#define FLAG_OWNED  2u
+#define FLAG_EXPIRED 4u
+#define FLAGS       (FLAG_JOINED | FLAG_OWNED | FLAG_EXPIRED)
 #define SIGNED_LEN  80u
 #define MAC_LEN     16u
 #define BYTES_LEN   (SIGNED_LEN + MAC_LEN)
@@ -55,6 +58,12 @@ static struct hf_str bytes_str(const unsigned char *bytes, size_t len)
     return hf_str((const char *)bytes, len);
 }
 
+static unsigned flags_of(const struct hf_token *token)
+{
+    return (token->joined ? FLAG_JOINED : 0) | (token->owned ? FLAG_OWNED : 0) |
+           (token->expired ? FLAG_EXPIRED : 0);
+}
+
 size_t hf_token_format(const struct hf_token *token, struct hf_str key,
                        char out[HF_TOKEN_MAX])
 {
@@ -63,7 +72,7 @@ size_t hf_token_format(const struct hf_token *token, struct hf_str key,
     unsigned char *at = bytes;
 
     at = put_be(at, VERSION, 1);
-    at = put_be(at, token->joined ? FLAG_JOINED : 0, 1);
+    at = put_be(at, flags_of(token), 1);
     memcpy(at, token->session, sizeof(token->session));
     at += sizeof(token->session);
     at = put_be(at, token->epoch, 8);
@@ -117,11 +126,13 @@ int hf_token_parse(struct hf_str text, struct hf_str key, struct hf_token *out)
         len != BYTES_LEN || !is_signed(bytes, key))
         return HF_EMALFORMED;
     /* Ours, but perhaps of a later version that shares the secret. */
-    if (bytes[0] != VERSION || (bytes[1] & ~FLAG_JOINED) != 0)
+    if (bytes[0] != VERSION || (bytes[1] & ~FLAGS) != 0)
         return HF_EMALFORMED;
 
     at += 2;
     out->joined = (bytes[1] & FLAG_JOINED) != 0;
+    out->owned = (bytes[1] & FLAG_OWNED) != 0;
+    out->expired = (bytes[1] & FLAG_EXPIRED) != 0;
     memcpy(out->session, at, sizeof(out->session));
     at += sizeof(out->session);
     out->epoch = take_be(&at, 8);

@@ -26,6 +26,8 @@ struct hf_token {
     int64_t birth_ms;      /* wall clock of the session's creation */
     int64_t expiry_ms;     /* wall clock: no revival after it */
     bool joined;           /* the session had rows when this was made */
+    bool owned;            /* it is somebody's: an owner must be found (owner.h) */
+    bool expired;          /* its channels were told that its token has expired */
 };
 
 /* Returns the length. 0 only when hashing failed (out of memory). */

@@ -19,6 +19,8 @@ static const struct {
     {"CONTENT_TYPE", AT(content_type)},
     {"CONTENT_LENGTH", AT(content_length)},
     {"HTTP_X_PHOENIX_LONGPOLL_TOKEN", AT(token_header)},
+    {"HTTP_X_PHOENIX_AUTHTOKEN", AT(hello.auth_token)},
+    {"HTTP_AUTHORIZATION", AT(hello.authorization)},
     {"HTTP_ACCESS_CONTROL_REQUEST_HEADERS", AT(allow_headers)},
     {"QUERY_STRING", AT(hello.query)},
     {"HTTP_ORIGIN", AT(hello.from.origin)},

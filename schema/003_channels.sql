@@ -7,10 +7,12 @@
   CREATE TEMP TABLE former AS SELECT id, at FROM sessions;
 DROP TABLE sessions;
 CREATE TABLE sessions (
-    id     TEXT NOT NULL PRIMARY KEY,
-    at     INTEGER NOT NULL,               -- milliseconds since 1970
-    user   TEXT NOT NULL DEFAULT '',       -- '' = an anonymous visitor
-    claims TEXT                            -- of the verified token; NULL = none
+    id      TEXT NOT NULL PRIMARY KEY,
+    at      INTEGER NOT NULL,              -- milliseconds since 1970
+    user    TEXT NOT NULL DEFAULT '',      -- '' = nobody known
+    claims  TEXT,                          -- topics of its token; NULL = none
+    expires INTEGER,                       -- its token, milliseconds since 1970
+    born    INTEGER                        -- disconnect rows above end it
 ) WITHOUT ROWID;
 INSERT INTO sessions (id, at) SELECT id, at FROM former;
   DROP TABLE temp.former;

@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/crypto.h"
+#include "base/jwk.h"
 #include "base/sys.h"
 #include "schema/db.h"
 #include "schema/files.h"
@@ -402,6 +403,30 @@ static int make_hook_secret(struct init *init)
                          init->dir.file_mode & 0640);
 }
 
+/* One to begin with, named by the day of its birth. */
+static int make_keys(struct init *init)
+{
+    char id[HF_JWK_NAME_MAX];
+    struct hf_buf text;
+    int err;
+
+    hf_buf_init(&text, 1024);
+    (void)hf_buf_add_str(&text, HF_STR("{\"keys\":[\n  "));
+    err = hf_jwk_name(id);
+    if (err == 0)
+        err = hf_jwk_make(HF_JWK_HS256, hf_str_of(id), &text);
+    (void)hf_buf_add_str(&text, HF_STR("\n]}\n"));
+    if (err)
+        (void)hf_explain(init->why, err, "no random bytes for a key");
+    else
+        err = write_missing(init, HF_FILE_KEYS, hf_buf_str(&text),
+                            init->dir.file_mode & 0640);
+    if (text.at)
+        explicit_bzero(text.at, text.len);
+    hf_buf_release(&text);
+    return err;
+}
+
 static int make_small_files(struct init *init)
 {
     static const char *const names[] = {HF_FILE_BELLS, HF_FILE_WATCHER,
@@ -484,6 +509,8 @@ static int fill(struct init *init, const char *path)
         err = make_secret(init);
     if (!err)
         err = make_hook_secret(init);
+    if (!err)
+        err = make_keys(init);
     if (!err)
         err = make_journal(init);
     if (!err)

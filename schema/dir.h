@@ -12,6 +12,8 @@
  *     secret                     key that signs poll tokens, 0600
  *     hook_secret                key that signs requests to the application, in
  *                                hex, for it to be copied there
+ *     keys.json                  keys that clients' tokens are verified with, a
+ *                                JWK set; read again when it changes
  *     bells                      waiter slots, one mapped file (bell.h)
  *     bell.2.N                   datagram sockets of resident processes
  *     watcher                    flock: who watches for foreign commits
@@ -26,8 +28,8 @@
  *     failed                     there since a sync failed: nothing is published
  *
  * The directory is 0700 and every file 0600; with a group 2770 and 0660, the
- * secret 0640. SQLite gives -wal and -shm the mode of their database; the group
- * comes from the directory, hence its set-group-id bit.
+ * secrets and keys.json 0640. SQLite gives -wal and -shm the mode of their
+ * database; the group comes from the directory, hence its set-group-id bit.
  */
 #ifndef HF_SCHEMA_DIR_H
 #define HF_SCHEMA_DIR_H
@@ -43,6 +45,7 @@
 #define HF_FILE_LIVE     "live.db"
 #define HF_FILE_SETTINGS "holdfast.conf"
 #define HF_FILE_SECRET   "secret"
+#define HF_FILE_KEYS     "keys.json"
 #define HF_FILE_BELLS    "bells"
 #define HF_FILE_WATCHER  "watcher"
 #define HF_FILE_WRITERS  "writers"

@@ -14,7 +14,7 @@
 
 /* Names that are ours as they stand; and those that begin like ours. */
 static const char *const exact[] = {
-    HF_FILE_SETTINGS, HF_FILE_SECRET,  HF_FILE_BELLS,
+    HF_FILE_SETTINGS, HF_FILE_SECRET,  HF_FILE_KEYS,   HF_FILE_BELLS,
     HF_FILE_WATCHER,  HF_FILE_WRITERS, HF_FILE_HEAD,
     HF_FILE_BALLAST,  HF_FILE_UPKEEP,  HF_FILE_FAILED,
     HF_FILE_HOOK_SECRET,

@@ -15,7 +15,7 @@
 #include "schema/sql.h"
 
 #define APPLICATION_ID 0x48464c31 /* "HFL1" */
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 #define WAIT_MS        1000 /* for other processes */
 #define FILES_MAX      100u /* live-99.db: somebody damages them for sport */
 
@@ -102,6 +102,7 @@ static int forget_other_boot(struct hf_db *db)
     if (same)
         return 0;
     err = hf_db_run(db, "DELETE FROM leases; DELETE FROM replies;"
+                        "DELETE FROM owners;"
                         "DELETE FROM boot;");
     if (!err)
         err = hf_db_get(db, "INSERT INTO boot (id) VALUES (?1)", &stmt);
@@ -452,6 +453,69 @@ int hf_live_replies_drop(struct hf_live *live, struct hf_str session,
     return hf_db_finish(&live->db, stmt);
 }
 
+/* --- owners --------------------------------------------------------------- */
+
+static int insert_owner(struct hf_live *live, struct hf_str session,
+                        const struct hf_session_owner *owner)
+{
+    sqlite3_stmt *stmt;
+    int err = hf_live_seen(live, session, 0);
+
+    if (err)
+        return err;
+    err = hf_db_get(&live->db,
+                    "INSERT OR REPLACE INTO owners"
+                    " (session, user, claims, expires, born)"
+                    " VALUES (?1, ?2, ?3, ?4, ?5)",
+                    &stmt);
+    if (err)
+        return err;
+    hf_db_bind_text(stmt, 1, session);
+    hf_db_bind_text(stmt, 2, owner->user);
+    hf_db_bind_text(stmt, 3, owner->claims);
+    (void)sqlite3_bind_int64(stmt, 4, owner->expires_ms);
+    hf_db_bind_u64(stmt, 5, owner->born);
+    return hf_db_finish(&live->db, stmt);
+}
+
+int hf_live_own(struct hf_live *live, struct hf_str session,
+                const struct hf_session_owner *owner)
+{
+    int err;
+
+    err = hf_db_do(&live->db, "BEGIN IMMEDIATE");
+    if (err)
+        return err;
+    return end_transaction(live, insert_owner(live, session, owner));
+}
+
+int hf_live_owner(struct hf_live *live, struct hf_str session,
+                  hf_owner_fn each, void *ctx)
+{
+    struct hf_session_owner owner;
+    sqlite3_stmt *stmt;
+    bool row;
+    int err;
+
+    err = hf_db_get(&live->db,
+                    "SELECT user, claims, expires, born FROM owners"
+                    " WHERE session = ?1",
+                    &stmt);
+    if (err)
+        return err;
+    hf_db_bind_text(stmt, 1, session);
+    err = hf_db_step(&live->db, stmt, &row);
+    if (err || !row)
+        return err ? err : HF_ENOTFOUND;
+    owner.user = hf_db_text(stmt, 0);
+    owner.claims = hf_db_text(stmt, 1);
+    owner.expires_ms = sqlite3_column_int64(stmt, 2);
+    owner.born = hf_db_u64(stmt, 3);
+    err = each(ctx, &owner);
+    hf_db_done(stmt);
+    return err;
+}
+
 /* --- forgetting ---------------------------------------------------------- */
 
 static int forget(struct hf_live *live, const char *sql, int64_t older_than_ms,
@@ -473,6 +537,9 @@ int hf_live_expire(struct hf_live *live, int64_t older_than_ms, size_t max)
     static const char replies[] =
         "DELETE FROM replies WHERE session IN (SELECT session FROM leases"
         " WHERE seen_ms < ?1 ORDER BY seen_ms, session LIMIT ?2)";
+    static const char owners[] =
+        "DELETE FROM owners WHERE session IN (SELECT session FROM leases"
+        " WHERE seen_ms < ?1 ORDER BY seen_ms, session LIMIT ?2)";
     static const char leases[] =
         "DELETE FROM leases WHERE session IN (SELECT session FROM leases"
         " WHERE seen_ms < ?1 ORDER BY seen_ms, session LIMIT ?2)";
@@ -482,6 +549,8 @@ int hf_live_expire(struct hf_live *live, int64_t older_than_ms, size_t max)
     if (err)
         return err;
     err = forget(live, replies, older_than_ms, max);
+    if (!err)
+        err = forget(live, owners, older_than_ms, max);
     if (!err)
         err = forget(live, leases, older_than_ms, max);
     return end_transaction(live, err);

@@ -14,6 +14,7 @@
 
 #include "base/str.h"
 #include "schema/dir.h"
+#include "schema/sessions.h"
 
 struct hf_live;
 
@@ -52,6 +53,16 @@ int hf_live_replies_each(struct hf_live *live, struct hf_str session,
 /* The client has shown that it has those up to n. */
 int hf_live_replies_drop(struct hf_live *live, struct hf_str session,
                          uint32_t through);
+
+/*
+ * Whose a session is, kept here until it has rows in the journal. Writing it
+ * renews the session's lease. Reading: one call at most, HF_ENOTFOUND when
+ * nothing is known.
+ */
+int hf_live_own(struct hf_live *live, struct hf_str session,
+                const struct hf_session_owner *owner);
+int hf_live_owner(struct hf_live *live, struct hf_str session,
+                  hf_owner_fn each, void *ctx);
 
 /* Forget sessions not seen for so long, at most max at a time. */
 int hf_live_expire(struct hf_live *live, int64_t older_than_ms, size_t max);

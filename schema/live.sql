@@ -23,7 +23,16 @@ CREATE TABLE replies (
     PRIMARY KEY (session, n)
 ) WITHOUT ROWID;
 
+-- Whose a session is that has joined nothing yet (sessions.h); it has a lease.
+CREATE TABLE owners (
+    session TEXT NOT NULL PRIMARY KEY,
+    user    TEXT NOT NULL,
+    claims  TEXT NOT NULL,
+    expires INTEGER NOT NULL,           -- wall clock, milliseconds since 1970
+    born    INTEGER NOT NULL
+) WITHOUT ROWID;
+
 INSERT INTO boot (id) VALUES ('');
 
 PRAGMA application_id = 0x48464c31;
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;

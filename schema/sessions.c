@@ -23,6 +23,55 @@ int hf_session_exists(struct hf_journal *journal, struct hf_str session,
     return err;
 }
 
+int hf_session_owner(struct hf_journal *journal, struct hf_str session,
+                     hf_owner_fn each, void *ctx)
+{
+    struct hf_db *db = hf_journal_db(journal);
+    struct hf_session_owner owner;
+    sqlite3_stmt *stmt;
+    bool row;
+    int err;
+
+    err = hf_db_get(db,
+                    "SELECT user, claims, expires, born FROM sessions"
+                    " WHERE id = ?1 AND claims IS NOT NULL",
+                    &stmt);
+    if (err)
+        return err;
+    hf_db_bind_text(stmt, 1, session);
+    err = hf_db_step(db, stmt, &row);
+    if (err || !row)
+        return err ? err : HF_ENOTFOUND;
+    owner.user = hf_db_text(stmt, 0);
+    owner.claims = hf_db_text(stmt, 1);
+    owner.expires_ms = sqlite3_column_int64(stmt, 2);
+    owner.born = hf_db_u64(stmt, 3);
+    err = each(ctx, &owner);
+    hf_db_done(stmt);
+    return err;
+}
+
+int hf_session_disconnected(struct hf_journal *journal, struct hf_str topic,
+                            uint64_t after, bool *out)
+{
+    struct hf_db *db = hf_journal_db(journal);
+    sqlite3_stmt *stmt;
+    int err;
+
+    err = hf_db_get(db,
+                    "SELECT 1 FROM messages WHERE topic = ?1 AND id > ?2"
+                    " AND event = 'disconnect' LIMIT 1",
+                    &stmt);
+    if (err)
+        return err;
+    hf_db_bind_text(stmt, 1, topic);
+    hf_db_bind_u64(stmt, 2, after);
+    err = hf_db_step(db, stmt, out);
+    if (!err && *out)
+        hf_db_done(stmt);
+    return err;
+}
+
 static void get_membership(sqlite3_stmt *stmt, struct hf_membership *m)
 {
     m->topic = hf_db_text(stmt, 0);
@@ -180,6 +229,28 @@ int hf_session_add(struct hf_journal *journal, struct hf_str session)
     if (err)
         return err;
     hf_db_bind_text(stmt, 1, session);
+    return hf_db_finish(db, stmt);
+}
+
+int hf_session_own(struct hf_journal *journal, struct hf_str session,
+                   const struct hf_session_owner *owner)
+{
+    struct hf_db *db = hf_journal_db(journal);
+    sqlite3_stmt *stmt;
+    int err;
+
+    err = hf_db_get(db,
+                    "UPDATE sessions SET user = ?2, claims = ?3, expires = ?4,"
+                    " born = ?5 WHERE id = ?1",
+                    &stmt);
+    if (err)
+        return err;
+    hf_db_bind_text(stmt, 1, session);
+    hf_db_bind_text(stmt, 2, owner->user);
+    hf_db_bind_text(stmt, 3, owner->claims);
+    (void)sqlite3_bind_int64(stmt, 4, owner->expires_ms);
+    hf_db_bind_u64(stmt, 5, owner->born);
+    ring(journal, session);
     return hf_db_finish(db, stmt);
 }
 

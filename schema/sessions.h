@@ -24,6 +24,15 @@ struct hf_membership {
     uint64_t ended;         /* 0 = live; else the last id that is its own */
 };
 
+/* Whose a session is, when it came with a token or the application named it. */
+struct hf_session_owner {
+    struct hf_str user;   /* empty = nobody known */
+    struct hf_str claims; /* what its token allows, JSON text or empty */
+    int64_t expires_ms;   /* of the token, wall clock; INT64_MAX = never */
+    uint64_t born;        /* head of the journal when the session was made */
+};
+typedef int (*hf_owner_fn)(void *ctx, const struct hf_session_owner *owner);
+
 /* Reading: borrowed until the callback returns; other than 0 stops. */
 typedef int (*hf_membership_fn)(void *ctx, const struct hf_membership *m);
 typedef int (*hf_frame_fn)(void *ctx, uint64_t id, struct hf_str text);
@@ -31,6 +40,12 @@ typedef int (*hf_frame_owner_fn)(void *ctx, uint64_t id, struct hf_str session);
 
 int hf_session_exists(struct hf_journal *journal, struct hf_str session,
                       bool *out);
+/* One call at most. 0; HF_ENOTFOUND: no such session, or nobody's. */
+int hf_session_owner(struct hf_journal *journal, struct hf_str session,
+                     hf_owner_fn each, void *ctx);
+/* Is there a row `disconnect` of this topic (user_socket:<user>) behind an id? */
+int hf_session_disconnected(struct hf_journal *journal, struct hf_str topic,
+                            uint64_t after, bool *out);
 /* Live and ended ones, by `joined`. */
 int hf_memberships_each(struct hf_journal *journal, struct hf_str session,
                         hf_membership_fn each, void *ctx);
@@ -45,6 +60,9 @@ int hf_frames_owners(struct hf_journal *journal, uint64_t after, size_t max,
 /* Writing; inside a transaction. */
 /* Adding one that is there does nothing. */
 int hf_session_add(struct hf_journal *journal, struct hf_str session);
+/* Of a session that is there: it becomes, or stays, this owner's. */
+int hf_session_own(struct hf_journal *journal, struct hf_str session,
+                   const struct hf_session_owner *owner);
 int hf_membership_add(struct hf_journal *journal, struct hf_str session,
                       const struct hf_membership *m);
 int hf_membership_end(struct hf_journal *journal, struct hf_str session,

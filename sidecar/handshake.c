@@ -50,6 +50,22 @@ static void once(struct hf_str *place, unsigned *count, struct hf_str value)
     ++*count;
 }
 
+/* phoenix.js puts its authToken among the subprotocols (specification 2.4). */
+static void find_bearer(struct hf_handshake *h, struct hf_str list)
+{
+    static const struct hf_str start = HF_STR_INIT("base64url.bearer.phx.");
+
+    while (list.len > 0) {
+        const char *comma = memchr(list.at, ',', list.len);
+        size_t len = comma ? (size_t)(comma - list.at) : list.len;
+        struct hf_str item = trim(hf_str(list.at, len));
+
+        if (hf_str_starts(item, start))
+            once(&h->bearer, &h->bearers, hf_str_from(item, start.len));
+        list = hf_str_from(list, comma ? len + 1 : len);
+    }
+}
+
 void hf_handshake_header(struct hf_handshake *h, struct hf_str name,
                          struct hf_str value)
 {
@@ -71,6 +87,9 @@ void hf_handshake_header(struct hf_handshake *h, struct hf_str name,
         h->connection_upgrade |= lists(value, HF_STR("upgrade"), true);
     } else if (same(name, HF_STR("Sec-WebSocket-Protocol"))) {
         h->phoenix |= lists(value, HF_STR("phoenix"), false);
+        find_bearer(h, value);
+    } else if (same(name, HF_STR("Authorization"))) {
+        once(&h->authorization, &h->authorizations, value);
     } else if (same(name, HF_STR("Content-Length"))) {
         h->body |= !hf_str_eq(value, HF_STR("0"));
     } else if (same(name, HF_STR("Transfer-Encoding"))) {
@@ -96,6 +115,8 @@ struct hf_refusal hf_handshake_request(const struct hf_handshake *h,
         return bad("more than one Origin header\n");
     if (h->sec_fetch_sites > 1)
         return bad("more than one Sec-Fetch-Site header\n");
+    if (h->authorizations > 1)
+        return bad("more than one Authorization header\n");
     return fine;
 }
 

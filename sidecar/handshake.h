@@ -18,10 +18,14 @@ struct hf_handshake {
     struct hf_str origin;
     struct hf_str sec_fetch_site;
     struct hf_str key;
+    struct hf_str authorization;
+    struct hf_str bearer; /* of the subprotocol with a token, still encoded */
     unsigned hosts; /* how often each came; once is right */
     unsigned origins;
     unsigned sec_fetch_sites;
     unsigned keys;
+    unsigned authorizations;
+    unsigned bearers;
     unsigned versions;
     bool version_13;
     bool upgrade_websocket;  /* in the list of Upgrade */

@@ -9,15 +9,21 @@
 #include <sys/socket.h>
 
 #include "base/clock.h"
+#include "base/crypto.h"
+#include "base/jwt.h"
 #include "base/log.h"
 #include "base/sys.h"
 #include "channel/connect.h"
 #include "sidecar/handshake.h"
 #include "sidecar/upgrade.h"
 
+/* What HF_JWT_MAX bytes in base64 need to be decoded. */
+#define BEARER_ROOM (HF_BASE64_LEN(HF_JWT_MAX) / 4 * 3 + 3)
+
 struct hf_http {
     struct hf_loop *loop;
     const struct hf_settings *settings;
+    struct hf_keys *keys;
     struct hf_conns *conns;
     struct MHD_Daemon *daemon;
     struct hf_watch library; /* libmicrohttpd's epoll descriptor */
@@ -309,6 +315,24 @@ static enum MHD_Result take_header(void *cls, enum MHD_ValueKind kind,
     return MHD_YES;
 }
 
+/* The token among the subprotocols, decoded to `room`. Without the token there
+ * is none; one that cannot be read, or several, is a bad one. */
+static void read_bearer(const struct hf_handshake *handshake,
+                        unsigned char room[BEARER_ROOM],
+                        struct hf_hello *hello)
+{
+    struct hf_str text = handshake->bearer;
+    size_t len = 0;
+
+    if (handshake->bearers == 0)
+        return;
+    hello->auth_token_bad = handshake->bearers > 1 ||
+                            text.len > HF_BASE64_LEN(HF_JWT_MAX) ||
+                            hf_base64_decode(text, room, &len) || len == 0;
+    if (!hello->auth_token_bad)
+        hello->auth_token = hf_str((const char *)room, len);
+}
+
 static bool may_connect(const struct hf_http *http, struct hf_str query,
                         const struct hf_handshake *handshake,
                         struct hf_client *out)
@@ -320,9 +344,13 @@ static bool may_connect(const struct hf_http *http, struct hf_str query,
                  .sec_fetch_site = handshake->sec_fetch_site,
                  .loopback_listener = http->loopback},
         .peer = HF_STR(""),
+        .authorization = handshake->authorization,
     };
+    unsigned char room[BEARER_ROOM];
 
-    return hf_connect_check(http->settings, &hello, out) == 0;
+    read_bearer(handshake, room, &hello);
+    return hf_connect_check(http->settings, &hello, out) == 0 &&
+           hf_connect_identify(http->keys, &hello, out) == 0;
 }
 
 /* In the order of specification section 5.1. */
@@ -403,6 +431,8 @@ static void on_completed(void *cls, struct MHD_Connection *connection,
     (void)cls;
     (void)connection;
     (void)code;
+    if (*request)
+        hf_client_release(&((struct request *)*request)->client);
     free(*request);
     *request = NULL;
 }
@@ -472,6 +502,7 @@ int hf_http_open(const struct hf_http_options *options, struct hf_http **out,
         return hf_explain(why, HF_ENOMEM, "out of memory");
     http->loop = options->loop;
     http->settings = options->settings;
+    http->keys = options->keys;
     http->conns = options->conns;
     http->loopback = options->loopback;
     http->listener =

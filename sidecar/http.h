@@ -17,6 +17,7 @@
 #define HF_SIDECAR_HTTP_H
 
 #include "base/loop.h"
+#include "channel/keys.h"
 #include "schema/settings.h"
 #include "sidecar/ws_conn.h"
 
@@ -25,6 +26,7 @@ struct hf_http;
 struct hf_http_options {
     struct hf_loop *loop; /* all borrowed */
     const struct hf_settings *settings;
+    struct hf_keys *keys; /* of tokens */
     struct hf_conns *conns; /* where upgraded sockets go */
     int listener;           /* non-blocking */
     bool loopback;          /* nobody else's host reaches it */

@@ -31,7 +31,8 @@ static bool same(const struct hf_token *a, const struct hf_token *b)
            a->replay == b->replay && a->replay_at == b->replay_at &&
            a->replies == b->replies && a->mount == b->mount &&
            a->birth_ms == b->birth_ms && a->expiry_ms == b->expiry_ms &&
-           a->joined == b->joined;
+           a->joined == b->joined && a->owned == b->owned &&
+           a->expired == b->expired;
 }
 
 static void check_text(struct hf_str text)
@@ -82,6 +83,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     FILL(token.birth_ms);
     FILL(token.expiry_ms);
     token.joined = joined & 1;
+    token.owned = joined >> 1 & 1;
+    token.expired = joined >> 2 & 1;
 
     len = hf_token_format(&token, key, text);
     CHECK(len > 0 && len <= HF_TOKEN_MAX);

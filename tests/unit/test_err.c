@@ -13,10 +13,10 @@ static void every_error_has_its_own_words(void **state)
     int a, b;
 
     (void)state;
-    for (a = HF_EREPLACED; a <= HF_OK; a++) {
+    for (a = HF_EEXPIRED; a <= HF_OK; a++) {
         assert_string_not_equal(hf_strerror(a), "");
         assert_string_not_equal(hf_strerror(a), hf_strerror(1));
-        for (b = HF_EREPLACED; b < a; b++)
+        for (b = HF_EEXPIRED; b < a; b++)
             assert_string_not_equal(hf_strerror(a), hf_strerror(b));
     }
 }

@@ -106,7 +106,7 @@ static void the_policies_are_in_force_from_the_start(void **state)
     hf_process_close(&process);
 
     assert_int_equal(hf_process_open(&process, loop, scratch, false, &why), 0);
-    assert_int_equal(hf_rights_of(process.rights, HF_STR("demo:1")).rights,
+    assert_int_equal(hf_rights_of(process.rights, NULL, HF_STR("demo:1")).rights,
                      HF_RIGHT_JOIN);
     hf_process_close(&process);
 }

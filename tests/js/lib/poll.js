@@ -4,10 +4,11 @@ import { request } from "./http.js";
 
 export class Poller {
   // `port` may be changed between requests: another gateway, the same session.
-  constructor(port, { path = "/socket/longpoll", query = "vsn=2.0.0" } = {}) {
+  constructor(port, { path = "/socket/longpoll", query = "vsn=2.0.0", headers = {} } = {}) {
     this.port = port;
     this.path = path;
     this.query = query;
+    this.headers = headers; // of every GET
     this.token = null;
     this.received = []; // decoded messages, in order
   }
@@ -18,7 +19,7 @@ export class Poller {
 
   // A GET whose answer is looked at but not taken: as if it had been lost.
   async peek({ token = this.token, ms = 15000, signal } = {}) {
-    const res = await request({ port: this.port, path: this.url(token), ms, signal });
+    const res = await request({ port: this.port, path: this.url(token), headers: this.headers, ms, signal });
     assert.equal(res.status, 200, res.body);
     const body = JSON.parse(res.body);
     const messages = (body.messages ?? []).map((text) => JSON.parse(text));
