@@ -4,6 +4,7 @@ EXTRA_DIST += \
 	tests/js/checker.test.js \
 	tests/js/crash.test.js \
 	tests/js/demo.test.js \
+	tests/js/forms.test.js \
 	tests/js/gateway.test.js \
 	tests/js/holdfast.test.js \
 	tests/js/hostile.test.js \
