@@ -39,12 +39,21 @@ static void take_answer(struct hf_session *session, struct hf_answer **queue,
     free(answer);
 }
 
-static void take_due_answers(struct hf_member *member, struct batch *batch)
+/* True: the membership has ended with one of them. */
+static bool take_due_answers(struct hf_member *member, struct batch *batch)
 {
     while (member->answers && member->answers->msg &&
-           member->answers->after <= member->cursor && has_room(batch))
+           member->answers->after <= member->cursor && has_room(batch)) {
+        struct hf_asking *ends = member->answers->ends;
+
         take_answer(member->session, &member->answers, &member->answers_end,
                     batch);
+        if (!ends)
+            continue;
+        hf_asking_ended(ends, member);
+        return true;
+    }
+    return false;
 }
 
 static bool for_this(const struct hf_session *session, struct hf_str skip)
@@ -161,7 +170,8 @@ static int take_ring_row(struct hf_member *member, struct hf_ring_row *row,
 }
 
 /* Rows and answers until the batch is full (0), the member has caught up
- * (HF_ENOTFOUND), or something stops it (other errors). */
+ * (HF_ENOTFOUND) or is no more (HF_ECLOSED), or something stops it (other
+ * errors). */
 static int feed(struct hf_member *member, struct batch *batch)
 {
     const struct hf_topic *topic = member->topic;
@@ -169,7 +179,8 @@ static int feed(struct hf_member *member, struct batch *batch)
     int err;
 
     for (;;) {
-        take_due_answers(member, batch);
+        if (take_due_answers(member, batch))
+            return HF_ECLOSED;
         if (!has_room(batch))
             return 0;
         if (member->cursor >= topic->hub->cursor)
@@ -210,6 +221,8 @@ static bool take_turn(struct hf_session *session, struct hf_member *member,
         return true;
     case HF_ENOTFOUND:
         hf_list_remove(&member->ready);
+        return true;
+    case HF_ECLOSED:
         return true;
     case HF_EAGAIN:
     case HF_EBUSY:

@@ -105,6 +105,26 @@ int hf_push_response(struct hf_buf *out, struct hf_cursor cursor)
     return hf_buf_addf(out, "{\"cursor\":\"%.*s\"}", (int)len, text);
 }
 
+/* Whichever reader takes the last of two members of one name, as JavaScript
+ * does; so ours come last. */
+int hf_join_merge(struct hf_buf *out, struct hf_str theirs, struct hf_str ours)
+{
+    struct hf_json_walk walk;
+    struct hf_json object, name, value;
+
+    if (hf_str_eq(ours, HF_EMPTY))
+        return hf_buf_add_str(out, theirs);
+    if (hf_json_read(theirs, 1024, &object) || object.type != HF_JSON_OBJECT)
+        return hf_buf_add_str(out, ours);
+    hf_json_walk(object, &walk);
+    if (!hf_json_member(&walk, &name, &value))
+        return hf_buf_add_str(out, ours);
+    (void)hf_buf_add(out, theirs.at, theirs.len - 1);
+    (void)hf_buf_add_byte(out, ',');
+    (void)hf_buf_add_str(out, hf_str_from(ours, 1));
+    return hf_buf_error(out);
+}
+
 int hf_reply_ok(struct hf_buf *out, const struct hf_frame *frame,
                 struct hf_str join_ref, struct hf_str response)
 {

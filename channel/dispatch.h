@@ -51,6 +51,9 @@ const char *hf_publish_reason(int err);
 /* The response to a push whose row is to be named: {"cursor":...}. */
 int hf_push_response(struct hf_buf *out, struct hf_cursor cursor);
 
+/* The members of both objects; where one stands in both, ours counts. */
+int hf_join_merge(struct hf_buf *out, struct hf_str theirs, struct hf_str ours);
+
 /* Whole messages, appended. */
 int hf_reply_ok(struct hf_buf *out, const struct hf_frame *frame,
                 struct hf_str join_ref, struct hf_str response);

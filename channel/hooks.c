@@ -43,7 +43,8 @@ struct hf_hooks {
     struct hf_turn turn;  /* start those whose turn it is */
     struct hf_list active, waiting;
     size_t active_count, waiting_count, waiting_bytes;
-    bool global; /* the library is set up */
+    bool global;  /* the library is set up */
+    bool closing; /* nothing more is taken */
 };
 
 /* A descriptor the library wants to be watched. */
@@ -633,9 +634,12 @@ static struct hf_hook_sent *request_new(struct hf_hooks *hooks,
 int hf_hooks_call(struct hf_hooks *hooks, struct hf_hook_call *call,
                   const struct hf_hook_request *given)
 {
-    struct hf_hook_sent *r = request_new(hooks, given);
+    struct hf_hook_sent *r;
     int err;
 
+    if (!hooks || hooks->closing)
+        return HF_ECLOSED;
+    r = request_new(hooks, given);
     if (!r)
         return HF_ENOMEM;
     err = write_body(&r->body, given);
@@ -790,6 +794,7 @@ void hf_hooks_close(struct hf_hooks *hooks)
 {
     if (!hooks)
         return;
+    hooks->closing = true;
     end_all(&hooks->waiting);
     end_all(&hooks->active);
     if (hooks->multi)

@@ -80,7 +80,7 @@ struct hf_hook_call {
 };
 
 /* 0: answered will be called. HF_ELIMIT: too many wait (say "busy");
- * HF_ENOMEM. On error it is not called. */
+ * HF_ENOMEM; HF_ECLOSED. On error it is not called. */
 int hf_hooks_call(struct hf_hooks *hooks, struct hf_hook_call *call,
                   const struct hf_hook_request *request);
 

@@ -62,8 +62,10 @@
 #define HF_REPLIES_MAX   1024u
 #define HF_REPLIES_BYTES (1024u * 1024u) /* a reply may repeat a long topic */
 
-/* Client frames that wait behind an unfinished leave, per client. */
-#define HF_STALLED_MAX 64u
+/* Client frames that wait for an answer of the application or behind an
+ * unfinished leave, per client (G8), and their bytes. */
+#define HF_STALLED_MAX   256u
+#define HF_STALLED_BYTES (1024u * 1024u)
 
 /* Messages and bytes in one long-poll answer; a web server's buffer takes so
  * much without blocking (measured, gateway section 3). One larger message goes

@@ -1,12 +1,14 @@
 # channel/ - the protocol; no socket, no SQL
 noinst_LIBRARIES += libchannel.a
 libchannel_a_SOURCES = \
+	channel/asking.c channel/asking.h \
 	channel/body.c channel/body.h \
 	channel/client.h \
 	channel/connect.c channel/connect.h \
 	channel/cursor.c channel/cursor.h \
 	channel/deliver.c \
 	channel/dispatch.c channel/dispatch.h \
+	channel/hook_effects.c channel/hook_effects.h \
 	channel/encode.c channel/encode.h \
 	channel/heads.c channel/heads.h \
 	channel/hook_answer.c channel/hook_answer.h \

@@ -42,8 +42,8 @@ void hf_member_remove(struct hf_member *member)
 {
     struct hf_session *session = member->session;
     struct hf_topic *topic = member->topic;
+    struct hf_asking *ends = hf_answers_release(member);
 
-    hf_answers_release(member);
     hf_list_remove(&member->in_session);
     hf_list_remove(&member->in_topic);
     hf_list_remove(&member->ready);
@@ -51,6 +51,8 @@ void hf_member_remove(struct hf_member *member)
     session->hub->counts.members--;
     free(member);
     hf_hub_left(topic);
+    if (ends)
+        hf_asking_ended(ends, NULL);
 }
 
 void hf_member_expel(struct hf_member *member, const char *reason)
@@ -58,6 +60,7 @@ void hf_member_expel(struct hf_member *member, const char *reason)
     struct hf_session *session = member->session;
     struct hf_msg *msg = hf_msg_phx_error(member, reason);
 
+    hf_asking_lost(member, reason);
     hf_member_remove(member);
     hf_reply(session, msg);
 }
@@ -95,18 +98,23 @@ static int add_member(struct hf_session *session, const struct hf_frame *frame,
 
 /* --- join and leave ---------------------------------------------------- */
 
+/* `theirs`: the response of the application, an object. */
 static struct hf_msg *joined_msg(const struct hf_session *session,
                                  const struct hf_frame *frame,
                                  const struct hf_resume *resume,
-                                 const struct hf_start *start)
+                                 const struct hf_start *start,
+                                 struct hf_str theirs)
 {
-    struct hf_buf response;
+    struct hf_buf ours, both;
     struct hf_msg *msg = NULL;
 
-    hf_buf_init(&response, 128); /* a cursor, a flag and a word */
-    if (hf_join_response(&response, resume, start, session->hub->epoch) == 0)
-        msg = hf_msg_ok(frame, frame->join_ref.raw, hf_buf_str(&response));
-    hf_buf_release(&response);
+    hf_buf_init(&ours, 128); /* a cursor, a flag and a word */
+    hf_buf_init(&both, theirs.len + 128);
+    if (hf_join_response(&ours, resume, start, session->hub->epoch) == 0 &&
+        hf_join_merge(&both, theirs, hf_buf_str(&ours)) == 0)
+        msg = hf_msg_ok(frame, frame->join_ref.raw, hf_buf_str(&both));
+    hf_buf_release(&ours);
+    hf_buf_release(&both);
     return msg;
 }
 
@@ -128,10 +136,10 @@ static const char *join_refused(const struct hf_session *session,
 {
     const struct hf_process *process = session->hub->process;
 
-    return hf_join_refused(frame, hf_rights_of(process->rights, &session->client,
-                                        frame->topic),
-                           session->members_count - (older ? 1u : 0u),
-                           process->settings.max_channels, out_null_ref);
+    return hf_join_refused(
+        frame, hf_rights_of(process->rights, &session->client, frame->topic),
+        session->members_count - (older ? 1u : 0u),
+        process->settings.max_channels, out_null_ref);
 }
 
 /* What a replay holds goes behind the reply, as answers do: it is little, and
@@ -179,7 +187,8 @@ static int send_replay(const struct hf_member *member,
     return err;
 }
 
-static int accept_join(struct hf_session *session, const struct hf_frame *frame)
+static int accept_join(struct hf_session *session, const struct hf_frame *frame,
+                       struct hf_str theirs, struct hf_member **out)
 {
     const struct hf_hub *hub = session->hub;
     struct hf_resume resume = hf_resume_of(frame);
@@ -195,57 +204,117 @@ static int accept_join(struct hf_session *session, const struct hf_frame *frame)
     err = add_member(session, frame, start.cursor, resume.asked, &member);
     if (err)
         return err;
-    hf_reply(session, joined_msg(session, frame, &resume, &start));
+    hf_reply(session, joined_msg(session, frame, &resume, &start, theirs));
     if (start.cursor < hub->cursor)
         hf_list_append(&session->ready, &member->ready);
+    *out = member;
     if (resume.replay && start.replay < hub->cursor)
         err = send_replay(member, &start);
     return err;
 }
 
-int hf_member_join(struct hf_session *session, const struct hf_frame *frame)
-{
-    struct hf_member *older;
-    struct hf_msg *close = NULL;
-    const char *refusal;
-    bool null_ref = false;
-    int err;
+/* A join as it stands at this moment. */
+struct join {
+    struct hf_member *older; /* the membership that it ends; or NULL */
+    const char *refusal;     /* NULL: it may happen */
+    bool null_ref;           /* and is answered so */
+};
 
+static struct join judge_join(struct hf_session *session,
+                              const struct hf_frame *frame)
+{
+    struct join join = {NULL, NULL, false};
     /* Up to the head first, so that whatever is committed later reaches the
      * member live and nothing earlier does (D7); rights are then the newest,
      * too. It may end memberships, so look for the older one after it. */
-    err = hf_hub_catch_up(session->hub);
-    older = hf_member_find(session, frame->topic);
-    if (older && older->in_flight > 0)
-        return HF_EAGAIN;
-    refusal = err == HF_EREPLACED ? "journal_failed"
-              : err               ? "busy"
-                    : join_refused(session, frame, older, &null_ref);
-    if (older)
-        end_older(older, hf_join_ref_of(frame), &close);
-    err = 0;
-    if (refusal)
+    int err = hf_hub_catch_up(session->hub);
+
+    join.older = hf_member_find(session, frame->topic);
+    join.refusal =
+        err == HF_EREPLACED ? "journal_failed"
+        : err               ? "busy"
+              : join_refused(session, frame, join.older, &join.null_ref);
+    return join;
+}
+
+/* `answer`: what the application said, or NULL when it was not asked. */
+static int settle_join(struct hf_session *session, const struct hf_frame *frame,
+                       const struct join *join,
+                       const struct hf_hook_answer *answer,
+                       struct hf_member **out)
+{
+    struct hf_msg *close = NULL;
+    int err = 0;
+
+    if (join->older)
+        end_older(join->older, hf_join_ref_of(frame), &close);
+    if (join->refusal)
         hf_reply(session,
-                 hf_msg_refusal(frame, null_ref ? HF_NULL : frame->join_ref.raw,
-                                refusal));
+                 hf_msg_refusal(frame,
+                                join->null_ref ? HF_NULL : frame->join_ref.raw,
+                                join->refusal));
+    else if (answer && !hf_hook_answer_ok(answer))
+        hf_reply(session,
+                 hf_msg_joined(frame, answer->status, answer->response.text));
     else
-        err = accept_join(session, frame);
+        err = accept_join(session, frame,
+                          answer ? answer->response.text : HF_EMPTY, out);
     if (close)
         hf_reply(session, close);
     return err;
 }
 
-int hf_member_leave(struct hf_member *member, const struct hf_frame *frame)
+int hf_member_join(struct hf_session *session, const struct hf_frame *frame)
+{
+    struct join join = judge_join(session, frame);
+    struct hf_member *member;
+    int err;
+
+    if (join.older && join.older->in_flight > 0)
+        return HF_EAGAIN;
+    if (!join.refusal &&
+        hf_asking_wanted(session, HF_HOOK_JOIN, frame->topic)) {
+        err = hf_ask(session, HF_HOOK_JOIN, frame);
+        if (err != HF_ELIMIT)
+            return err;
+        join.refusal = "busy";
+    }
+    return settle_join(session, frame, &join, NULL, &member);
+}
+
+int hf_member_join_asked(struct hf_session *session,
+                         const struct hf_frame *frame, const char *reason,
+                         const struct hf_hook_answer *answer,
+                         struct hf_member **out)
+{
+    struct join join = judge_join(session, frame);
+
+    *out = NULL;
+    if (!join.refusal)
+        join.refusal = reason;
+    return settle_join(session, frame, &join, answer, out);
+}
+
+void hf_member_left(struct hf_member *member, const struct hf_frame *frame)
 {
     struct hf_session *session = member->session;
-    struct hf_msg *close, *ok;
+    struct hf_msg *close = hf_msg_close(member);
+    struct hf_msg *ok = hf_msg_ok(frame, hf_member_join_ref(member), HF_EMPTY);
 
-    if (member->in_flight > 0)
-        return HF_EAGAIN; /* waits for its pushes (D5) */
-    close = hf_msg_close(member);
-    ok = hf_msg_ok(frame, hf_member_join_ref(member), HF_EMPTY);
     hf_member_remove(member);
     hf_reply(session, ok);
     hf_reply(session, close);
+}
+
+int hf_member_leave(struct hf_member *member, const struct hf_frame *frame)
+{
+    struct hf_session *session = member->session;
+
+    if (member->in_flight > 0)
+        return HF_EAGAIN; /* waits for its pushes (D5) */
+    /* who leaves is not kept by an application that has too much to do */
+    if (!hf_asking_wanted(session, HF_HOOK_LEAVE, frame->topic) ||
+        hf_ask(session, HF_HOOK_LEAVE, frame))
+        hf_member_left(member, frame);
     return 0;
 }

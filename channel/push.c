@@ -5,7 +5,6 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "channel/once.h"
-#include "channel/token.h"
 
 /* A push on its way through the writer. */
 struct hf_push {
@@ -172,19 +171,12 @@ static void push_done(struct hf_job *job, int err)
     free(push);
 }
 
-static struct hf_str session_id(struct hf_session *session)
-{
-    if (!session->named && hf_token_new_session(session->id) == 0)
-        session->named = true;
-    return hf_str(session->id, session->named ? sizeof(session->id) : 0);
-}
-
 static int submit(struct hf_member *member, const struct hf_frame *frame,
                   const struct hf_once *once, bool echo)
 {
     struct hf_session *session = member->session;
-    struct hf_push *push =
-        push_new(member, frame, once, echo ? HF_STR("") : session_id(session));
+    struct hf_push *push = push_new(member, frame, once,
+                                    echo ? HF_STR("") : hf_session_id(session));
     int err;
 
     if (!push)
@@ -215,9 +207,22 @@ static int submit(struct hf_member *member, const struct hf_frame *frame,
     return 0;
 }
 
+/* The application says what comes of it. */
+static int ask(struct hf_member *member, const struct hf_frame *frame)
+{
+    int err = hf_ask(member->session, HF_HOOK_PUSH, frame);
+
+    if (err == HF_ELIMIT) {
+        hf_reply_in_order(
+            member, hf_msg_refusal(frame, hf_member_join_ref(member), "busy"));
+        return 0;
+    }
+    return err;
+}
+
 int hf_push_start(struct hf_member *member, const struct hf_frame *frame)
 {
-    const struct hf_session *session = member->session;
+    struct hf_session *session = member->session;
     const struct hf_process *process = session->hub->process;
     struct hf_grant grant = hf_rights_of(process->rights, &session->client,
                                          frame->topic);
@@ -227,6 +232,8 @@ int hf_push_start(struct hf_member *member, const struct hf_frame *frame)
 
     if (!refusal) /* rights first: a key tells nobody what is in a topic */
         refusal = hf_once_of(frame, session->client.user, &once);
+    if (!refusal && hf_asking_wanted(session, HF_HOOK_PUSH, frame->topic))
+        return ask(member, frame);
     if (!refusal)
         return submit(member, frame, &once, grant.echo);
     hf_reply_in_order(

@@ -56,6 +56,20 @@ void hf_reply_in_order(struct hf_member *member, struct hf_msg *msg)
     hf_member_ready(member);
 }
 
+bool hf_reply_after(struct hf_member *member, struct hf_msg *msg,
+                    uint64_t after, struct hf_asking *ends)
+{
+    struct hf_answer *answer = answer_new(member->session, msg);
+
+    if (!answer)
+        return false;
+    answer->after = after;
+    answer->ends = ends;
+    hf_answer_append(&member->answers_end, answer);
+    hf_member_ready(member);
+    return true;
+}
+
 /* What was encoded into a scratch buffer, as a message; releases the buffer.
  * NULL when out of memory. */
 static struct hf_msg *finish(struct hf_buf *text)
@@ -92,6 +106,17 @@ struct hf_msg *hf_msg_refusal(const struct hf_frame *frame,
     scratch(&text);
     (void)hf_reply_error(&text, frame, join_ref, reason);
     return finish(&text);
+}
+
+struct hf_msg *hf_msg_joined(const struct hf_frame *frame, struct hf_str status,
+                             struct hf_str response)
+{
+    struct hf_parts parts;
+
+    hf_parts_reply(&parts, hf_form_of(frame->vsn), frame->join_ref.raw,
+                   frame->ref.raw, frame->raw_topic.raw, status, HF_KIND_JSON,
+                   response);
+    return hf_parts_msg(&parts);
 }
 
 struct hf_msg *hf_msg_reply(const struct hf_member *member,
@@ -141,13 +166,22 @@ struct hf_msg *hf_msg_phx_error(const struct hf_member *member,
 
 /* Answers go out without waiting for their rows: the member will see none.
  * Pushes still under way answer to the session when they come back. */
-void hf_answers_release(struct hf_member *member)
+struct hf_asking *hf_answers_release(struct hf_member *member)
 {
     struct hf_session *session = member->session;
+    struct hf_asking *ends = NULL;
     struct hf_answer *answer;
 
     while ((answer = member->answers) != NULL) {
         member->answers = answer->next;
+        if (answer->ends) { /* it has ended already */
+            session->waiting--;
+            session->waiting_bytes -= answer->msg->len;
+            hf_msg_unref(answer->msg);
+            ends = answer->ends;
+            free(answer);
+            continue;
+        }
         if (!answer->push) {
             hf_answer_append(&session->replies_end, answer);
             continue;
@@ -156,4 +190,5 @@ void hf_answers_release(struct hf_member *member)
         session->waiting--;
         free(answer);
     }
+    return ends;
 }

@@ -5,10 +5,12 @@
 #include "base/err.h"
 #include "channel/heads.h"
 #include "channel/session_state.h"
+#include "channel/token.h"
 #include "channel/user.h"
 
 struct hf_stalled {
     struct hf_stalled *next;
+    struct hf_str topic; /* copied behind the bytes */
     size_t len;
     bool binary;
     char bytes[];
@@ -86,12 +88,14 @@ static void answer_heartbeat(struct hf_session *session,
                           : hf_msg_ok(frame, HF_NULL, HF_EMPTY));
 }
 
-/* 0, HF_ENOMEM, or HF_EAGAIN: must wait for pushes under way. */
+/* 0, HF_ENOMEM, or HF_EAGAIN: its topic waits for what is under way. */
 static int handle(struct hf_session *session, const struct hf_frame *frame)
 {
     struct hf_member *member = hf_member_find(session, frame->topic);
     struct hf_str joined = {NULL, 0};
 
+    if (hf_asking_about(session, frame->topic))
+        return HF_EAGAIN;
     if (member)
         joined = hf_member_join_ref(member);
     switch (hf_dispatch(frame, joined)) {
@@ -117,44 +121,67 @@ static int handle(struct hf_session *session, const struct hf_frame *frame)
     return 0;
 }
 
-static int stall(struct hf_session *session, struct hf_str bytes, bool binary)
+static int stall(struct hf_session *session, const struct hf_frame *frame,
+                 struct hf_str bytes, bool binary)
 {
-    struct hf_stalled *frame;
+    size_t len = bytes.len + frame->topic.len;
+    struct hf_stalled *stalled;
 
-    if (session->stalled_count >= HF_STALLED_MAX)
+    if (session->stalled_count >= HF_STALLED_MAX ||
+        session->stalled_bytes + len > HF_STALLED_BYTES)
         return HF_ELIMIT;
-    frame = malloc(sizeof(*frame) + bytes.len);
-    if (!frame)
+    stalled = malloc(sizeof(*stalled) + len);
+    if (!stalled)
         return HF_ENOMEM;
-    frame->next = NULL;
-    frame->len = bytes.len;
-    frame->binary = binary;
-    memcpy(frame->bytes, bytes.at, bytes.len);
-    *session->stalled_end = frame;
-    session->stalled_end = &frame->next;
+    stalled->next = NULL;
+    stalled->len = bytes.len;
+    stalled->binary = binary;
+    memcpy(stalled->bytes, bytes.at, bytes.len);
+    stalled->topic = hf_str(stalled->bytes + bytes.len, frame->topic.len);
+    if (frame->topic.len > 0)
+        memcpy(stalled->bytes + bytes.len, frame->topic.at, frame->topic.len);
+    *session->stalled_end = stalled;
+    session->stalled_end = &stalled->next;
     session->stalled_count++;
+    session->stalled_bytes += len;
     return 0;
 }
 
-static void drop_stalled(struct hf_session *session)
+static void drop_stalled(struct hf_session *session, struct hf_stalled **at)
 {
-    struct hf_stalled *frame = session->stalled;
+    struct hf_stalled *stalled = *at;
 
-    session->stalled = frame->next;
-    if (!session->stalled)
-        session->stalled_end = &session->stalled;
+    *at = stalled->next;
+    if (!*at)
+        session->stalled_end = at;
     session->stalled_count--;
-    free(frame);
+    session->stalled_bytes -= stalled->len + stalled->topic.len;
+    free(stalled);
+}
+
+/* Does a frame of this topic wait, before `end` (NULL: any)? */
+static bool waits(const struct hf_session *session, struct hf_str topic,
+                  const struct hf_stalled *end)
+{
+    const struct hf_stalled *stalled;
+
+    for (stalled = session->stalled; stalled != end; stalled = stalled->next)
+        if (hf_str_eq(stalled->topic, topic))
+            return true;
+    return false;
 }
 
 static int handle_stalled(struct hf_session *session,
                           const struct hf_stalled *stalled)
 {
     struct hf_frame frame;
-    int err = hf_frame_decode(session->client.vsn,
-                              hf_str(stalled->bytes, stalled->len),
-                              stalled->binary, &frame);
+    int err;
 
+    if (waits(session, stalled->topic, stalled))
+        return HF_EAGAIN;
+    err = hf_frame_decode(session->client.vsn,
+                          hf_str(stalled->bytes, stalled->len), stalled->binary,
+                          &frame);
     if (err)
         return err;
     err = handle(session, &frame);
@@ -162,17 +189,35 @@ static int handle_stalled(struct hf_session *session,
     return err;
 }
 
-void hf_session_unstall(struct hf_session *session)
+static void unstall_once(struct hf_session *session)
 {
-    while (session->stalled && !session->closing && !session->ending) {
-        int err = handle_stalled(session, session->stalled);
+    struct hf_stalled **at = &session->stalled;
 
-        if (err == HF_EAGAIN)
-            return;
-        drop_stalled(session);
+    while (*at && !session->closing && !session->ending) {
+        int err = handle_stalled(session, *at);
+
+        if (err == HF_EAGAIN) {
+            at = &(*at)->next;
+            continue;
+        }
+        drop_stalled(session, at);
         if (err)
             hf_session_fail(session, HF_CLOSE_FAULT);
     }
+}
+
+/* A frame that is handled may end what others wait for: then once more. */
+void hf_session_unstall(struct hf_session *session)
+{
+    session->unstall = true;
+    if (session->unstalling)
+        return;
+    session->unstalling = true;
+    while (session->unstall) {
+        session->unstall = false;
+        unstall_once(session);
+    }
+    session->unstalling = false;
 }
 
 static bool is_heartbeat(const struct hf_frame *frame)
@@ -188,10 +233,10 @@ static int receive(struct hf_session *session, const struct hf_frame *frame,
     if (session->waiting >= HF_REPLIES_MAX ||
         session->waiting_bytes >= HF_REPLIES_BYTES)
         return HF_ELIMIT;
-    if (session->stalled && !is_heartbeat(frame))
-        return stall(session, bytes, binary);
+    if (!is_heartbeat(frame) && waits(session, frame->topic, NULL))
+        return stall(session, frame, bytes, binary);
     err = handle(session, frame);
-    return err == HF_EAGAIN ? stall(session, bytes, binary) : err;
+    return err == HF_EAGAIN ? stall(session, frame, bytes, binary) : err;
 }
 
 int hf_session_receive(struct hf_session *session, struct hf_str bytes,
@@ -210,6 +255,13 @@ int hf_session_receive(struct hf_session *session, struct hf_str bytes,
     return err;
 }
 
+struct hf_str hf_session_id(struct hf_session *session)
+{
+    if (!session->named && hf_token_new_session(session->id) == 0)
+        session->named = true;
+    return hf_str(session->id, session->named ? sizeof(session->id) : 0);
+}
+
 /* --- life -------------------------------------------------------------- */
 
 int hf_session_open(struct hf_hub *hub, struct hf_link *link,
@@ -222,6 +274,7 @@ int hf_session_open(struct hf_hub *hub, struct hf_link *link,
     session->hub = hub;
     session->link = link;
     session->client = hf_client_copy(client);
+    hf_list_init(&session->asking);
     hf_list_init(&session->members);
     hf_list_init(&session->ready);
     session->replies_end = &session->replies;
@@ -239,9 +292,12 @@ int hf_session_open(struct hf_hub *hub, struct hf_link *link,
 
 void hf_session_detach(struct hf_session *session)
 {
-    struct hf_list *node;
+    struct hf_list *node, *tmp;
 
     session->closing = true;
+    HF_LIST_EACH(node, tmp, &session->members)
+    hf_asking_lost(HF_ITEM(node, struct hf_member, in_session), "closed");
+    hf_asking_abandon(session);
     while ((node = hf_list_first(&session->members)) != NULL)
         hf_member_remove(HF_ITEM(node, struct hf_member, in_session));
     hf_push_abandon(session);
@@ -253,7 +309,7 @@ void hf_session_detach(struct hf_session *session)
         free(answer);
     }
     while (session->stalled)
-        drop_stalled(session);
+        drop_stalled(session, &session->stalled);
     hf_list_remove(&session->deferred);
     hf_user_unwatch(session);
     hf_client_release(&session->client);

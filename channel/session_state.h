@@ -10,6 +10,7 @@
 #ifndef HF_CHANNEL_SESSION_STATE_H
 #define HF_CHANNEL_SESSION_STATE_H
 
+#include "channel/asking.h"
 #include "channel/dispatch.h"
 #include "channel/session.h"
 
@@ -23,6 +24,7 @@ struct hf_answer {
     struct hf_msg *msg;   /* NULL until the push it answers is settled */
     uint64_t after;       /* sent once the member's cursor is at or above */
     struct hf_push *push; /* under way; NULL once settled */
+    struct hf_asking *ends; /* the membership ends with it; else NULL */
 };
 
 struct hf_stalled; /* session.c */
@@ -39,8 +41,10 @@ struct hf_session {
     struct hf_list deferred;   /* in hub->deferred */
     struct hf_answer *replies; /* go first, oldest first */
     struct hf_answer **replies_end;
-    struct hf_stalled *stalled; /* frames behind an unfinished leave */
+    struct hf_list asking;      /* frames whose hook is asked */
+    struct hf_stalled *stalled; /* frames that wait: their topic does */
     struct hf_stalled **stalled_end;
+    size_t stalled_bytes;
     struct hf_push *orphans; /* pushes whose membership has ended */
     size_t waiting_bytes;    /* of messages in replies and answers */
     uint32_t waiting;        /* replies and answers */
@@ -49,7 +53,9 @@ struct hf_session {
     bool woken; /* the transport knows there is something */
     bool closing;
     uint16_t ending; /* close with this when all replies are out; 0 = no */
-    bool named; /* id is drawn: only a sender without echo needs it */
+    bool unstall; /* some that are stalled may go on */
+    bool unstalling;
+    bool named; /* id is drawn: see hf_session_id */
     char id[22];
 };
 
@@ -74,8 +80,11 @@ void hf_session_wake(struct hf_session *session);
 void hf_session_fail(struct hf_session *session, int code);
 /* The same once the replies that wait are sent; frames are ignored meanwhile. */
 void hf_session_end(struct hf_session *session, int code);
-/* Frames that waited for pushes under way may go on. */
+/* Frames that waited for what was under way may go on. */
 void hf_session_unstall(struct hf_session *session);
+/* Its id, drawn when first asked for: only hooks and senders without echo need
+ * one. Empty when there are no random bytes. */
+struct hf_str hf_session_id(struct hf_session *session);
 
 /* --- member.c */
 
@@ -86,6 +95,13 @@ void hf_member_remove(struct hf_member *member);
 /* 0, HF_ENOMEM, HF_EAGAIN: pushes of the topic are still under way. */
 int hf_member_join(struct hf_session *session, const struct hf_frame *frame);
 int hf_member_leave(struct hf_member *member, const struct hf_frame *frame);
+/* The rest of each, once the application has answered. `reason` refuses; else
+ * the answer decides. *out: the member, if it was let in. */
+int hf_member_join_asked(struct hf_session *session,
+                         const struct hf_frame *frame, const char *reason,
+                         const struct hf_hook_answer *answer,
+                         struct hf_member **out);
+void hf_member_left(struct hf_member *member, const struct hf_frame *frame);
 
 /* --- push.c */
 
@@ -104,6 +120,9 @@ struct hf_msg *hf_msg_ok(const struct hf_frame *frame, struct hf_str join_ref,
                          struct hf_str response);
 struct hf_msg *hf_msg_refusal(const struct hf_frame *frame,
                               struct hf_str join_ref, const char *reason);
+/* A reply to a join with a status of the application's. */
+struct hf_msg *hf_msg_joined(const struct hf_frame *frame, struct hf_str status,
+                             struct hf_str response);
 /* A reply and a push of the application's, whose payload may be bytes. */
 struct hf_msg *hf_msg_reply(const struct hf_member *member,
                             const struct hf_frame *frame, struct hf_str status,
@@ -119,9 +138,14 @@ struct hf_msg *hf_msg_phx_error(const struct hf_member *member,
 void hf_reply(struct hf_session *session, struct hf_msg *msg);
 /* The same for one channel: behind the answers to its pushes under way. */
 void hf_reply_in_order(struct hf_member *member, struct hf_msg *msg);
+/* And behind the row `after`. With `ends` the membership ends when it is taken,
+ * and hf_asking_ended is called; false: it is not queued, nor will that be. */
+bool hf_reply_after(struct hf_member *member, struct hf_msg *msg,
+                    uint64_t after, struct hf_asking *ends);
 
 void hf_answer_append(struct hf_answer ***end, struct hf_answer *answer);
-/* Answers of a membership that ends go out without waiting for their rows. */
-void hf_answers_release(struct hf_member *member);
+/* Answers of a membership that ends go out without waiting for their rows.
+ * Returns the one that would have ended it, or NULL. */
+struct hf_asking *hf_answers_release(struct hf_member *member);
 
 #endif

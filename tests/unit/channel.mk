@@ -1,5 +1,6 @@
 # Unit tests of channel/: a line in unit_tests and the two below for each.
 unit_tests += \
+	tests/unit/test_asking \
 	tests/unit/test_body \
 	tests/unit/test_connect \
 	tests/unit/test_cursor \
@@ -29,6 +30,8 @@ unit_tests += \
 	tests/unit/test_token \
 	tests/unit/test_topic
 
+tests_unit_test_asking_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_asking_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_body_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_body_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_connect_CFLAGS = $(UNIT_CFLAGS)
@@ -85,5 +88,6 @@ tests_unit_test_token_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_token_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_topic_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_topic_LDADD = $(CHANNEL_TEST_LINK)
-EXTRA_DIST += tests/unit/hook_app.h tests/unit/journal_fixture.h tests/unit/longpoll_fixture.h \
+EXTRA_DIST += tests/unit/hook_app.h tests/unit/hook_room.h \
+	tests/unit/journal_fixture.h tests/unit/longpoll_fixture.h \
 	tests/unit/session_fixture.h
