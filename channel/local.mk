@@ -17,6 +17,7 @@ libchannel_a_SOURCES = \
 	channel/identity.c channel/identity.h \
 	channel/keeper.c channel/keeper.h \
 	channel/keys.c channel/keys.h \
+	channel/leases.c channel/leases.h \
 	channel/limits.h \
 	channel/link.h \
 	channel/longpoll.c channel/longpoll.h \

@@ -15,9 +15,6 @@
 /* Polls recomputed in one turn, so that accepting goes on meanwhile. */
 #define ANSWERS_PER_TURN 256u
 
-/* A poll's lease (D20, G7), ms. */
-#define LEASE_MS 45000
-
 /* A topic that parked polls wait for. */
 struct wait_topic {
     struct hf_list waits;
@@ -204,6 +201,9 @@ static int64_t hold_of(const struct hf_longpoll *lp, const struct hf_poll *poll)
 
     if (!lp->stream.next.joined && hold > HF_HOLD_UNJOINED_MS)
         hold = HF_HOLD_UNJOINED_MS;
+    /* The lease begins when it parks, and a third is left for coming back. */
+    if (hold > lp->process->settings.lease_ms / 3 * 2)
+        hold = lp->process->settings.lease_ms / 3 * 2;
     if (hold < HF_EMPTY_SPACING_MS)
         hold = HF_EMPTY_SPACING_MS;
     if (!identity || identity->expires_ms == HF_NEVER)
@@ -627,7 +627,8 @@ static void go_on(struct hf_longpoll *lp, struct hf_poll *poll)
 
     release_older(lp, poll);
     if (answer_if_any(lp, poll)) {
-        (void)hf_live_seen(lp->process->live, session_of(poll), LEASE_MS);
+        (void)hf_live_seen(lp->process->live, session_of(poll),
+                           lp->process->settings.lease_ms);
         return;
     }
     room = lp->parked_count < lp->process->settings.max_held;

@@ -150,7 +150,8 @@ static int begin_membership(struct hf_post_work *work,
                               .join_ref = hf_join_ref_of(frame),
                               .has_since = resume.asked,
                               .has_replay = resume.replay,
-                              .joined = id};
+                              .joined = id,
+                              .vsn = work->client.vsn};
     struct hf_start start;
     int err = hf_resume_locate(&resume, work->journal, frame->topic,
                                work->token.epoch, id, &start);

@@ -121,8 +121,10 @@ int hf_process_open(struct hf_process *process, struct hf_loop *loop,
     err = open_all(process, path, threaded, why);
     if (err)
         hf_process_close(process);
-    else if (threaded)
+    if (!err && threaded) {
         hf_keeper_start(&process->keeper, process);
+        hf_leases_start(&process->leases, process);
+    }
     return err;
 }
 
@@ -141,6 +143,7 @@ void hf_process_close(struct hf_process *process)
      * still look at everything else. */
     hf_process_finish_writes(process);
     hf_keeper_stop(&process->keeper);
+    hf_leases_stop(&process->leases);
     if (process->live)
         hf_live_close(process->live);
     hf_rights_free(process->rights);

@@ -106,6 +106,7 @@ static void make_pass(struct hf_longpoll *lp)
 /* Nobody remembers where the last pass stopped, so it begins anywhere. */
 void hf_longpoll_clean_up(struct hf_longpoll *lp)
 {
+    hf_leases_look(lp->process);
     if (!hf_keeper_is_late(lp->process))
         return;
     if (hf_token_new_session(lp->reaped_to) == 0)

@@ -12,6 +12,7 @@
 #include "schema/holders.h"
 #include "schema/live.h"
 #include "schema/policies.h"
+#include "schema/presences.h"
 #include "schema/space.h"
 
 static const char help[] =
@@ -32,10 +33,9 @@ static const char help[] =
     "  room         bytes free on the disk, and those of the ballast\n"
     "  writing      the process that holds the write lock, or no\n"
     "  waiting      processes that wait for messages: how many, and their ids\n"
-    "  sessions     long-poll sessions seen in the last 45 s\n"
+    "  sessions     long-poll sessions seen within a lease (45 s)\n"
+    "  present      entries of presence, and of how many topics\n"
     "  policy       one line each: pattern, rights, echo\n";
-
-#define SEEN_MS 45000 /* a lease (guarantee G7) */
 
 static int print_head(struct hf_cli *cli)
 {
@@ -169,12 +169,23 @@ static int print_sessions(const struct hf_cli *cli, struct hf_why *why)
 
     if (err)
         return err;
-    err = hf_live_count(live, SEEN_MS, &count);
+    err = hf_live_count(live, cli->settings.lease_ms, &count);
     hf_live_close(live);
     if (err)
         return err;
     printf("sessions     %llu\n", (unsigned long long)count);
     return 0;
+}
+
+static int print_present(const struct hf_cli *cli)
+{
+    uint64_t entries, topics;
+    int err = hf_presences_count(cli->journal, &entries, &topics);
+
+    if (!err)
+        printf("present      %llu, on %llu topics\n",
+               (unsigned long long)entries, (unsigned long long)topics);
+    return err;
 }
 
 static int print_policy(void *ctx, const struct hf_policy *policy)
@@ -203,6 +214,8 @@ static int print_status(struct hf_cli *cli)
     }
     if (!err)
         err = print_sessions(cli, &why);
+    if (!err)
+        err = print_present(cli);
     if (!err)
         err = hf_policies_each(cli->journal, print_policy, NULL);
     if (!err)

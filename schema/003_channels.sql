@@ -17,7 +17,7 @@ CREATE TABLE sessions (
 INSERT INTO sessions (id, at) SELECT id, at FROM former;
   DROP TABLE temp.former;
 
--- What a join asked of the past. Those of before go on.
+-- What a join asked of the past, and what its client is. Those of before go on.
   CREATE TEMP TABLE former AS SELECT session, joined, topic, join_ref, since,
                                      ended FROM memberships;
 DROP TABLE memberships;
@@ -28,6 +28,9 @@ CREATE TABLE memberships (
     join_ref TEXT NOT NULL,             -- the JSON value as the client wrote it
     since    INTEGER,                   -- NULL: joined without a cursor
     replay   INTEGER,                   -- NULL: none; broadcasts after it follow
+    vsn      INTEGER NOT NULL DEFAULT 2, -- major version of its serializer
+    presence TEXT,                      -- key it is present by; NULL: it is
+                                        -- neither shown to others nor they to it
     ended    INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (session, joined)
 ) WITHOUT ROWID;

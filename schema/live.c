@@ -21,6 +21,9 @@
 
 struct hf_live {
     struct hf_db db;
+    unsigned number; /* of the file */
+    dev_t device;    /* and what it was when it was opened */
+    ino_t inode;
     int64_t data_version;
     bool version_known;
 };
@@ -103,6 +106,7 @@ static int forget_other_boot(struct hf_db *db)
         return 0;
     err = hf_db_run(db, "DELETE FROM leases; DELETE FROM replies;"
                         "DELETE FROM owners;"
+                        "UPDATE reaper SET due_ms = 0;"
                         "DELETE FROM boot;");
     if (!err)
         err = hf_db_get(db, "INSERT INTO boot (id) VALUES (?1)", &stmt);
@@ -116,6 +120,7 @@ static int open_number(struct hf_live *live, const struct hf_dir *dir,
                        unsigned number, struct hf_why *why)
 {
     char name[32], path[PATH_MAX];
+    struct stat st;
     int err, fd;
 
     (void)file_name(number, name);
@@ -137,8 +142,14 @@ static int open_number(struct hf_live *live, const struct hf_dir *dir,
         (void)hf_explain(why, err, "%s: %s", path,
                          sqlite3_errmsg(live->db.handle));
         hf_db_close(&live->db);
+        return err;
     }
-    return err;
+    live->number = number;
+    if (fstatat(dir->fd, name, &st, 0) == 0) {
+        live->device = st.st_dev;
+        live->inode = st.st_ino;
+    }
+    return 0;
 }
 
 static int open_newest(struct hf_live *live, const struct hf_dir *dir,
@@ -191,6 +202,16 @@ void hf_live_close(struct hf_live *live)
         return;
     hf_db_close(&live->db);
     free(live);
+}
+
+bool hf_live_moved(const struct hf_live *live, const struct hf_dir *dir)
+{
+    char name[32];
+    struct stat st;
+
+    (void)file_name(live->number, name);
+    return newest(dir) != live->number || fstatat(dir->fd, name, &st, 0) != 0 ||
+           st.st_dev != live->device || st.st_ino != live->inode;
 }
 
 /* --- leases -------------------------------------------------------------- */
@@ -276,7 +297,6 @@ int hf_live_last_seen(struct hf_live *live, struct hf_str session,
 
 int hf_live_seen(struct hf_live *live, struct hf_str session, int64_t lease_ms)
 {
-    sqlite3_stmt *stmt;
     int64_t seen_ms;
     int err;
 
@@ -285,6 +305,14 @@ int hf_live_seen(struct hf_live *live, struct hf_str session, int64_t lease_ms)
         return 0;
     if (err && err != HF_ENOTFOUND)
         return err;
+    return hf_live_grant(live, session, 0);
+}
+
+int hf_live_grant(struct hf_live *live, struct hf_str name, int64_t used_ms)
+{
+    sqlite3_stmt *stmt;
+    int err;
+
     err = hf_db_get(&live->db,
                     "INSERT INTO leases (session, seen_ms) VALUES (?1, ?2)"
                     " ON CONFLICT (session) DO UPDATE"
@@ -292,8 +320,49 @@ int hf_live_seen(struct hf_live *live, struct hf_str session, int64_t lease_ms)
                     &stmt);
     if (err)
         return err;
-    hf_db_bind_text(stmt, 1, session);
-    bind_now(stmt, 2, 0);
+    hf_db_bind_text(stmt, 1, name);
+    bind_now(stmt, 2, used_ms);
+    return hf_db_finish(&live->db, stmt);
+}
+
+/* Looked at before it is written: mostly it is not due. */
+int hf_live_reap(struct hf_live *live, int64_t lease_ms, bool *out_mine,
+                 int64_t *out_due_ms)
+{
+    sqlite3_stmt *stmt;
+    int64_t now = hf_boot_ms();
+    int err;
+
+    *out_mine = false;
+    err = hf_db_number(&live->db, "SELECT due_ms FROM reaper", out_due_ms);
+    if (err || (now < *out_due_ms && *out_due_ms <= now + lease_ms))
+        return err;
+    err = hf_db_get(&live->db,
+                    "UPDATE reaper SET due_ms = ?1"
+                    " WHERE due_ms <= ?2 OR due_ms > ?2 + ?3",
+                    &stmt);
+    if (err)
+        return err;
+    /* should we die of it another one tries so soon */
+    *out_due_ms = now + lease_ms / 9;
+    (void)sqlite3_bind_int64(stmt, 1, *out_due_ms);
+    (void)sqlite3_bind_int64(stmt, 2, now);
+    (void)sqlite3_bind_int64(stmt, 3, lease_ms);
+    err = hf_db_finish(&live->db, stmt);
+    if (!err)
+        *out_mine = sqlite3_changes(live->db.handle) > 0;
+    return err;
+}
+
+int hf_live_reap_next(struct hf_live *live, int64_t due_ms)
+{
+    sqlite3_stmt *stmt;
+    int err;
+
+    err = hf_db_get(&live->db, "UPDATE reaper SET due_ms = ?1", &stmt);
+    if (err)
+        return err;
+    (void)sqlite3_bind_int64(stmt, 1, due_ms);
     return hf_db_finish(&live->db, stmt);
 }
 
@@ -317,7 +386,9 @@ int hf_live_count(struct hf_live *live, int64_t lease_ms, uint64_t *out)
     int64_t count = 0;
     int err;
 
-    err = hf_db_get(&live->db, "SELECT count(*) FROM leases WHERE seen_ms > ?1",
+    err = hf_db_get(&live->db,
+                    "SELECT count(*) FROM leases"
+                    " WHERE seen_ms > ?1 AND substr(session, 1, 1) <> '@'",
                     &stmt);
     if (err)
         return err;

@@ -5,6 +5,9 @@
  * not the current one; when damaged it is put aside and made anew. Losing it
  * costs a lease, never a message. Times are hf_boot_ms. One connection per
  * thread; waits at most a second for another process, then HF_EBUSY.
+ *
+ * A lease is held by a session or, with a name that begins with '@', by another
+ * holder of presences (leases.h).
  */
 #ifndef HF_SCHEMA_LIVE_H
 #define HF_SCHEMA_LIVE_H
@@ -21,6 +24,9 @@ struct hf_live;
 int hf_live_open(const struct hf_dir *dir, struct hf_live **out,
                  struct hf_why *why);
 void hf_live_close(struct hf_live *live);
+/* Was our file removed, or put aside by another process? Then what we write
+ * there nobody reads: open it anew. */
+bool hf_live_moved(const struct hf_live *live, const struct hf_dir *dir);
 
 /* A poll of this session is parked now: renews its lease and returns the new
  * highest poll number, which ends every older poll. */
@@ -35,6 +41,17 @@ int hf_live_seen(struct hf_live *live, struct hf_str session, int64_t lease_ms);
 /* When was it seen last? HF_ENOTFOUND when unknown. */
 int hf_live_last_seen(struct hf_live *live, struct hf_str session,
                       int64_t *out_boot_ms);
+/* Begin a lease, or set it, as if `used_ms` of it were over. */
+int hf_live_grant(struct hf_live *live, struct hf_str name, int64_t used_ms);
+/*
+ * Who looks after expired leases now? Whoever asks first when it is due:
+ * *out_mine. *out_due_ms: when to ask again; who got it moves that by
+ * hf_live_reap_next, to at most a lease from now, so that no lease that begins
+ * later can end before it.
+ */
+int hf_live_reap(struct hf_live *live, int64_t lease_ms, bool *out_mine,
+                 int64_t *out_due_ms);
+int hf_live_reap_next(struct hf_live *live, int64_t due_ms);
 /* Has anybody else changed live.db since the last call? */
 int hf_live_changed(struct hf_live *live, bool *out);
 

@@ -8,7 +8,7 @@ CREATE TABLE boot (
 );
 
 CREATE TABLE leases (
-    session TEXT NOT NULL PRIMARY KEY,
+    session TEXT NOT NULL PRIMARY KEY,  -- or '@' and a lease of another kind
     seen_ms INTEGER NOT NULL,
     poll_no INTEGER NOT NULL DEFAULT 0, -- of the newest poll that was parked
     reply_n INTEGER NOT NULL DEFAULT 0  -- last number given in replies
@@ -32,7 +32,13 @@ CREATE TABLE owners (
     born    INTEGER NOT NULL
 ) WITHOUT ROWID;
 
+-- When leases are looked at for presences next (leases.h). One row.
+CREATE TABLE reaper (
+    due_ms INTEGER NOT NULL
+);
+
 INSERT INTO boot (id) VALUES ('');
+INSERT INTO reaper (due_ms) VALUES (0);
 
 PRAGMA application_id = 0x48464c31;
 PRAGMA user_version = 2;

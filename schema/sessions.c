@@ -82,6 +82,8 @@ static void get_membership(sqlite3_stmt *stmt, struct hf_membership *m)
     m->ended = hf_db_u64(stmt, 4);
     m->has_replay = sqlite3_column_type(stmt, 5) != SQLITE_NULL;
     m->replay = hf_db_u64(stmt, 5);
+    m->vsn = (unsigned)hf_db_u64(stmt, 6);
+    m->presence = hf_db_text(stmt, 7);
 }
 
 int hf_memberships_each(struct hf_journal *journal, struct hf_str session,
@@ -94,7 +96,8 @@ int hf_memberships_each(struct hf_journal *journal, struct hf_str session,
     int err;
 
     err = hf_db_get(db,
-                    "SELECT topic, join_ref, since, joined, ended, replay"
+                    "SELECT topic, join_ref, since, joined, ended, replay,"
+                    " vsn, presence"
                     " FROM memberships WHERE session = ?1 ORDER BY joined",
                     &stmt);
     if (err)
@@ -263,8 +266,9 @@ int hf_membership_add(struct hf_journal *journal, struct hf_str session,
 
     err = hf_db_get(db,
                     "INSERT INTO memberships"
-                    " (session, joined, topic, join_ref, since, ended, replay)"
-                    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                    " (session, joined, topic, join_ref, since, ended, replay,"
+                    " vsn, presence)"
+                    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
                     &stmt);
     if (err)
         return err;
@@ -277,6 +281,8 @@ int hf_membership_add(struct hf_journal *journal, struct hf_str session,
     hf_db_bind_u64(stmt, 6, m->ended);
     if (m->has_replay)
         hf_db_bind_u64(stmt, 7, m->replay);
+    hf_db_bind_u64(stmt, 8, m->vsn ? m->vsn : 2);
+    hf_db_bind_text_or_null(stmt, 9, m->presence);
     ring(journal, session);
     return hf_db_finish(db, stmt);
 }

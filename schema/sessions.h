@@ -21,6 +21,8 @@ struct hf_membership {
     bool has_replay;        /* some older rows follow the reply, marked so */
     uint64_t replay;        /* those after this id, when has_replay */
     uint64_t joined;        /* id of its join reply */
+    unsigned vsn;           /* of its client; 0 is written as 2 */
+    struct hf_str presence; /* its key; empty: presence is not for it */
     uint64_t ended;         /* 0 = live; else the last id that is its own */
 };
 

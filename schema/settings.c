@@ -58,6 +58,10 @@ const char hf_settings_template[] =
     ";max_body = 8000000\n"
     "; Topics one client may have joined.\n"
     ";max_channels = 100\n"
+    "; Who is not heard of for so long counts as gone (presence). Polls are "
+    "held\n"
+    "; for two thirds of it at most.\n"
+    ";lease = 45s\n"
     "\n"
     "[gateway]\n"
     "; How long a poll is held open; 0 answers at once. As plain CGI each "
@@ -136,6 +140,7 @@ static const struct setting known[] = {
     {"http", "max_frame", SIZE, AT(max_frame), 0, KIB, 64 * MIB},
     {"http", "max_body", SIZE, AT(max_body), 0, KIB, 64 * MIB},
     {"http", "max_channels", SIZE, AT(max_channels), 0, 1, 100000},
+    {"http", "lease", DURATION, AT(lease_ms), 0, 2 * SECONDS, 3600 * SECONDS},
     {"gateway", "hold", DURATION, AT(hold_ms), 0, 0, 600 * SECONDS},
     {"gateway", "cgi_hold", DURATION, AT(cgi_hold_ms), 0, 0, 600 * SECONDS},
     {"gateway", "max_held", SIZE, AT(max_held), 0, 0, 1000000},
@@ -335,6 +340,7 @@ void hf_settings_default(struct hf_settings *settings)
         .max_frame = 256 * KIB,
         .max_body = 8000000,
         .max_channels = 100,
+        .lease_ms = 45 * SECONDS,
         .hold_ms = 10 * SECONDS,
         .cgi_hold_ms = 5 * SECONDS,
         .max_held = 5000,

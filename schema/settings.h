@@ -51,6 +51,7 @@ struct hf_settings {
     size_t max_frame;    /* bytes of one client frame, WebSocket; 256k */
     size_t max_body;     /* bytes of one POST; 8000000 */
     size_t max_channels; /* joined topics per client; 100 */
+    int64_t lease_ms;    /* who is not heard of so long is not present; 45s */
 
     /* [gateway] */
     int64_t hold_ms;     /* longest hold of a poll; 10s, 0 = never hold */

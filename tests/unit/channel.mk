@@ -10,6 +10,7 @@ unit_tests += \
 	tests/unit/test_hooks \
 	tests/unit/test_keeper \
 	tests/unit/test_keeper_poll \
+	tests/unit/test_leases \
 	tests/unit/test_longpoll \
 	tests/unit/test_longpoll_forms \
 	tests/unit/test_msg \
@@ -50,6 +51,8 @@ tests_unit_test_keeper_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_keeper_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_keeper_poll_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_keeper_poll_LDADD = $(CHANNEL_TEST_LINK)
+tests_unit_test_leases_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_leases_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_longpoll_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_longpoll_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_longpoll_forms_CFLAGS = $(UNIT_CFLAGS)
