@@ -30,14 +30,14 @@ static bool same(struct hf_str a, struct hf_str b)
 }
 
 /* Is the word in the comma-separated list? */
-static bool lists(struct hf_str list, struct hf_str word, bool any_case)
+static bool lists(struct hf_str list, struct hf_str word)
 {
     while (list.len > 0) {
         const char *comma = memchr(list.at, ',', list.len);
         size_t len = comma ? (size_t)(comma - list.at) : list.len;
         struct hf_str item = trim(hf_str(list.at, len));
 
-        if (any_case ? same(item, word) : hf_str_eq(item, word))
+        if (same(item, word))
             return true;
         list = hf_str_from(list, comma ? len + 1 : len);
     }
@@ -51,7 +51,7 @@ static void once(struct hf_str *place, unsigned *count, struct hf_str value)
 }
 
 /* phoenix.js puts its authToken among the subprotocols (specification 2.4). */
-static void find_bearer(struct hf_handshake *h, struct hf_str list)
+static void read_subprotocols(struct hf_handshake *h, struct hf_str list)
 {
     static const struct hf_str start = HF_STR_INIT("base64url.bearer.phx.");
 
@@ -62,6 +62,10 @@ static void find_bearer(struct hf_handshake *h, struct hf_str list)
 
         if (hf_str_starts(item, start))
             once(&h->bearer, &h->bearers, hf_str_from(item, start.len));
+        else if (hf_str_eq(item, HF_STR("phoenix")))
+            h->phoenix = true;
+        else
+            h->foreign |= item.len > 0;
         list = hf_str_from(list, comma ? len + 1 : len);
     }
 }
@@ -82,12 +86,11 @@ void hf_handshake_header(struct hf_handshake *h, struct hf_str name,
         h->version_13 = hf_str_eq(value, HF_STR("13"));
         h->versions++;
     } else if (same(name, HF_STR("Upgrade"))) {
-        h->upgrade_websocket |= lists(value, HF_STR("websocket"), true);
+        h->upgrade_websocket |= lists(value, HF_STR("websocket"));
     } else if (same(name, HF_STR("Connection"))) {
-        h->connection_upgrade |= lists(value, HF_STR("upgrade"), true);
+        h->connection_upgrade |= lists(value, HF_STR("upgrade"));
     } else if (same(name, HF_STR("Sec-WebSocket-Protocol"))) {
-        h->phoenix |= lists(value, HF_STR("phoenix"), false);
-        find_bearer(h, value);
+        read_subprotocols(h, value);
     } else if (same(name, HF_STR("Authorization"))) {
         once(&h->authorization, &h->authorizations, value);
     } else if (same(name, HF_STR("Content-Length"))) {
@@ -118,6 +121,11 @@ struct hf_refusal hf_handshake_request(const struct hf_handshake *h,
     if (h->authorizations > 1)
         return bad("more than one Authorization header\n");
     return fine;
+}
+
+bool hf_handshake_foreign(const struct hf_handshake *h)
+{
+    return h->foreign && !h->phoenix;
 }
 
 static bool is_key(struct hf_str key)

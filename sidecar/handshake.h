@@ -20,7 +20,7 @@ struct hf_handshake {
     struct hf_str key;
     struct hf_str authorization;
     struct hf_str bearer; /* of the subprotocol with a token, still encoded */
-    unsigned hosts; /* how often each came; once is right */
+    unsigned hosts;       /* how often each came; once is right */
     unsigned origins;
     unsigned sec_fetch_sites;
     unsigned keys;
@@ -31,6 +31,7 @@ struct hf_handshake {
     bool upgrade_websocket;  /* in the list of Upgrade */
     bool connection_upgrade; /* in the list of Connection */
     bool phoenix;            /* the client offers the subprotocol */
+    bool foreign;            /* and others, beside a token */
     bool body;
 };
 
@@ -48,6 +49,10 @@ struct hf_refusal {
  * method, and headers of which only one can be meant. */
 struct hf_refusal hf_handshake_request(const struct hf_handshake *handshake,
                                        struct hf_str method);
+
+/* Does it offer subprotocols, and ours is not among them? Refused with 403
+ * (specification 2.4). */
+bool hf_handshake_foreign(const struct hf_handshake *handshake);
 
 /* What comes after it: may this be upgraded? `version` is "HTTP/1.1". */
 struct hf_refusal hf_handshake_upgrade(const struct hf_handshake *handshake,

@@ -318,8 +318,7 @@ static enum MHD_Result take_header(void *cls, enum MHD_ValueKind kind,
 /* The token among the subprotocols, decoded to `room`. Without the token there
  * is none; one that cannot be read, or several, is a bad one. */
 static void read_bearer(const struct hf_handshake *handshake,
-                        unsigned char room[BEARER_ROOM],
-                        struct hf_hello *hello)
+                        unsigned char room[BEARER_ROOM], struct hf_hello *hello)
 {
     struct hf_str text = handshake->bearer;
     size_t len = 0;
@@ -369,7 +368,8 @@ static struct hf_refusal judge(struct hf_http *http, struct request *request,
     refusal = hf_handshake_request(handshake, method);
     if (refusal.status)
         return refusal;
-    if (!may_connect(http, hf_str_of(query), handshake, &request->client))
+    if (hf_handshake_foreign(handshake) ||
+        !may_connect(http, hf_str_of(query), handshake, &request->client))
         return (struct hf_refusal){.status = 403, .text = ""};
     refusal = hf_handshake_upgrade(handshake, version);
     if (refusal.status)

@@ -122,7 +122,7 @@ describe("a handshake", () => {
       /^$/,
     ],
     "by an unknown method": [400, request({}, { first: `BREW ${PATH} HTTP/1.1` }), /^$/],
-    "without vsn": [403, request({}, { first: "GET /socket/websocket HTTP/1.1" }), /^$/],
+    "with half a vsn": [403, request({}, { first: "GET /socket/websocket?vsn=2.0 HTTP/1.1" }), /^$/],
     "with vsn 3": [403, request({}, { first: "GET /socket/websocket?vsn=3.0.0 HTTP/1.1" }), /^$/],
     "from another origin": [403, request({ Origin: "http://evil.example" }), /^$/],
     "from the origin null": [403, request({ Origin: "null" }), /^$/],
@@ -216,15 +216,18 @@ describe("a handshake", () => {
   });
 
   it("selects phoenix among the subprotocols and never repeats a token", async () => {
-    for (const [offered, chosen] of [
-      ["phoenix", "phoenix"],
-      ["x, phoenix, y", "phoenix"],
-      ["phoenix, base64url.bearer.phx.c2VjcmV0", "phoenix"],
-      ["base64url.bearer.phx.c2VjcmV0", undefined],
-      ["Phoenix", undefined],
+    for (const [offered, status, chosen] of [
+      ["phoenix", 101, "phoenix"],
+      ["x, phoenix, y", 101, "phoenix"],
+      ["", 101],
+      ["x", 403],
+      ["Phoenix", 403],
+      // no valid tokens
+      ["phoenix, base64url.bearer.phx.c2VjcmV0", 403],
+      ["base64url.bearer.phx.c2VjcmV0", 403],
     ]) {
       const ws = await sidecar.open({ headers: { "Sec-WebSocket-Protocol": offered } });
-      assert.equal(ws.status, 101);
+      assert.equal(ws.status, status, offered);
       assert.equal(ws.headers["sec-websocket-protocol"], chosen, offered);
       ws.destroy();
     }

@@ -183,6 +183,30 @@ static void the_subprotocol_is_seen_in_any_list_but_spelt_exactly(void **state)
     assert_false(fed("").phoenix);
 }
 
+static bool foreign(const char *headers)
+{
+    struct hf_handshake h = fed(headers);
+
+    return hf_handshake_foreign(&h);
+}
+
+static void
+other_subprotocols_alone_are_foreign_and_a_token_is_none(void **state)
+{
+    (void)state;
+    assert_true(foreign("Sec-WebSocket-Protocol: x\n"));
+    assert_true(foreign("Sec-WebSocket-Protocol: Phoenix, y\n"));
+    assert_true(foreign("Sec-WebSocket-Protocol: "
+                        "base64url.bearer.phx.abc, x\n"));
+    assert_false(foreign("Sec-WebSocket-Protocol: x, phoenix\n"));
+    assert_false(foreign("Sec-WebSocket-Protocol: x\n"
+                         "Sec-WebSocket-Protocol: phoenix\n"));
+    assert_false(foreign("Sec-WebSocket-Protocol: "
+                         "base64url.bearer.phx.abc\n"));
+    assert_false(foreign("Sec-WebSocket-Protocol: ,\n"));
+    assert_false(foreign(""));
+}
+
 static void a_value_is_compared_to_its_end_and_not_to_a_nul(void **state)
 {
     struct hf_handshake h = {.hosts = 0};
@@ -205,6 +229,8 @@ int main(void)
         cmocka_unit_test(an_upgrade_needs_each_of_its_headers),
         cmocka_unit_test(no_other_version_of_http_is_upgraded),
         cmocka_unit_test(the_subprotocol_is_seen_in_any_list_but_spelt_exactly),
+        cmocka_unit_test(
+            other_subprotocols_alone_are_foreign_and_a_token_is_none),
         cmocka_unit_test(a_value_is_compared_to_its_end_and_not_to_a_nul),
     };
 
