@@ -182,6 +182,12 @@ static bool place_matches(const struct place *entry, const struct place *origin)
             hf_str_eq(entry->port, effective_port(origin)));
 }
 
+/* What says how to compare, and is no host of that name. */
+static bool is_word(const char *entry)
+{
+    return strcmp(entry, "same-as-request") == 0 || strcmp(entry, "off") == 0;
+}
+
 static bool listed(const struct hf_settings *settings,
                    const struct place *origin)
 {
@@ -190,29 +196,56 @@ static bool listed(const struct hf_settings *settings,
     for (i = 0; i < settings->origins_count; i++) {
         struct place entry;
 
-        if (split_origin(hf_str_of(settings->origins[i]), &entry) &&
+        if (!is_word(settings->origins[i]) &&
+            split_origin(hf_str_of(settings->origins[i]), &entry) &&
             place_matches(&entry, origin))
             return true;
     }
     return false;
 }
 
-static bool any_allowed(const struct hf_settings *settings)
+static bool says(const struct hf_settings *settings, const char *word)
 {
     size_t i;
 
     for (i = 0; i < settings->origins_count; i++) {
-        if (strcmp(settings->origins[i], "*") == 0)
+        if (strcmp(settings->origins[i], word) == 0)
             return true;
     }
     return false;
 }
 
+static bool is_web(struct hf_str scheme)
+{
+    return same_name(scheme, HF_STR("http")) ||
+           same_name(scheme, HF_STR("https"));
+}
+
+/* Where the request came to, as far as it is known. A proxy that ends TLS and
+ * does not say so leaves the scheme open; the port then is that of the Origin's
+ * scheme, if Host names none. */
+static bool is_own(const struct hf_settings *settings,
+                   const struct hf_origin_request *request,
+                   const struct place *origin)
+{
+    struct place own;
+
+    if (!split_host(request->host, &own) || !same_name(origin->host, own.host))
+        return false;
+    if (!says(settings, "same-as-request"))
+        return true;
+    own.scheme = is_web(request->scheme) ? request->scheme : origin->scheme;
+    return same_name(origin->scheme, own.scheme) &&
+           hf_str_eq(effective_port(origin), effective_port(&own));
+}
+
 int hf_origin_check(const struct hf_settings *settings,
                     const struct hf_origin_request *request)
 {
-    struct place origin, own;
+    struct place origin;
 
+    if (says(settings, "off"))
+        return 0;
     /* Browsers leave Origin out of same-origin GETs, and of the cross-site
      * ones that a page makes without wanting the answer; these name
      * themselves. Other clients send neither header. */
@@ -220,14 +253,14 @@ int hf_origin_check(const struct hf_settings *settings,
         return same_name(request->sec_fetch_site, HF_STR("cross-site"))
                    ? HF_EDENIED
                    : 0;
-    if (any_allowed(settings))
+    if (says(settings, "*"))
         return 0;
 
     /* "null" has no scheme: a sandboxed frame or a file, anybody's. */
     if (!split_origin(request->origin, &origin) || origin.scheme.len == 0 ||
         origin.host.at[0] == '*')
         return HF_EDENIED;
-    if (split_host(request->host, &own) && same_name(origin.host, own.host))
+    if (is_own(settings, request, &origin))
         return 0;
     return listed(settings, &origin) ? 0 : HF_EDENIED;
 }

@@ -5,7 +5,9 @@
  * must be the request's own host, or the origin stand in the list `origins`:
  * [scheme://]host[:port], where what is left out matches anything and a host
  * *.example.com is example.com and all below it. A single "*" in the list lets
- * every origin in, `null` too; without it `null` is refused (P-2.5).
+ * every origin in, `null` too; without it `null` is refused (P-2.5). Two words in
+ * the list are no origins: with "same-as-request" scheme and port must be the
+ * request's own, too, and with "off" nothing is looked at.
  */
 #ifndef HF_CHANNEL_ORIGIN_H
 #define HF_CHANNEL_ORIGIN_H
@@ -17,7 +19,9 @@ struct hf_origin_request {
     struct hf_str origin;         /* the header; empty = absent */
     struct hf_str host;           /* Host header, port included */
     struct hf_str sec_fetch_site; /* empty = absent */
-    bool loopback_listener;       /* request came to a loopback or Unix socket of ours directly */
+    struct hf_str scheme; /* "http" or "https"; another or empty = not known */
+    bool
+        loopback_listener; /* request came to a loopback or Unix socket of ours directly */
 };
 
 /* 0 or HF_EDENIED. */

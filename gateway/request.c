@@ -26,6 +26,8 @@ static const struct {
     {"HTTP_ORIGIN", AT(hello.from.origin)},
     {"HTTP_HOST", AT(hello.from.host)},
     {"HTTP_SEC_FETCH_SITE", AT(hello.from.sec_fetch_site)},
+    {"REQUEST_SCHEME", AT(hello.from.scheme)},
+    {"HTTPS", AT(https)},
     {"REMOTE_ADDR", AT(hello.peer)},
 };
 
@@ -53,6 +55,9 @@ void hf_request_read(struct hf_request *out, char *const *env,
         if (equals)
             set(out, hf_str(*env, (size_t)(equals - *env)), equals + 1);
     }
+    /* not in RFC 3875 either, but one of the two comes from every server */
+    if (strcasecmp(out->https.at ? out->https.at : "", "on") == 0)
+        out->hello.from.scheme = HF_STR("https");
     /* The web server is who is asked for by name, not we: which names it
      * serves is in its configuration, and in `hosts` if given. */
     out->hello.from.loopback_listener = false;

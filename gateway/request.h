@@ -20,6 +20,7 @@ struct hf_request {
     struct hf_str content_length;
     struct hf_str token_header;  /* X-Phoenix-Longpoll-Token */
     struct hf_str allow_headers; /* Access-Control-Request-Headers */
+    struct hf_str https;         /* "on" behind TLS */
     struct hf_hello hello;
     struct hf_str body;
 };

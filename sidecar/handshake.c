@@ -93,6 +93,8 @@ void hf_handshake_header(struct hf_handshake *h, struct hf_str name,
         read_subprotocols(h, value);
     } else if (same(name, HF_STR("Authorization"))) {
         once(&h->authorization, &h->authorizations, value);
+    } else if (same(name, HF_STR("X-Forwarded-Proto"))) {
+        h->forwarded_proto = value;
     } else if (same(name, HF_STR("Content-Length"))) {
         h->body |= !hf_str_eq(value, HF_STR("0"));
     } else if (same(name, HF_STR("Transfer-Encoding"))) {

@@ -19,6 +19,7 @@ struct hf_handshake {
     struct hf_str sec_fetch_site;
     struct hf_str key;
     struct hf_str authorization;
+    struct hf_str forwarded_proto; /* X-Forwarded-Proto, for who believes it */
     struct hf_str bearer; /* of the subprotocol with a token, still encoded */
     unsigned hosts;       /* how often each came; once is right */
     unsigned origins;

@@ -32,7 +32,7 @@ struct hf_http {
     struct hf_watch listener;
     bool listening; /* the listener is watched */
     bool resting;   /* out of descriptors: not before the next tick */
-    bool loopback;
+    bool loopback, proxied;
     struct hf_list pending; /* struct shake, oldest first */
     size_t shaking;         /* connections that libmicrohttpd has */
     size_t max_sockets;     /* upgraded ones */
@@ -341,6 +341,8 @@ static bool may_connect(const struct hf_http *http, struct hf_str query,
         .from = {.origin = handshake->origin,
                  .host = handshake->host,
                  .sec_fetch_site = handshake->sec_fetch_site,
+                 .scheme = http->proxied ? handshake->forwarded_proto
+                                         : HF_STR("http"),
                  .loopback_listener = http->loopback},
         .peer = HF_STR(""),
         .authorization = handshake->authorization,
@@ -368,8 +370,14 @@ static struct hf_refusal judge(struct hf_http *http, struct request *request,
     refusal = hf_handshake_request(handshake, method);
     if (refusal.status)
         return refusal;
-    if (hf_handshake_foreign(handshake) ||
-        !may_connect(http, hf_str_of(query), handshake, &request->client))
+    if (hf_handshake_foreign(handshake)) {
+        HF_LOG(HF_LOG_WARN, "connect_refused",
+               hf_field("reason", "subprotocol"),
+               hf_field("hint", "the client offers subprotocols, and none of "
+                                "them is 'phoenix'"));
+        return (struct hf_refusal){.status = 403, .text = ""};
+    }
+    if (!may_connect(http, hf_str_of(query), handshake, &request->client))
         return (struct hf_refusal){.status = 403, .text = ""};
     refusal = hf_handshake_upgrade(handshake, version);
     if (refusal.status)
@@ -505,6 +513,7 @@ int hf_http_open(const struct hf_http_options *options, struct hf_http **out,
     http->keys = options->keys;
     http->conns = options->conns;
     http->loopback = options->loopback;
+    http->proxied = options->proxied;
     http->listener =
         (struct hf_watch){.fd = options->listener, .ready = on_listener};
     http->due.fire = on_due;

@@ -26,11 +26,12 @@ struct hf_http;
 struct hf_http_options {
     struct hf_loop *loop; /* all borrowed */
     const struct hf_settings *settings;
-    struct hf_keys *keys; /* of tokens */
+    struct hf_keys *keys;   /* of tokens */
     struct hf_conns *conns; /* where upgraded sockets go */
     int listener;           /* non-blocking */
     bool loopback;          /* nobody else's host reaches it */
-    size_t max_fds;         /* descriptors of this process */
+    bool proxied;   /* a Unix socket: X-Forwarded-Proto is believed (D21) */
+    size_t max_fds; /* descriptors of this process */
 };
 
 /* 0, HF_ENOMEM, HF_EIO; HF_ELIMIT: too few descriptors. *why is filled. */

@@ -19,6 +19,7 @@
 struct hf_listener {
     int fd;                      /* listening, non-blocking, close-on-exec */
     bool loopback;               /* only this host reaches it */
+    bool is_unix;                /* and only our proxy: see http.h */
     struct hf_unix_listener own; /* name and lock; lock -1 for TCP */
     char address[sizeof("unix:") + NAME_MAX]; /* for the log, port filled in */
 };

@@ -113,6 +113,7 @@ static int open_http(struct worker *w, struct hf_why *why)
         .conns = &w->conns,
         .listener = w->listener->fd,
         .loopback = w->listener->loopback,
+        .proxied = w->listener->is_unix,
         .max_fds = hf_raise_fd_limit(),
     };
 

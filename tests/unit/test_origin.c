@@ -228,6 +228,64 @@ static void a_star_lets_everybody_in(void **state)
     assert_int_equal(hf_origin_check(&settings, &request), HF_EDENIED);
 }
 
+static void same_as_request_compares_scheme_and_port_too(void **state)
+{
+    static const struct {
+        const char *origin, *host, *scheme;
+        bool want;
+    } rows[] = {
+        {"http://a.org", "a.org", "http", true},
+        {"https://a.org", "a.org", "https", true},
+        {"https://a.org", "a.org", "HTTPS", true},
+        {"https://a.org:443", "a.org", "https", true},
+        {"https://a.org", "a.org:443", "https", true},
+        {"http://a.org:8080", "a.org:8080", "http", true},
+        {"https://a.org", "a.org", "http", false},
+        {"http://a.org", "a.org", "https", false},
+        {"http://a.org:8080", "a.org", "http", false},
+        {"http://a.org", "a.org:8080", "http", false},
+        {"http://a.org:8081", "a.org:8080", "http", false},
+        {"http://b.org", "a.org", "http", false},
+        /* where the scheme is not known the port is all there is */
+        {"https://a.org", "a.org", "", true},
+        {"http://a.org", "a.org", "quic", true},
+        {"https://a.org:8443", "a.org", "", false},
+        {"http://a.org", "a.org:443", "", false},
+        {"https://a.org", "a.org:443", "", true},
+        {"null", "a.org", "http", false},
+    };
+    size_t i;
+
+    (void)state;
+    add(settings.origins, &settings.origins_count, "same-as-request");
+    add(settings.origins, &settings.origins_count, "https://c.org");
+    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct hf_origin_request request = {
+            .origin = hf_str_of(rows[i].origin),
+            .host = hf_str_of(rows[i].host),
+            .scheme = hf_str_of(rows[i].scheme),
+        };
+
+        if ((hf_origin_check(&settings, &request) == 0) != rows[i].want)
+            fail_msg("%s to %s by %s", rows[i].origin, rows[i].host,
+                     rows[i].scheme);
+    }
+    assert_true(allowed("https://c.org", "a.org")); /* others may be listed */
+    assert_false(allowed("http://same-as-request", "a.org"));
+}
+
+static void off_lets_in_whatever_comes(void **state)
+{
+    struct hf_origin_request request = {.sec_fetch_site = HF_STR("cross-site")};
+
+    (void)state;
+    add(settings.origins, &settings.origins_count, "off");
+    assert_true(allowed("https://anything.example", "example.com"));
+    assert_true(allowed("null", "example.com"));
+    assert_true(allowed("garbage", ""));
+    assert_int_equal(hf_origin_check(&settings, &request), 0);
+}
+
 /* --- our own names ------------------------------------------------------- */
 
 static bool ours(const char *host, bool loopback)
@@ -314,6 +372,8 @@ int main(void)
         TEST(a_cross_site_request_needs_an_allowed_origin),
         TEST(a_list_names_other_pages),
         TEST(a_star_lets_everybody_in),
+        TEST(same_as_request_compares_scheme_and_port_too),
+        TEST(off_lets_in_whatever_comes),
         TEST(a_loopback_listener_takes_loopback_names),
         TEST(with_hosts_given_only_these_are_ours),
     };

@@ -33,7 +33,8 @@ static void each_variable_has_its_place(void **state)
          (char[]){"HTTP_ACCESS_CONTROL_REQUEST_HEADERS=x-a"},
          (char[]){"HTTP_ORIGIN=http://a"}, (char[]){"HTTP_HOST=a:1"},
          (char[]){"HTTP_SEC_FETCH_SITE=same-origin"},
-         (char[]){"REMOTE_ADDR=192.0.2.1"}, (char[]){"OTHER=ignored"});
+         (char[]){"REQUEST_SCHEME=http"}, (char[]){"REMOTE_ADDR=192.0.2.1"},
+         (char[]){"OTHER=ignored"});
     expect(request.method, "POST");
     expect(request.script_name, "/socket");
     expect(request.path_info, "/longpoll");
@@ -46,9 +47,24 @@ static void each_variable_has_its_place(void **state)
     expect(request.hello.from.origin, "http://a");
     expect(request.hello.from.host, "a:1");
     expect(request.hello.from.sec_fetch_site, "same-origin");
+    expect(request.hello.from.scheme, "http");
     expect(request.hello.peer, "192.0.2.1");
     expect(request.body, "body");
     assert_false(request.hello.from.loopback_listener);
+}
+
+static void https_is_on_or_not(void **state)
+{
+    struct hf_request request;
+
+    (void)state;
+    READ(&request, HF_STR(""), (char[]){"HTTPS=on"});
+    expect(request.hello.from.scheme, "https");
+    READ(&request, HF_STR(""), (char[]){"HTTPS=off"},
+         (char[]){"REQUEST_SCHEME=http"});
+    expect(request.hello.from.scheme, "http");
+    READ(&request, HF_STR(""), (char[]){"REQUEST_SCHEME=https"});
+    expect(request.hello.from.scheme, "https");
 }
 
 static void what_is_not_given_is_empty(void **state)
@@ -193,6 +209,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_variable_has_its_place),
+        cmocka_unit_test(https_is_on_or_not),
         cmocka_unit_test(what_is_not_given_is_empty),
         cmocka_unit_test(of_two_values_the_first_counts),
         cmocka_unit_test(a_line_without_equals_is_passed_over),
