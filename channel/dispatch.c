@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "channel/topic.h"
 
@@ -77,6 +78,42 @@ const char *hf_push_refused(const struct hf_frame *frame, struct hf_grant grant,
     return NULL;
 }
 
+struct hf_rate hf_push_rate(const struct hf_settings *settings)
+{
+    return (struct hf_rate){settings->push_rate, settings->push_burst};
+}
+
+/* Who comes back joins all its topics at once. */
+struct hf_rate hf_join_rate(const struct hf_settings *settings)
+{
+    return (struct hf_rate){settings->join_rate,
+                            settings->join_rate > settings->max_channels
+                                ? settings->join_rate
+                                : settings->max_channels};
+}
+
+int hf_topic_limited(struct hf_journal *journal,
+                     const struct hf_publish *publish, unsigned rate,
+                     int64_t *out_ms)
+{
+    int64_t second_ago = hf_wall_ms() - 1000, at = 0;
+    uint64_t repeated = 0;
+    int err = 0;
+
+    *out_ms = 0;
+    if (rate > 0)
+        err = hf_journal_pace(journal, publish->topic, rate, second_ago, &at);
+    if (err || at == 0)
+        return err;
+    /* A repeat adds nothing. What else is wrong with its key is for append. */
+    err = hf_journal_repeated(journal, publish, &repeated);
+    if (err && err != HF_ECONFLICT)
+        return err;
+    if (repeated == 0)
+        *out_ms = at < second_ago + 1000 ? at - second_ago : 1000;
+    return 0;
+}
+
 const char *hf_publish_reason(int err)
 {
     switch (err) {
@@ -148,6 +185,19 @@ int hf_reply_error(struct hf_buf *out, const struct hf_frame *frame,
     return hf_encode_reply(out, frame->vsn, join_ref, frame->ref.raw,
                            frame->raw_topic.raw, "error",
                            reason_object(object, sizeof(object), reason));
+}
+
+int hf_reply_limited(struct hf_buf *out, const struct hf_frame *frame,
+                     struct hf_str join_ref, int64_t retry_ms)
+{
+    char object[96];
+    int len = snprintf(object, sizeof(object),
+                       "{\"reason\":\"rate_limited\",\"retry_ms\":%lld}",
+                       (long long)retry_ms);
+
+    return hf_encode_reply(out, frame->vsn, join_ref, frame->ref.raw,
+                           frame->raw_topic.raw, "error",
+                           hf_str(object, len < 0 ? 0 : (size_t)len));
 }
 
 int hf_encode_close(struct hf_buf *out, enum hf_vsn vsn, struct hf_str join_ref,

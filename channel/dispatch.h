@@ -9,6 +9,7 @@
 
 #include "channel/cursor.h"
 #include "channel/proto.h"
+#include "channel/rate.h"
 #include "channel/resume.h"
 #include "channel/rights.h"
 
@@ -45,6 +46,16 @@ const char *hf_join_refused(const struct hf_frame *frame, struct hf_grant grant,
 const char *hf_push_refused(const struct hf_frame *frame, struct hf_grant grant,
                             size_t max_payload);
 
+/* How often a client may push and join. */
+struct hf_rate hf_push_rate(const struct hf_settings *settings);
+struct hf_rate hf_join_rate(const struct hf_settings *settings);
+
+/* May this topic have one more message? *out_ms: 0, or when to try again. By
+ * the journal alone, so it is the same for all processes (policies.rate). */
+int hf_topic_limited(struct hf_journal *journal,
+                     const struct hf_publish *publish, unsigned rate,
+                     int64_t *out_ms);
+
 /* The words for an error of hf_journal_append or of the commit. */
 const char *hf_publish_reason(int err);
 
@@ -59,6 +70,9 @@ int hf_reply_ok(struct hf_buf *out, const struct hf_frame *frame,
                 struct hf_str join_ref, struct hf_str response);
 int hf_reply_error(struct hf_buf *out, const struct hf_frame *frame,
                    struct hf_str join_ref, const char *reason);
+/* An error that passes: "rate_limited", and when to try again. */
+int hf_reply_limited(struct hf_buf *out, const struct hf_frame *frame,
+                     struct hf_str join_ref, int64_t retry_ms);
 /* phx_close, and phx_error with a reason: ref = join_ref (3.1, C). */
 int hf_encode_close(struct hf_buf *out, enum hf_vsn vsn, struct hf_str join_ref,
                     struct hf_str topic);

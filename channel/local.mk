@@ -33,6 +33,7 @@ libchannel_a_SOURCES = \
 	channel/proto.c channel/proto.h \
 	channel/proto_binary.c \
 	channel/push.c \
+	channel/rate.c channel/rate.h \
 	channel/reaper.c \
 	channel/reply.c \
 	channel/resume.c channel/resume.h \

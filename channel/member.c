@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "channel/row.h"
 
@@ -218,12 +219,13 @@ struct join {
     struct hf_member *older; /* the membership that it ends; or NULL */
     const char *refusal;     /* NULL: it may happen */
     bool null_ref;           /* and is answered so */
+    int64_t retry_ms;        /* > 0: too soon, whatever it is */
 };
 
 static struct join judge_join(struct hf_session *session,
                               const struct hf_frame *frame)
 {
-    struct join join = {NULL, NULL, false};
+    struct join join = {NULL, NULL, false, 0};
     /* Up to the head first, so that whatever is committed later reaches the
      * member live and nothing earlier does (D7); rights are then the newest,
      * too. It may end memberships, so look for the older one after it. */
@@ -248,7 +250,10 @@ static int settle_join(struct hf_session *session, const struct hf_frame *frame,
 
     if (join->older)
         end_older(join->older, hf_join_ref_of(frame), &close);
-    if (join->refusal)
+    if (join->retry_ms > 0)
+        hf_reply(session,
+                 hf_msg_limited(frame, frame->join_ref.raw, join->retry_ms));
+    else if (join->refusal)
         hf_reply(session,
                  hf_msg_refusal(frame,
                                 join->null_ref ? HF_NULL : frame->join_ref.raw,
@@ -272,7 +277,9 @@ int hf_member_join(struct hf_session *session, const struct hf_frame *frame)
 
     if (join.older && join.older->in_flight > 0)
         return HF_EAGAIN;
-    if (!join.refusal &&
+    join.retry_ms = hf_rate_take(hf_join_rate(&session->hub->process->settings),
+                                 &session->join_due_us, hf_boot_us());
+    if (!join.refusal && join.retry_ms == 0 &&
         hf_asking_wanted(session, HF_HOOK_JOIN, frame->topic)) {
         err = hf_ask(session, HF_HOOK_JOIN, frame);
         if (err != HF_ELIMIT)

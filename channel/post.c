@@ -40,14 +40,28 @@ static int load(struct hf_post_work *work)
         return err ? err : work->token.joined ? HF_ENOTFOUND : 0;
     err = hf_session_acknowledged(work->journal, session, work->token.cursor);
     if (err == 0)
+        err = hf_session_rates(work->journal, session, &work->rates);
+    if (err == 0)
         err =
             hf_memberships_each(work->journal, session, load_membership, work);
     return err;
 }
 
+/* Whoever serves the session's next POST goes on counting. */
+static int keep_rates(struct hf_post_work *work,
+                      const struct hf_session_rates *before)
+{
+    if (!work->exists || (work->rates.push_due_us == before->push_due_us &&
+                          work->rates.join_due_us == before->join_due_us))
+        return 0;
+    return hf_session_set_rates(work->journal, hf_post_session(work),
+                                &work->rates);
+}
+
 static int run(struct hf_job *job, struct hf_journal *journal)
 {
     struct hf_post_work *work = HF_ITEM(job, struct hf_post_work, job);
+    struct hf_session_rates before;
     size_t n;
     int err;
 
@@ -56,9 +70,13 @@ static int run(struct hf_job *job, struct hf_journal *journal)
     hf_buf_reset(&work->early);
     hf_buf_reset(&work->heads);
     hf_post_forget_all(work);
+    work->rates = (struct hf_session_rates){0, 0};
     err = load(work);
+    before = work->rates;
     for (n = 0; n < work->body.count && err == 0; n++)
         err = hf_post_carry_out(work, &work->body.frames[n]);
+    if (err == 0)
+        err = keep_rates(work, &before);
     work->journal = NULL;
     return err;
 }

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "channel/heads.h"
 #include "channel/once.h"
@@ -93,6 +94,15 @@ static int hf_post_reply_error(struct hf_post_work *work,
 {
     hf_buf_reset(&work->text);
     (void)hf_reply_error(&work->text, frame, join_ref, reason);
+    return add_frame(work);
+}
+
+static int reply_limited(struct hf_post_work *work,
+                         const struct hf_frame *frame, struct hf_str join_ref,
+                         int64_t retry_ms)
+{
+    hf_buf_reset(&work->text);
+    (void)hf_reply_limited(&work->text, frame, join_ref, retry_ms);
     return add_frame(work);
 }
 
@@ -189,33 +199,59 @@ static int end_older(struct hf_post_work *work, const struct hf_joined *older,
     return add_close(work, older);
 }
 
+/* The answer to a join that may not be; the older one ends all the same. */
+static int refuse_join(struct hf_post_work *work, const struct hf_frame *frame,
+                       const struct hf_joined *older, int64_t retry_ms,
+                       const char *reason, bool null_ref)
+{
+    uint64_t id;
+    int err = 0;
+
+    if (older) /* what ends with it ends before its reply */
+        err = hf_journal_draw(work->journal, &id);
+    if (err == 0 && retry_ms > 0)
+        err = reply_limited(work, frame, frame->join_ref.raw, retry_ms);
+    else if (err == 0)
+        err = hf_post_reply_error(
+            work, frame, null_ref ? HF_NULL : frame->join_ref.raw, reason);
+    if (err || !older)
+        return err; /* nothing has changed */
+    return end_older(work, older, id, hf_join_ref_of(frame));
+}
+
+static int accept_join(struct hf_post_work *work, const struct hf_frame *frame,
+                       const struct hf_joined *older)
+{
+    uint64_t id;
+    int err = hf_journal_draw(work->journal, &id);
+
+    if (err == 0)
+        err = begin_membership(work, frame, id);
+    if (err || !older)
+        return err;
+    return end_older(work, older, id, hf_join_ref_of(frame));
+}
+
 static int join(struct hf_post_work *work, const struct hf_frame *frame)
 {
     const struct hf_settings *settings = &work->longpoll->process->settings;
     struct hf_joined *older = hf_post_joined(work, frame->topic);
+    int64_t retry_ms = hf_rate_take(
+        hf_join_rate(settings), &work->rates.join_due_us, hf_wall_ms() * 1000);
     bool null_ref;
-    const char *refusal = hf_join_refused(
+    const char *reason = hf_join_refused(
         frame,
         hf_rights_of(work->longpoll->writer_rights, &work->client,
                      frame->topic),
         work->joined_count - (older ? 1u : 0u), settings->max_channels,
         &null_ref);
-    uint64_t id;
     int err;
 
-    if (refusal && !older) /* nothing changes, so nothing is drawn */
-        return hf_post_reply_error(
-            work, frame, null_ref ? HF_NULL : frame->join_ref.raw, refusal);
     if (older)
         forget(work, older);
-    err = hf_journal_draw(work->journal, &id);
-    if (err == 0 && refusal)
-        err = hf_post_reply_error(
-            work, frame, null_ref ? HF_NULL : frame->join_ref.raw, refusal);
-    else if (err == 0)
-        err = begin_membership(work, frame, id);
-    if (err == 0 && older)
-        err = end_older(work, older, id, hf_join_ref_of(frame));
+    err = retry_ms > 0 || reason
+              ? refuse_join(work, frame, older, retry_ms, reason, null_ref)
+              : accept_join(work, frame, older);
     free(older);
     return err;
 }
@@ -267,7 +303,7 @@ static int reply_pushed(struct hf_post_work *work, const struct hf_frame *frame,
 
 static int publish(struct hf_post_work *work, const struct hf_frame *frame,
                    const struct hf_once *once, struct hf_str join_ref,
-                   bool echo)
+                   struct hf_grant grant)
 {
     struct hf_publish publish = {.topic = frame->topic,
                                  .event = frame->event,
@@ -275,12 +311,17 @@ static int publish(struct hf_post_work *work, const struct hf_frame *frame,
                                  .kind = frame->kind,
                                  .publisher = once->publisher,
                                  .key = once->key,
-                                 .skip =
-                                     echo ? HF_STR("") : hf_post_session(work)};
+                                 .skip = grant.echo ? HF_STR("")
+                                                    : hf_post_session(work)};
+    int64_t retry_ms;
     bool repeated;
     uint64_t id;
-    int err = hf_journal_append(work->journal, &publish, &id, &repeated);
+    int err = hf_topic_limited(work->journal, &publish, grant.rate, &retry_ms);
 
+    if (err == 0 && retry_ms > 0)
+        return reply_limited(work, frame, join_ref, retry_ms);
+    if (err == 0)
+        err = hf_journal_append(work->journal, &publish, &id, &repeated);
     if (is_refusal(err))
         return hf_post_reply_error(work, frame, join_ref,
                                    hf_publish_reason(err));
@@ -298,13 +339,18 @@ static int push(struct hf_post_work *work, const struct hf_frame *frame)
                      frame->topic);
     struct hf_str join_ref = hf_post_joined(work, frame->topic)->join_ref;
     struct hf_once once;
+    int64_t retry_ms;
     const char *refusal = hf_push_refused(frame, grant, settings->max_payload);
 
     if (!refusal) /* rights first: a key tells nobody what is in a topic */
         refusal = hf_once_of(frame, work->client.user, &once);
     if (refusal)
         return hf_post_reply_error(work, frame, join_ref, refusal);
-    return publish(work, frame, &once, join_ref, grant.echo);
+    retry_ms = hf_rate_take(hf_push_rate(settings), &work->rates.push_due_us,
+                            hf_wall_ms() * 1000);
+    if (retry_ms > 0)
+        return reply_limited(work, frame, join_ref, retry_ms);
+    return publish(work, frame, &once, join_ref, grant);
 }
 
 /* ------------------------------------------------------------------------- */

@@ -32,6 +32,7 @@ struct hf_post_work {
     struct hf_joined *joined;
     size_t joined_count;
     bool exists;         /* the session has rows */
+    struct hf_session_rates rates; /* and how often it may do what */
     struct hf_buf heads; /* as heads.h has it, once somebody has asked */
     struct hf_buf text;  /* scratch of one frame */
     struct hf_buf early; /* replies for live.db: length, text */

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "channel/once.h"
@@ -15,6 +16,8 @@ struct hf_push {
     struct hf_push *next;       /* among orphans */
     struct hf_hub *hub;
     struct hf_publish publish;
+    unsigned rate;      /* of its topic */
+    int64_t retry_ms;   /* it has had enough: when to try again; else 0 */
     uint64_t epoch, id; /* of its row, or of the one it repeats */
     enum hf_vsn vsn;
     struct hf_str join_ref, ref, raw_topic;
@@ -68,8 +71,14 @@ static int push_run(struct hf_job *job, struct hf_journal *journal)
 {
     struct hf_push *push = HF_ITEM(job, struct hf_push, job);
     bool repeated;
+    int err;
 
+    push->id = 0; /* a part may be run twice */
     push->epoch = hf_journal_epoch(journal);
+    err =
+        hf_topic_limited(journal, &push->publish, push->rate, &push->retry_ms);
+    if (err || push->retry_ms > 0)
+        return err;
     return hf_journal_append(journal, &push->publish, &push->id, &repeated);
 }
 
@@ -95,8 +104,11 @@ static struct hf_msg *push_reply(const struct hf_push *push, int err)
                              .ref.raw = push->ref,
                              .raw_topic.raw = push->raw_topic};
 
-    return err ? hf_msg_refusal(&frame, push->join_ref, hf_publish_reason(err))
-               : push_ok(push, &frame);
+    if (err)
+        return hf_msg_refusal(&frame, push->join_ref, hf_publish_reason(err));
+    if (push->retry_ms > 0)
+        return hf_msg_limited(&frame, push->join_ref, push->retry_ms);
+    return push_ok(push, &frame);
 }
 
 void hf_push_orphan(struct hf_push *push)
@@ -172,15 +184,16 @@ static void push_done(struct hf_job *job, int err)
 }
 
 static int submit(struct hf_member *member, const struct hf_frame *frame,
-                  const struct hf_once *once, bool echo)
+                  const struct hf_once *once, struct hf_grant grant)
 {
     struct hf_session *session = member->session;
-    struct hf_push *push = push_new(member, frame, once,
-                                    echo ? HF_STR("") : hf_session_id(session));
+    struct hf_push *push = push_new(
+        member, frame, once, grant.echo ? HF_STR("") : hf_session_id(session));
     int err;
 
     if (!push)
         return HF_ENOMEM;
+    push->rate = grant.rate;
     push->answer = calloc(1, sizeof(*push->answer));
     if (!push->answer) {
         free(push);
@@ -224,19 +237,27 @@ int hf_push_start(struct hf_member *member, const struct hf_frame *frame)
 {
     struct hf_session *session = member->session;
     const struct hf_process *process = session->hub->process;
-    struct hf_grant grant = hf_rights_of(process->rights, &session->client,
-                                         frame->topic);
+    struct hf_str join_ref = hf_member_join_ref(member);
+    struct hf_grant grant =
+        hf_rights_of(process->rights, &session->client, frame->topic);
     struct hf_once once;
+    int64_t retry_ms;
     const char *refusal =
         hf_push_refused(frame, grant, process->settings.max_payload);
 
     if (!refusal) /* rights first: a key tells nobody what is in a topic */
         refusal = hf_once_of(frame, session->client.user, &once);
-    if (!refusal && hf_asking_wanted(session, HF_HOOK_PUSH, frame->topic))
+    if (refusal) {
+        hf_reply_in_order(member, hf_msg_refusal(frame, join_ref, refusal));
+        return 0;
+    }
+    retry_ms = hf_rate_take(hf_push_rate(&process->settings),
+                            &session->push_due_us, hf_boot_us());
+    if (retry_ms > 0) {
+        hf_reply_in_order(member, hf_msg_limited(frame, join_ref, retry_ms));
+        return 0;
+    }
+    if (hf_asking_wanted(session, HF_HOOK_PUSH, frame->topic))
         return ask(member, frame);
-    if (!refusal)
-        return submit(member, frame, &once, grant.echo);
-    hf_reply_in_order(
-        member, hf_msg_refusal(frame, hf_member_join_ref(member), refusal));
-    return 0;
+    return submit(member, frame, &once, grant);
 }

@@ -141,6 +141,16 @@ struct hf_msg *hf_msg_push(const struct hf_member *member, struct hf_str event,
     return hf_parts_msg(&parts);
 }
 
+struct hf_msg *hf_msg_limited(const struct hf_frame *frame,
+                              struct hf_str join_ref, int64_t retry_ms)
+{
+    struct hf_buf text;
+
+    scratch(&text);
+    (void)hf_reply_limited(&text, frame, join_ref, retry_ms);
+    return finish(&text);
+}
+
 struct hf_msg *hf_msg_close(const struct hf_member *member)
 {
     struct hf_buf text;

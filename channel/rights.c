@@ -11,6 +11,7 @@ struct rule {
     struct hf_str key; /* the topic, or the prefix without its '*' */
     unsigned rights;
     bool echo;
+    unsigned rate;
     char text[]; /* key's bytes */
 };
 
@@ -60,6 +61,7 @@ static struct rule *new_rule(struct hf_str key, const struct hf_policy *policy)
     rule->key = hf_str(rule->text, key.len);
     rule->rights = policy->rights;
     rule->echo = policy->echo;
+    rule->rate = policy->rate;
     return rule;
 }
 
@@ -164,7 +166,7 @@ struct hf_grant hf_rights_of(const struct hf_rights *rights,
         return (struct hf_grant){0};
     rule = most_specific(&rights->rules, topic);
     if (rule)
-        grant = (struct hf_grant){rule->rights, rule->echo, true};
+        grant = (struct hf_grant){rule->rights, rule->echo, true, rule->rate};
     if (client && client->identity)
         grant.rights |=
             hf_identity_rights(client->identity, topic, hf_wall_ms());

@@ -29,6 +29,7 @@ struct hf_grant {
     bool echo;
     bool known;      /* some pattern matches: an error may say "unauthorized"
                         rather than "unmatched topic" */
+    unsigned rate;   /* messages per second of the topic; 0 = any number */
 };
 
 /* `client` NULL: what everybody may. */

@@ -48,6 +48,7 @@ struct hf_session {
     struct hf_push *orphans; /* pushes whose membership has ended */
     size_t waiting_bytes;    /* of messages in replies and answers */
     uint32_t waiting;        /* replies and answers */
+    int64_t push_due_us, join_due_us; /* of hf_boot_us (rate.h) */
     uint16_t stalled_count;
     uint16_t members_count;
     bool woken; /* the transport knows there is something */
@@ -123,6 +124,8 @@ struct hf_msg *hf_msg_refusal(const struct hf_frame *frame,
 /* A reply to a join with a status of the application's. */
 struct hf_msg *hf_msg_joined(const struct hf_frame *frame, struct hf_str status,
                              struct hf_str response);
+struct hf_msg *hf_msg_limited(const struct hf_frame *frame,
+                              struct hf_str join_ref, int64_t retry_ms);
 /* A reply and a push of the application's, whose payload may be bytes. */
 struct hf_msg *hf_msg_reply(const struct hf_member *member,
                             const struct hf_frame *frame, struct hf_str status,

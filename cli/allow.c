@@ -1,6 +1,7 @@
 /*
  * holdfast allow - what visitors without a token may do on a topic
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "channel/topic.h"
@@ -8,12 +9,13 @@
 #include "schema/policies.h"
 
 static const char help[] =
-    "Usage: holdfast allow [--echo on|off] PATTERN RIGHTS\n"
+    "Usage: holdfast allow [--echo on|off] [--rate N] PATTERN RIGHTS\n"
     "\n"
     "Set what anonymous visitors may do on topics that match PATTERN: a "
     "topic,\n"
     "or a prefix with one '*' at its end. The most specific pattern counts. A\n"
-    "change holds within a second, on open connections too. Without any policy\n"
+    "change holds within a second, on open connections too. Without any "
+    "policy\n"
     "nobody may do anything.\n"
     "\n"
     "RIGHTS is a comma list of\n"
@@ -23,6 +25,8 @@ static const char help[] =
     "or the word none, which removes the policy of exactly this PATTERN.\n"
     "\n"
     "  --echo on|off   does who pushes a message receive it too? Default: on\n"
+    "  --rate N        messages per second on each topic, of all its members\n"
+    "                  together, 1 to 1000. Default: 0, any number\n"
     "\n"
     "Example: holdfast allow 'room:*' join,publish\n";
 
@@ -32,6 +36,18 @@ static int parse_echo(struct hf_cli *cli, const char *word, bool *out)
     if (*out || strcmp(word, "off") == 0)
         return HF_EXIT_OK;
     return hf_cli_usage(cli, "--echo is on or off, not '%s'", word);
+}
+
+static int parse_rate(struct hf_cli *cli, const char *word, unsigned *out)
+{
+    size_t digits = strspn(word, "0123456789");
+
+    if (digits == 0 || digits > 4 || word[digits])
+        return hf_cli_usage(cli, "--rate is a number, not '%s'", word);
+    *out = (unsigned)strtoul(word, NULL, 10);
+    if (*out > HF_TOPIC_RATE_MAX)
+        return hf_cli_usage(cli, "--rate is at most %u", HF_TOPIC_RATE_MAX);
+    return HF_EXIT_OK;
 }
 
 static int parse_operands(struct hf_cli *cli, int count, char **words,
@@ -82,6 +98,7 @@ static int run(struct hf_cli *cli, int argc, char **argv)
 {
     static const struct option options[] = {
         {"echo", required_argument, NULL, 'e'},
+        {"rate", required_argument, NULL, 'r'},
         HF_CLI_OPTIONS,
     };
     struct hf_policy policy = {.echo = true};
@@ -90,7 +107,8 @@ static int run(struct hf_cli *cli, int argc, char **argv)
 
     while ((option = hf_cli_option(cli, argc, argv, ":h", options,
                                    &exit_code)) > 0) {
-        exit_code = parse_echo(cli, optarg, &policy.echo);
+        exit_code = option == 'e' ? parse_echo(cli, optarg, &policy.echo)
+                                  : parse_rate(cli, optarg, &policy.rate);
         if (exit_code)
             return exit_code;
     }

@@ -194,8 +194,11 @@ static int print_policy(void *ctx, const struct hf_policy *policy)
 
     (void)ctx;
     hf_rights_format(policy->rights, rights);
-    printf("policy       %.*s  %s  echo %s\n", HF_STR_ARG(policy->pattern),
+    printf("policy       %.*s  %s  echo %s", HF_STR_ARG(policy->pattern),
            rights, policy->echo ? "on" : "off");
+    if (policy->rate > 0)
+        printf("  rate %u", policy->rate);
+    printf("\n");
     return 0;
 }
 

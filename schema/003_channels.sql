@@ -3,7 +3,8 @@
 -- Runs in one transaction, as described in 002_retention.sql.
 
 -- Long-poll sessions, which may now be somebody's. Written by our processes
--- only. Those of before go on.
+-- only. Those of before go on. push_due and join_due: when as many as ever may
+-- be pushed and joined again, in microseconds since 1970.
   CREATE TEMP TABLE former AS SELECT id, at FROM sessions;
 DROP TABLE sessions;
 CREATE TABLE sessions (
@@ -12,7 +13,9 @@ CREATE TABLE sessions (
     user    TEXT NOT NULL DEFAULT '',      -- '' = nobody known
     claims  TEXT,                          -- topics of its token; NULL = none
     expires INTEGER,                       -- its token, milliseconds since 1970
-    born    INTEGER                        -- disconnect rows above end it
+    born    INTEGER,                       -- disconnect rows above end it
+    push_due INTEGER NOT NULL DEFAULT 0,
+    join_due INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 INSERT INTO sessions (id, at) SELECT id, at FROM former;
   DROP TABLE temp.former;
@@ -37,6 +40,70 @@ CREATE TABLE memberships (
 INSERT INTO memberships (session, joined, topic, join_ref, since, ended)
     SELECT session, joined, topic, join_ref, since, ended FROM former;
   DROP TABLE temp.former;
+
+-- A topic's messages per second may be bounded. Policies of before have no
+-- bound.
+  CREATE TEMP TABLE former AS SELECT pattern, rights, echo FROM policies;
+DROP TRIGGER policies_insert_refuse;
+DROP TRIGGER policies_update_refuse;
+DROP TRIGGER policies_inserted;
+DROP TRIGGER policies_deleted;
+DROP TABLE policies;
+CREATE TABLE policies (
+    pattern TEXT NOT NULL PRIMARY KEY,
+    rights  TEXT NOT NULL,              -- comma list of join, publish, presence
+    echo    INTEGER NOT NULL DEFAULT 1, -- a pusher gets its own message too
+    rate    INTEGER NOT NULL DEFAULT 0  -- messages per second; 0 = any number
+) WITHOUT ROWID;
+
+CREATE TRIGGER policies_insert_refuse BEFORE INSERT ON policies
+WHEN NOT coalesce(
+    length(CAST(new.pattern AS BLOB)) BETWEEN 1 AND 200
+    AND instr(CAST(new.pattern AS BLOB), x'00') = 0
+    AND new.pattern NOT GLOB '*[' || char(1, 45, 31, 127) || ']*'
+    AND instr(new.pattern, '*') IN (0, length(new.pattern))
+    AND new.rights <> ''
+    AND replace(replace(replace(',' || replace(new.rights, ',', ',,') || ',',
+        ',join,', ''), ',publish,', ''), ',presence,', '') = ''
+    AND new.echo IN (0, 1)
+    AND typeof(new.rate) = 'integer' AND new.rate BETWEEN 0 AND 1000,
+    0)
+BEGIN
+    SELECT CASE
+        WHEN coalesce(length(CAST(new.pattern AS BLOB)), 0) NOT BETWEEN 1 AND 200
+            THEN RAISE(ABORT, 'pattern: 1 to 200 bytes')
+        WHEN instr(CAST(new.pattern AS BLOB), x'00') > 0
+            OR new.pattern GLOB '*[' || char(1, 45, 31, 127) || ']*'
+            THEN RAISE(ABORT, 'pattern: control characters are not allowed')
+        WHEN instr(new.pattern, '*') NOT IN (0, length(new.pattern))
+            THEN RAISE(ABORT, 'pattern: one * is allowed, at the end')
+        WHEN new.echo IS NULL OR new.echo NOT IN (0, 1)
+            THEN RAISE(ABORT, 'echo: 0 or 1')
+        WHEN new.rate IS NULL OR typeof(new.rate) <> 'integer'
+            OR new.rate NOT BETWEEN 0 AND 1000
+            THEN RAISE(ABORT, 'rate: messages per second, 1 to 1000, or 0 for any number')
+        ELSE RAISE(ABORT, 'rights: a list of join, publish, presence with commas and no blanks')
+    END;
+END;
+
+INSERT INTO policies (pattern, rights, echo)
+    SELECT pattern, rights, echo FROM former;
+  DROP TABLE temp.former;
+
+CREATE TRIGGER policies_update_refuse BEFORE UPDATE ON policies
+BEGIN
+    SELECT RAISE(ABORT, 'policies: use INSERT OR REPLACE, not UPDATE');
+END;
+
+CREATE TRIGGER policies_inserted AFTER INSERT ON policies
+BEGIN
+    UPDATE meta SET value = value + 1 WHERE name = 'rights_rev';
+END;
+
+CREATE TRIGGER policies_deleted AFTER DELETE ON policies
+BEGIN
+    UPDATE meta SET value = value + 1 WHERE name = 'rights_rev';
+END;
 
 -- Who is present (presences.h); written by our processes only. `change` is 0 in
 -- all that is committed. owner, session, lease: names that mean nothing outside.

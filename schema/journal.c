@@ -523,6 +523,13 @@ static int insert(struct hf_journal *journal, const struct hf_publish *publish,
     return err;
 }
 
+int hf_journal_repeated(struct hf_journal *journal,
+                        const struct hf_publish *publish, uint64_t *out_id)
+{
+    *out_id = 0;
+    return publish->key.len > 0 ? find_key(journal, publish, out_id) : 0;
+}
+
 int hf_journal_append(struct hf_journal *journal,
                       const struct hf_publish *publish, uint64_t *out_id,
                       bool *out_repeated)

@@ -126,6 +126,13 @@ int hf_journal_trimmed_highest(struct hf_journal *journal,
 int hf_journal_before_last(struct hf_journal *journal, struct hf_str topic,
                            uint64_t count, uint64_t *out_before);
 
+/* The newest `count` messages of this topic, presence_diffs not counted: when
+ * was the oldest of them? In ms since 1970; 0 when there are fewer since
+ * `after_ms`, for which no more than those are looked at. What claims to be of
+ * the future does not count: clocks are set back. */
+int hf_journal_pace(struct hf_journal *journal, struct hf_str topic,
+                    unsigned count, int64_t after_ms, int64_t *out_ms);
+
 /* How many payloads were ever taken away (redact.h). When it has changed, what
  * was kept in memory of rows is not to be given out any more. */
 int hf_journal_redactions(struct hf_journal *journal, uint64_t *out);
@@ -190,6 +197,11 @@ struct hf_publish {
 int hf_journal_append(struct hf_journal *journal,
                       const struct hf_publish *publish, uint64_t *out_id,
                       bool *out_repeated);
+/* Is it the repeat of a message that is there, by its key? *out_id is that one,
+ * 0: no, or it has no key. Errors as append. */
+int hf_journal_repeated(struct hf_journal *journal,
+                        const struct hf_publish *publish, uint64_t *out_id);
+
 /* Words of the last HF_EINVAL, from the CHECK or trigger; borrowed. */
 const char *hf_journal_refusal(const struct hf_journal *journal);
 

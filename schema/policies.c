@@ -38,7 +38,7 @@ int hf_policies_each(struct hf_journal *journal, hf_policy_fn each, void *ctx)
     int err;
 
     err = hf_db_get(db,
-                    "SELECT pattern, rights, echo FROM policies"
+                    "SELECT pattern, rights, echo, rate FROM policies"
                     " ORDER BY pattern",
                     &stmt);
     if (err)
@@ -51,6 +51,7 @@ int hf_policies_each(struct hf_journal *journal, hf_policy_fn each, void *ctx)
             return err;
         policy.pattern = hf_db_text(stmt, 0);
         policy.echo = sqlite3_column_int(stmt, 2) != 0;
+        policy.rate = (unsigned)sqlite3_column_int(stmt, 3);
         /* A word that this version does not know gives no right. */
         if (hf_rights_parse(hf_db_text(stmt, 1), &policy.rights))
             policy.rights = 0;
@@ -74,7 +75,8 @@ int hf_policy_set(struct hf_journal *journal, const struct hf_policy *policy)
     else
         err = hf_db_get(db,
                         "INSERT OR REPLACE INTO policies"
-                        " (pattern, rights, echo) VALUES (?1, ?2, ?3)",
+                        " (pattern, rights, echo, rate)"
+                        " VALUES (?1, ?2, ?3, ?4)",
                         &stmt);
     if (err)
         return err;
@@ -83,6 +85,7 @@ int hf_policy_set(struct hf_journal *journal, const struct hf_policy *policy)
         hf_rights_format(policy->rights, rights);
         hf_db_bind_text(stmt, 2, hf_str_of(rights));
         hf_db_bind_u64(stmt, 3, policy->echo);
+        hf_db_bind_u64(stmt, 4, policy->rate);
     }
     return hf_db_finish(db, stmt);
 }

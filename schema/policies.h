@@ -1,7 +1,7 @@
 /*
  * policies.h - what anonymous visitors may do, per topic pattern (D3, D9)
  *
- * policies(pattern, rights, echo): pattern is a topic or a prefix with one
+ * policies(pattern, rights, echo, rate): pattern is a topic or a prefix with one
  * trailing '*', rights a comma list of join, publish, presence. A change takes
  * effect at once; a trigger raises rights_rev, so that reading again is one
  * cheap look.
@@ -19,7 +19,10 @@ struct hf_policy {
     struct hf_str pattern;
     unsigned rights; /* HF_RIGHT_* */
     bool echo;       /* a pusher gets its own message too */
+    unsigned rate;   /* messages of one topic per second; 0 = any number */
 };
+
+#define HF_TOPIC_RATE_MAX 1000u
 
 typedef int (*hf_policy_fn)(void *ctx, const struct hf_policy *policy);
 

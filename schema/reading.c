@@ -436,6 +436,48 @@ int hf_journal_before_last(struct hf_journal *journal, struct hf_str topic,
     return 0;
 }
 
+/* Rows passed over in one look, beyond those that are counted. */
+#define PACE_OTHERS 1000u
+
+/* after_ms is a second ago; clocks of one host differ by nothing. */
+#define PACE_AHEAD_MS 2000
+
+int hf_journal_pace(struct hf_journal *journal, struct hf_str topic,
+                    unsigned count, int64_t after_ms, int64_t *out_ms)
+{
+    sqlite3_stmt *stmt;
+    bool row;
+    int err;
+
+    *out_ms = 0;
+    err = hf_db_get(&journal->db,
+                    "SELECT at, event = 'presence_diff' FROM messages"
+                    " WHERE topic = ?1 ORDER BY id DESC LIMIT ?2",
+                    &stmt);
+    if (err)
+        return err;
+    hf_db_bind_text(stmt, 1, topic);
+    hf_db_bind_u64(stmt, 2, count + PACE_OTHERS);
+    for (;;) {
+        int64_t at;
+
+        err = hf_db_step(&journal->db, stmt, &row);
+        if (err || !row)
+            return err;
+        at = sqlite3_column_int64(stmt, 0);
+        if (at <= after_ms)
+            break;
+        if (sqlite3_column_int(stmt, 1) || at > after_ms + PACE_AHEAD_MS)
+            continue;
+        if (--count == 0) {
+            *out_ms = at;
+            break;
+        }
+    }
+    hf_db_done(stmt);
+    return 0;
+}
+
 int hf_journal_redactions(struct hf_journal *journal, uint64_t *out)
 {
     int64_t number = 0;

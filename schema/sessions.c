@@ -72,6 +72,49 @@ int hf_session_disconnected(struct hf_journal *journal, struct hf_str topic,
     return err;
 }
 
+int hf_session_rates(struct hf_journal *journal, struct hf_str session,
+                     struct hf_session_rates *out)
+{
+    struct hf_db *db = hf_journal_db(journal);
+    sqlite3_stmt *stmt;
+    bool row;
+    int err;
+
+    *out = (struct hf_session_rates){0, 0};
+    err = hf_db_get(db,
+                    "SELECT push_due, join_due FROM sessions WHERE id = ?1",
+                    &stmt);
+    if (err)
+        return err;
+    hf_db_bind_text(stmt, 1, session);
+    err = hf_db_step(db, stmt, &row);
+    if (err || !row)
+        return err;
+    out->push_due_us = sqlite3_column_int64(stmt, 0);
+    out->join_due_us = sqlite3_column_int64(stmt, 1);
+    hf_db_done(stmt);
+    return 0;
+}
+
+int hf_session_set_rates(struct hf_journal *journal, struct hf_str session,
+                         const struct hf_session_rates *rates)
+{
+    struct hf_db *db = hf_journal_db(journal);
+    sqlite3_stmt *stmt;
+    int err;
+
+    err = hf_db_get(db,
+                    "UPDATE sessions SET push_due = ?2, join_due = ?3"
+                    " WHERE id = ?1",
+                    &stmt);
+    if (err)
+        return err;
+    hf_db_bind_text(stmt, 1, session);
+    hf_db_bind_u64(stmt, 2, (uint64_t)rates->push_due_us);
+    hf_db_bind_u64(stmt, 3, (uint64_t)rates->join_due_us);
+    return hf_db_finish(db, stmt);
+}
+
 static void get_membership(sqlite3_stmt *stmt, struct hf_membership *m)
 {
     m->topic = hf_db_text(stmt, 0);

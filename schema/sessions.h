@@ -59,7 +59,17 @@ int hf_frames_owners(struct hf_journal *journal, uint64_t after, size_t max,
                      hf_frame_owner_fn each, void *ctx, uint64_t *out_last,
                      bool *out_more);
 
+/* How often it may push and join (channel/rate.h): the state of that, in
+ * microseconds of hf_wall_ms. Zeros when there is no such session. */
+struct hf_session_rates {
+    int64_t push_due_us, join_due_us;
+};
+int hf_session_rates(struct hf_journal *journal, struct hf_str session,
+                     struct hf_session_rates *out);
+
 /* Writing; inside a transaction. */
+int hf_session_set_rates(struct hf_journal *journal, struct hf_str session,
+                         const struct hf_session_rates *rates);
 /* Adding one that is there does nothing. */
 int hf_session_add(struct hf_journal *journal, struct hf_str session);
 /* Of a session that is there: it becomes, or stays, this owner's. */

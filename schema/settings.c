@@ -63,6 +63,11 @@ const char hf_settings_template[] =
     "held\n"
     "; for two thirds of it at most.\n"
     ";lease = 45s\n"
+    "; Pushes of one client per second, and how many at once after a pause;\n"
+    "; and joins per second, where max_channels may come at once. 0: any.\n"
+    ";push_rate = 50\n"
+    ";push_burst = 200\n"
+    ";join_rate = 20\n"
     "\n"
     "[gateway]\n"
     "; How long a poll is held open; 0 answers at once. As plain CGI each "
@@ -142,6 +147,9 @@ static const struct setting known[] = {
     {"http", "max_body", SIZE, AT(max_body), 0, KIB, 64 * MIB},
     {"http", "max_channels", SIZE, AT(max_channels), 0, 1, 100000},
     {"http", "lease", DURATION, AT(lease_ms), 0, 2 * SECONDS, 3600 * SECONDS},
+    {"http", "push_rate", SIZE, AT(push_rate), 0, 0, 1000000},
+    {"http", "push_burst", SIZE, AT(push_burst), 0, 1, 1000000},
+    {"http", "join_rate", SIZE, AT(join_rate), 0, 0, 1000000},
     {"gateway", "hold", DURATION, AT(hold_ms), 0, 0, 600 * SECONDS},
     {"gateway", "cgi_hold", DURATION, AT(cgi_hold_ms), 0, 0, 600 * SECONDS},
     {"gateway", "max_held", SIZE, AT(max_held), 0, 0, 1000000},
@@ -342,6 +350,9 @@ void hf_settings_default(struct hf_settings *settings)
         .max_body = 8000000,
         .max_channels = 100,
         .lease_ms = 45 * SECONDS,
+        .push_rate = 50,
+        .push_burst = 200,
+        .join_rate = 20,
         .hold_ms = 10 * SECONDS,
         .cgi_hold_ms = 5 * SECONDS,
         .max_held = 5000,

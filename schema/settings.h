@@ -52,6 +52,9 @@ struct hf_settings {
     size_t max_body;     /* bytes of one POST; 8000000 */
     size_t max_channels; /* joined topics per client; 100 */
     int64_t lease_ms;    /* who is not heard of so long is not present; 45s */
+    size_t push_rate;    /* pushes of one client per second; 50, 0 = any */
+    size_t push_burst;   /* and so many at once, after a pause; 200 */
+    size_t join_rate;    /* joins of one client per second; 20, 0 = any */
 
     /* [gateway] */
     int64_t hold_ms;     /* longest hold of a poll; 10s, 0 = never hold */

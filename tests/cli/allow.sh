@@ -27,6 +27,12 @@ t "none removes one" holdfast allow 'room:*' none
 t "and only that one" policies "lobby  join  echo on
 "
 t "removing what is not there is no error" holdfast allow 'x:*' none
+t "a topic may have a rate" holdfast allow --rate 5 'slow:*' join
+t "which status shows" policies "lobby  join  echo on
+slow:*  join  echo on  rate 5
+"
+t "a rate is a number" exits 2 holdfast allow --rate fast 'slow:*' join
+t "of bounded size" exits 2 holdfast allow --rate 1001 'slow:*' join
 t "a star alone is everything" holdfast allow '*' join
 
 finish

@@ -604,7 +604,7 @@ static void prepare_more(const struct hf_dir *dir)
 void story_prepare(const char *directory)
 {
     struct hf_policy policy = {HF_STR("room:*"),
-                               HF_RIGHT_JOIN | HF_RIGHT_PUBLISH, true};
+                               HF_RIGHT_JOIN | HF_RIGHT_PUBLISH, true, 0};
     struct hf_settings settings;
     struct hf_journal *journal;
     struct hf_why why = {""};

@@ -149,6 +149,12 @@ INSERT INTO policies (pattern, rights) VALUES ('p', 'join,')
 INSERT INTO policies (pattern, rights, echo) VALUES ('p', 'join', 2)
 INSERT INTO policies (pattern, rights, echo) VALUES ('p', 'join', NULL)
 
+! rate: messages per second, 1 to 1000, or 0 for any number
+INSERT INTO policies (pattern, rights, rate) VALUES ('p', 'join', -1)
+INSERT INTO policies (pattern, rights, rate) VALUES ('p', 'join', 1001)
+INSERT INTO policies (pattern, rights, rate) VALUES ('p', 'join', 1.5)
+INSERT INTO policies (pattern, rights, rate) VALUES ('p', 'join', NULL)
+
 ! policies: use INSERT OR REPLACE, not UPDATE
 UPDATE policies SET rights = 'join'
 UPDATE policies SET pattern = 'q'

@@ -19,6 +19,8 @@ unit_tests += \
 	tests/unit/test_origin \
 	tests/unit/test_process \
 	tests/unit/test_proto \
+	tests/unit/test_rate \
+	tests/unit/test_rate_poll \
 	tests/unit/test_reading \
 	tests/unit/test_resume \
 	tests/unit/test_resume_poll \
@@ -69,6 +71,10 @@ tests_unit_test_process_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_process_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_proto_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_proto_LDADD = $(CHANNEL_TEST_LINK)
+tests_unit_test_rate_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_rate_LDADD = $(CHANNEL_TEST_LINK)
+tests_unit_test_rate_poll_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_rate_poll_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_reading_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_reading_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_resume_CFLAGS = $(UNIT_CFLAGS)

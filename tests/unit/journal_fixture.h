@@ -33,10 +33,8 @@ static inline void fixture_fail(const char *what, const struct hf_why *why)
 }
 
 /* Write a policy through a connection of its own. */
-static inline void allow(const char *dir, const char *pattern, unsigned rights,
-                         bool echo)
+static inline void allow_policy(const char *dir, const struct hf_policy *policy)
 {
-    struct hf_policy policy = {hf_str_of(pattern), rights, echo};
     struct hf_settings settings;
     struct hf_journal *journal = NULL;
     struct hf_why why = {""};
@@ -47,10 +45,18 @@ static inline void allow(const char *dir, const char *pattern, unsigned rights,
         hf_journal_open(&d, &settings, HF_JOURNAL_WRITE, &journal, &why))
         fixture_fail("allow", &why);
     assert_int_equal(hf_journal_begin(journal), 0);
-    assert_int_equal(hf_policy_set(journal, &policy), 0);
+    assert_int_equal(hf_policy_set(journal, policy), 0);
     assert_int_equal(hf_journal_commit(journal), 0);
     hf_journal_close(journal);
     hf_dir_close(&d);
+}
+
+static inline void allow(const char *dir, const char *pattern, unsigned rights,
+                         bool echo)
+{
+    const struct hf_policy policy = {hf_str_of(pattern), rights, echo, 0};
+
+    allow_policy(dir, &policy);
 }
 
 static inline void fixture_begin(struct fixture *f)
@@ -77,6 +83,8 @@ static inline void fixture_open(struct fixture *f, struct hf_process *process,
 
     if (hf_process_open(process, f->loop, f->dir, threaded, &why))
         fixture_fail("open", &why);
+    /* who tests how often one may, says so */
+    process->settings.push_rate = process->settings.join_rate = 0;
 }
 
 static inline void fixture_end(struct fixture *f)

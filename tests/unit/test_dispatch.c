@@ -87,9 +87,9 @@ static void a_join_without_join_ref_takes_its_ref(void **state)
 
 static void a_join_is_refused_with_its_reason(void **state)
 {
-    struct hf_grant all = {HF_RIGHT_JOIN, true, true};
-    struct hf_grant known = {HF_RIGHT_PUBLISH, true, true};
-    struct hf_grant unknown = {0, true, false};
+    struct hf_grant all = {HF_RIGHT_JOIN, true, true, 0};
+    struct hf_grant known = {HF_RIGHT_PUBLISH, true, true, 0};
+    struct hf_grant unknown = {0, true, false, 0};
     struct hf_frame frame;
     bool null_ref;
 
@@ -112,8 +112,8 @@ static void a_join_is_refused_with_its_reason(void **state)
 
 static void a_push_is_refused_with_its_reason(void **state)
 {
-    struct hf_grant all = {HF_RIGHT_JOIN | HF_RIGHT_PUBLISH, true, true};
-    struct hf_grant reader = {HF_RIGHT_JOIN, true, true};
+    struct hf_grant all = {HF_RIGHT_JOIN | HF_RIGHT_PUBLISH, true, true, 0};
+    struct hf_grant reader = {HF_RIGHT_JOIN, true, true, 0};
     struct hf_frame frame;
 
     (void)state;

@@ -27,7 +27,7 @@ static const char *policies(void)
 
 static int set(const char *pattern, unsigned rights, bool echo)
 {
-    struct hf_policy policy = {hf_str_of(pattern), rights, echo};
+    struct hf_policy policy = {hf_str_of(pattern), rights, echo, 0};
     int err;
 
     assert_int_equal(hf_journal_begin(w), 0);
@@ -127,8 +127,8 @@ static void what_a_script_gets_wrong_is_named(void **state)
     refused("'a', 'prejoin,sence', 1", rights);
     refused("'a', 'joinpublish', 1", rights);
     assert_int_equal(foreign_number("SELECT count(*) FROM policies"), 0);
-    foreign_ok("INSERT INTO policies VALUES ('*', 'presence,publish,join', 0)");
-    foreign_ok("INSERT INTO policies VALUES ('é*', 'publish', 1)");
+    foreign_ok("INSERT INTO policies (pattern, rights, echo) VALUES ('*', 'presence,publish,join', 0)");
+    foreign_ok("INSERT INTO policies (pattern, rights, echo) VALUES ('é*', 'publish', 1)");
     assert_string_equal(foreign_run("UPDATE policies SET rights = 'x'"),
                         "policies: use INSERT OR REPLACE, not UPDATE");
     assert_string_equal(policies(),

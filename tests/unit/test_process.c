@@ -91,7 +91,7 @@ static void all_is_open_and_all_is_closed_again(void **state)
 
 static void the_policies_are_in_force_from_the_start(void **state)
 {
-    const struct hf_policy policy = {HF_STR("demo:*"), HF_RIGHT_JOIN, true};
+    const struct hf_policy policy = {HF_STR("demo:*"), HF_RIGHT_JOIN, true, 0};
     struct hf_journal *journal;
 
     (void)state;

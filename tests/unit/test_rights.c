@@ -59,7 +59,7 @@ static int close_journal(void **state)
 
 static void set(const char *pattern, unsigned bits, bool echo)
 {
-    const struct hf_policy policy = {hf_str_of(pattern), bits, echo};
+    const struct hf_policy policy = {hf_str_of(pattern), bits, echo, 0};
 
     assert_int_equal(hf_journal_begin(writer), 0);
     assert_int_equal(hf_policy_set(writer, &policy), 0);
