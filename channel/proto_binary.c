@@ -39,12 +39,12 @@ static struct hf_str cut(struct hf_str *rest, size_t len)
 static int take_fields(struct hf_str bytes, size_t header, struct fields *out)
 {
     const unsigned char *at = (const unsigned char *)bytes.at;
-    size_t metadata = header > 5 ? at[5] : 0;
-    size_t names;
+    size_t metadata, names;
     struct hf_str rest;
 
     if (bytes.len < header)
         return HF_EMALFORMED;
+    metadata = header > 5 ? at[5] : 0;
     rest = hf_str_from(bytes, header);
     names = (size_t)at[1] + at[2] + at[3] + at[4] + metadata;
     if (rest.len < names)

@@ -4,9 +4,12 @@
 #
 # A target is a line in fuzz_programs and its two below.
 fuzz_programs = \
+	tests/fuzz/fuzz_body \
 	tests/fuzz/fuzz_cursor \
 	tests/fuzz/fuzz_fcgi_record \
 	tests/fuzz/fuzz_frame \
+	tests/fuzz/fuzz_frame_1 \
+	tests/fuzz/fuzz_frame_binary \
 	tests/fuzz/fuzz_hook_answer \
 	tests/fuzz/fuzz_line \
 	tests/fuzz/fuzz_origin \
@@ -17,13 +20,23 @@ fuzz_programs = \
 
 fuzz_driver = tests/fuzz/driver.c tests/fuzz/fuzz.h
 
+tests_fuzz_fuzz_body_SOURCES = tests/fuzz/fuzz_body.c tests/fuzz/frames.h \
+	$(fuzz_driver)
+tests_fuzz_fuzz_body_LDADD = $(CHANNEL_LINK)
 tests_fuzz_fuzz_cursor_SOURCES = tests/fuzz/fuzz_cursor.c $(fuzz_driver)
 tests_fuzz_fuzz_cursor_LDADD = $(CHANNEL_LINK)
 tests_fuzz_fuzz_fcgi_record_SOURCES = tests/fuzz/fuzz_fcgi_record.c \
 	$(fuzz_driver)
 tests_fuzz_fuzz_fcgi_record_LDADD = $(GATEWAY_LINK)
-tests_fuzz_fuzz_frame_SOURCES = tests/fuzz/fuzz_frame.c $(fuzz_driver)
+tests_fuzz_fuzz_frame_SOURCES = tests/fuzz/fuzz_frame.c tests/fuzz/frames.h \
+	$(fuzz_driver)
 tests_fuzz_fuzz_frame_LDADD = $(CHANNEL_LINK)
+tests_fuzz_fuzz_frame_1_SOURCES = tests/fuzz/fuzz_frame_1.c \
+	tests/fuzz/frames.h $(fuzz_driver)
+tests_fuzz_fuzz_frame_1_LDADD = $(CHANNEL_LINK)
+tests_fuzz_fuzz_frame_binary_SOURCES = tests/fuzz/fuzz_frame_binary.c \
+	tests/fuzz/frames.h $(fuzz_driver)
+tests_fuzz_fuzz_frame_binary_LDADD = $(CHANNEL_LINK)
 tests_fuzz_fuzz_hook_answer_SOURCES = tests/fuzz/fuzz_hook_answer.c \
 	$(fuzz_driver)
 tests_fuzz_fuzz_hook_answer_LDADD = $(CHANNEL_LINK)
