@@ -110,6 +110,21 @@ bool hf_asking_about(const struct hf_session *session, struct hf_str topic)
     return find(session, topic) != NULL;
 }
 
+size_t hf_asking_joins(const struct hf_session *session)
+{
+    struct hf_list *node, *tmp;
+    size_t count = 0;
+
+    HF_LIST_EACH(node, tmp, &session->asking)
+    {
+        struct hf_asking *asking = HF_ITEM(node, struct hf_asking, node);
+
+        count += asking->kind == HF_HOOK_JOIN &&
+                 !hf_member_find(session, asking->frame.topic);
+    }
+    return count;
+}
+
 static int call_hook(struct hf_asking *asking)
 {
     const struct hf_frame *frame = &asking->frame;

@@ -36,6 +36,9 @@ int hf_ask(struct hf_session *session, enum hf_hook_kind kind,
 /* Does this topic wait for an answer? */
 bool hf_asking_about(const struct hf_session *session, struct hf_str topic);
 
+/* How many topics would be joined by the joins it has asked about? */
+size_t hf_asking_joins(const struct hf_session *session);
+
 /* The membership ends without having left: tell the application why. */
 void hf_asking_lost(const struct hf_member *member, const char *reason);
 

@@ -132,14 +132,14 @@ static void end_older(struct hf_member *older, struct hf_str join_ref,
 
 static const char *join_refused(const struct hf_session *session,
                                 const struct hf_frame *frame,
-                                const struct hf_member *older,
+                                const struct hf_member *older, size_t pending,
                                 bool *out_null_ref)
 {
     const struct hf_process *process = session->hub->process;
 
     return hf_join_refused(
         frame, hf_rights_of(process->rights, &session->client, frame->topic),
-        session->members_count - (older ? 1u : 0u),
+        session->members_count + pending - (older ? 1u : 0u),
         process->settings.max_channels, out_null_ref);
 }
 
@@ -222,8 +222,9 @@ struct join {
     int64_t retry_ms;        /* > 0: too soon, whatever it is */
 };
 
+/* `pending`: joins the application is asked about, which count as joined. */
 static struct join judge_join(struct hf_session *session,
-                              const struct hf_frame *frame)
+                              const struct hf_frame *frame, size_t pending)
 {
     struct join join = {NULL, NULL, false, 0};
     /* Up to the head first, so that whatever is committed later reaches the
@@ -232,10 +233,10 @@ static struct join judge_join(struct hf_session *session,
     int err = hf_hub_catch_up(session->hub);
 
     join.older = hf_member_find(session, frame->topic);
-    join.refusal =
-        err == HF_EREPLACED ? "journal_failed"
-        : err               ? "busy"
-              : join_refused(session, frame, join.older, &join.null_ref);
+    join.refusal = err == HF_EREPLACED ? "journal_failed"
+                   : err               ? "busy"
+                         : join_refused(session, frame, join.older, pending,
+                                        &join.null_ref);
     return join;
 }
 
@@ -271,7 +272,7 @@ static int settle_join(struct hf_session *session, const struct hf_frame *frame,
 
 int hf_member_join(struct hf_session *session, const struct hf_frame *frame)
 {
-    struct join join = judge_join(session, frame);
+    struct join join = judge_join(session, frame, hf_asking_joins(session));
     struct hf_member *member;
     int err;
 
@@ -294,7 +295,7 @@ int hf_member_join_asked(struct hf_session *session,
                          const struct hf_hook_answer *answer,
                          struct hf_member **out)
 {
-    struct join join = judge_join(session, frame);
+    struct join join = judge_join(session, frame, 0);
 
     *out = NULL;
     if (!join.refusal)

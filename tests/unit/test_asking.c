@@ -229,6 +229,22 @@ static void a_slow_answer_holds_up_its_channel_alone(void **state)
                                      "leave room:a left\njoin room:a\n"));
 }
 
+static void joins_that_are_asked_about_count_as_joined(void **state)
+{
+    (void)state;
+    process.settings.max_channels = 2;
+    say(&a, FRAME("1", "1", "room:never", "phx_join", "{}"));
+    say(&a, FRAME("2", "2", "room:slow", "phx_join", "{}"));
+    say(&a, FRAME("3", "3", "room:a", "phx_join", "{}"));
+    got(&a, 0, REASON("3", "3", "room:a", "too many channels joined"));
+    got(&a, 1, REPLY("2", "2", "room:slow", "ok", "{}"));
+    /* over a live one it is no further one */
+    say(&a, FRAME("4", "4", "room:slow", "phx_join", "{}"));
+    got(&a, 2, REPLY("4", "4", "room:slow", "ok", "{}"));
+    got(&a, 3, CLOSE("2", "room:slow"));
+    assert_null(strstr(room_log, "join room:a"));
+}
+
 static void a_push_behind_a_slow_join_waits_for_it(void **state)
 {
     (void)state;
@@ -372,6 +388,7 @@ int main(void)
         TEST(an_answer_may_end_the_channel),
         TEST(a_failing_application_gives_clear_errors),
         TEST(a_slow_answer_holds_up_its_channel_alone),
+        TEST(joins_that_are_asked_about_count_as_joined),
         TEST(a_push_behind_a_slow_join_waits_for_it),
         TEST(a_second_join_is_answered_before_the_first_is_closed),
         TEST(many_pushes_keep_their_order),
