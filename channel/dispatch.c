@@ -34,6 +34,11 @@ enum hf_action hf_dispatch(const struct hf_frame *frame, struct hf_str joined)
     return leave ? HF_ACTION_LEAVE : HF_ACTION_PUSH;
 }
 
+bool hf_renewal_asked(const struct hf_frame *frame)
+{
+    return is(frame->event, "access_token");
+}
+
 struct hf_str hf_join_ref_of(const struct hf_frame *frame)
 {
     return frame->join_ref.type == HF_JSON_NULL && frame->vsn != HF_VSN_1

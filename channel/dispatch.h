@@ -65,6 +65,9 @@ int hf_push_response(struct hf_buf *out, struct hf_cursor cursor);
 /* The members of both objects; where one stands in both, ours counts. */
 int hf_join_merge(struct hf_buf *out, struct hf_str theirs, struct hf_str ours);
 
+/* Does it bring a fresher token (user.h)? An event of Supabase's clients. */
+bool hf_renewal_asked(const struct hf_frame *frame);
+
 /* Whole messages, appended. */
 int hf_reply_ok(struct hf_buf *out, const struct hf_frame *frame,
                 struct hf_str join_ref, struct hf_str response);

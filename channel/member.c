@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "channel/row.h"
+#include "channel/user.h"
 
 void hf_member_ready(struct hf_member *member)
 {
@@ -227,16 +228,23 @@ static struct join judge_join(struct hf_session *session,
                               const struct hf_frame *frame, size_t pending)
 {
     struct join join = {NULL, NULL, false, 0};
+    int token = hf_user_renew(session, frame->payload, true);
     /* Up to the head first, so that whatever is committed later reaches the
      * member live and nothing earlier does (D7); rights are then the newest,
      * too. It may end memberships, so look for the older one after it. */
     int err = hf_hub_catch_up(session->hub);
 
     join.older = hf_member_find(session, frame->topic);
-    join.refusal = err == HF_EREPLACED ? "journal_failed"
-                   : err               ? "busy"
-                         : join_refused(session, frame, join.older, pending,
-                                        &join.null_ref);
+    if (err == HF_EREPLACED)
+        join.refusal = "journal_failed";
+    else if (err || token == HF_ENOMEM)
+        join.refusal = "busy";
+    else if (token && token != HF_ENOTFOUND)
+        join.refusal = hf_user_reason(token);
+    else
+        join.refusal =
+            join_refused(session, frame, join.older, pending,
+                         &join.null_ref);
     return join;
 }
 

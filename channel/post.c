@@ -132,6 +132,7 @@ static const char *body_for(int err)
 
 static void work_free(struct hf_post_work *work)
 {
+    hf_post_renewals_free(work);
     hf_client_release(&work->came);
     hf_post_forget_all(work);
     hf_buf_release(&work->text);
@@ -263,6 +264,8 @@ static void start_work(struct hf_longpoll *lp, struct hf_post *post,
     work->born = born;
     err =
         hf_body_decode(&work->body, client->vsn, work->bytes, body.len, ndjson);
+    if (err == 0)
+        err = hf_post_renewals_read(work);
     if (err) {
         work_free(work);
         answer(post, body_for_malformed(err));

@@ -6,7 +6,6 @@
 #include "base/err.h"
 #include "channel/heads.h"
 #include "channel/once.h"
-#include "channel/owner.h"
 
 /* --- memberships in hand ----------------------------------------------- */
 
@@ -139,17 +138,6 @@ static int encode_joined(struct hf_post_work *work,
     return hf_buf_error(&work->text);
 }
 
-/* The session has rows from now on, and whose it is stands with them. */
-static int own(struct hf_post_work *work)
-{
-    struct hf_session_owner owner;
-
-    if (!work->client.identity)
-        return 0;
-    owner = hf_owner_of(&work->client, work->born);
-    return hf_session_own(work->journal, hf_post_session(work), &owner);
-}
-
 /* The membership begins at its reply's id; a stream that resumes replays
  * (since, joined] behind it (D6). */
 static int begin_membership(struct hf_post_work *work,
@@ -174,7 +162,7 @@ static int begin_membership(struct hf_post_work *work,
     if (err == 0)
         err = hf_session_add(work->journal, hf_post_session(work));
     if (err == 0 && !work->exists)
-        err = own(work);
+        err = hf_post_own(work);
     if (err == 0)
         err = hf_membership_add(work->journal, hf_post_session(work), &m);
     if (err == 0)
@@ -232,7 +220,8 @@ static int accept_join(struct hf_post_work *work, const struct hf_frame *frame,
     return end_older(work, older, id, hf_join_ref_of(frame));
 }
 
-static int join(struct hf_post_work *work, const struct hf_frame *frame)
+static int join(struct hf_post_work *work, const struct hf_frame *frame,
+                const char *token_refusal)
 {
     const struct hf_settings *settings = &work->longpoll->process->settings;
     struct hf_joined *older = hf_post_joined(work, frame->topic);
@@ -247,6 +236,10 @@ static int join(struct hf_post_work *work, const struct hf_frame *frame)
         &null_ref);
     int err;
 
+    if (token_refusal) {
+        reason = token_refusal;
+        null_ref = false;
+    }
     if (older)
         forget(work, older);
     err = retry_ms > 0 || reason
@@ -254,6 +247,27 @@ static int join(struct hf_post_work *work, const struct hf_frame *frame)
               : accept_join(work, frame, older);
     free(older);
     return err;
+}
+
+static int join_with_token(struct hf_post_work *work,
+                           const struct hf_frame *frame)
+{
+    const char *refusal;
+    int err = hf_post_renew(work, frame, &refusal);
+
+    return err ? err : join(work, frame, refusal);
+}
+
+static int renew(struct hf_post_work *work, const struct hf_frame *frame)
+{
+    struct hf_str join_ref = hf_post_joined(work, frame->topic)->join_ref;
+    const char *refusal;
+    int err = hf_post_renew(work, frame, &refusal);
+
+    if (err)
+        return err;
+    return refusal ? hf_post_reply_error(work, frame, join_ref, refusal)
+                   : hf_post_reply_ok(work, frame, join_ref);
 }
 
 /* --- leave and push ---------------------------------------------------- */
@@ -334,9 +348,8 @@ static int publish(struct hf_post_work *work, const struct hf_frame *frame,
 static int push(struct hf_post_work *work, const struct hf_frame *frame)
 {
     const struct hf_settings *settings = &work->longpoll->process->settings;
-    struct hf_grant grant =
-        hf_rights_of(work->longpoll->writer_rights, &work->client,
-                     frame->topic);
+    struct hf_grant grant = hf_rights_of(work->longpoll->writer_rights,
+                                         &work->client, frame->topic);
     struct hf_str join_ref = hf_post_joined(work, frame->topic)->join_ref;
     struct hf_once once;
     int64_t retry_ms;
@@ -387,11 +400,11 @@ int hf_post_carry_out(struct hf_post_work *work, const struct hf_frame *frame)
         return hf_post_reply_ok(work, frame, frame->join_ref.raw);
     case HF_ACTION_JOIN:
     case HF_ACTION_JOIN_AGAIN:
-        return join(work, frame);
+        return join_with_token(work, frame);
     case HF_ACTION_LEAVE:
         return leave(work, frame);
     case HF_ACTION_PUSH:
-        return push(work, frame);
+        return hf_renewal_asked(frame) ? renew(work, frame) : push(work, frame);
     case HF_ACTION_DROP:
         return 0;
     }

@@ -3,6 +3,7 @@
  *
  *     post.c         one POST: decoded, handed to the writer, answered
  *     post_frames.c  what each of its frames does to the session's rows
+ *     post_renew.c   fresher tokens that frames bring
  */
 #ifndef HF_CHANNEL_POST_STATE_H
 #define HF_CHANNEL_POST_STATE_H
@@ -27,6 +28,7 @@ struct hf_post_work {
     struct hf_client came;   /* the reference; loop's thread */
     struct hf_client client; /* the same, or renewed by a frame; borrowed */
     uint64_t born;           /* of its owner (owner.h) */
+    struct hf_post_renewal *renewals;
     struct hf_token token;
     struct hf_journal *journal; /* writer thread, while run */
     struct hf_joined *joined;
@@ -63,6 +65,21 @@ int hf_post_carry_out(struct hf_post_work *work, const struct hf_frame *frame);
 /* The journal to look in is the writer's, or the loop's. */
 int hf_post_heartbeat(struct hf_post_work *work, struct hf_journal *journal,
                       const struct hf_frame *frame);
+
+/* --- post_renew.c */
+
+/* On the loop's thread: verify the tokens that frames bring, and in the end
+ * forget them. 0 or HF_ENOMEM. */
+int hf_post_renewals_read(struct hf_post_work *work);
+void hf_post_renewals_free(struct hf_post_work *work);
+/* The session has rows from now on, or another token: keep whose it is. */
+int hf_post_own(struct hf_post_work *work);
+/* Take the token that the frame brings, if any; *out_refusal, when it cannot be
+ * taken, is the reason for the client. */
+int hf_post_renew(struct hf_post_work *work, const struct hf_frame *frame,
+                  const char **out_refusal);
+
+/* --- post_frames.c */
 
 int hf_post_reply_ok(struct hf_post_work *work, const struct hf_frame *frame,
                      struct hf_str join_ref);

@@ -88,6 +88,23 @@ static void answer_heartbeat(struct hf_session *session,
                           : hf_msg_ok(frame, HF_NULL, HF_EMPTY));
 }
 
+/* The token taken may end channels, the one it came on too. */
+static int renew(struct hf_session *session, const struct hf_frame *frame)
+{
+    int err = hf_user_renew(session, frame->payload, false);
+    struct hf_member *member = hf_member_find(session, frame->topic);
+
+    if (err == HF_ENOMEM)
+        return err;
+    if (member)
+        hf_reply_in_order(
+            member, err ? hf_msg_refusal(frame, hf_member_join_ref(member),
+                                         hf_user_reason(err))
+                        : hf_msg_ok(frame, hf_member_join_ref(member),
+                                    HF_EMPTY));
+    return 0;
+}
+
 /* 0, HF_ENOMEM, or HF_EAGAIN: its topic waits for what is under way. */
 static int handle(struct hf_session *session, const struct hf_frame *frame)
 {
@@ -114,7 +131,8 @@ static int handle(struct hf_session *session, const struct hf_frame *frame)
     case HF_ACTION_LEAVE:
         return hf_member_leave(member, frame);
     case HF_ACTION_PUSH:
-        return hf_push_start(member, frame);
+        return hf_renewal_asked(frame) ? renew(session, frame)
+                                       : hf_push_start(member, frame);
     case HF_ACTION_DROP:
         return 0;
     }

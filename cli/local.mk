@@ -13,6 +13,7 @@ libcli_a_SOURCES = \
 	cli/allow.c \
 	cli/backup.c \
 	cli/check.c \
+	cli/disconnect.c \
 	cli/history.c \
 	cli/init.c \
 	cli/prune.c \
@@ -20,6 +21,8 @@ libcli_a_SOURCES = \
 	cli/redact.c \
 	cli/restore.c \
 	cli/status.c \
-	cli/tail.c
+	cli/tail.c \
+	cli/token.c \
+	cli/token_keys.c cli/token_keys.h
 
 CLI_LINK = libcli.a $(CHANNEL_LINK)

@@ -10,10 +10,11 @@
 #include "cli/cli.h"
 
 static const struct hf_command *const commands[] = {
-    &hf_command_init,    &hf_command_allow,   &hf_command_publish,
-    &hf_command_tail,    &hf_command_history, &hf_command_status,
-    &hf_command_prune,   &hf_command_redact,  &hf_command_backup,
-    &hf_command_restore, &hf_command_check,
+    &hf_command_init,       &hf_command_allow,   &hf_command_publish,
+    &hf_command_tail,       &hf_command_history, &hf_command_status,
+    &hf_command_prune,      &hf_command_redact,  &hf_command_backup,
+    &hf_command_restore,    &hf_command_check,   &hf_command_token,
+    &hf_command_disconnect,
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -26,7 +27,7 @@ static int print_help(const struct hf_cli *cli)
          "\n"
          "Commands:");
     for (size_t i = 0; i < COMMANDS; i++)
-        printf("  %-8s  %s\n", commands[i]->name, commands[i]->summary);
+        printf("  %-10s  %s\n", commands[i]->name, commands[i]->summary);
     puts("\n"
          "Options:\n"
          "  --dir DIR   the journal directory; else the environment variable\n"

@@ -14,6 +14,7 @@ cli_tests = \
 	tests/cli/backup.sh \
 	tests/cli/check.sh \
 	tests/cli/rescue.sh \
+	tests/cli/token.sh \
 	tests/cli/man.sh
 TESTS += $(cli_tests)
 EXTRA_DIST += $(cli_tests) tests/lib.sh

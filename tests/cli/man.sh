@@ -33,7 +33,7 @@ done
 for program in holdfast holdfast-gateway holdfast-sidecar; do
     t "$program(1) names every option" options "$program"
 done
-for command in init allow publish tail history backup check; do
+for command in init allow publish tail history backup check token; do
     t "holdfast(1) names every option of $command" options holdfast "$command"
 done
 

@@ -1,0 +1,103 @@
+/*
+ * post_renew.c - fresher tokens that the frames of a POST bring (user.h)
+ *
+ * They are verified on the loop's thread, where the keys are, before anything
+ * is done; taken, or not, in the place of their frame.
+ */
+#include "channel/post_state.h"
+
+#include <stdlib.h>
+
+#include "base/err.h"
+#include "channel/owner.h"
+#include "channel/user.h"
+
+struct hf_post_renewal {
+    struct hf_post_renewal *next;
+    const struct hf_frame *frame;
+    int err;                      /* of the token: HF_EEXPIRED, HF_EDENIED */
+    struct hf_identity *identity; /* a reference, unless err */
+};
+
+static int read_frame(struct hf_post_work *work, const struct hf_frame *frame)
+{
+    bool join = hf_str_eq(frame->event, HF_STR("phx_join"));
+    struct hf_post_renewal *renewal;
+    struct hf_identity *identity = NULL;
+    int err;
+
+    if (!join && !hf_renewal_asked(frame))
+        return 0;
+    err = hf_user_token(work->longpoll->process->keys, frame->payload, join,
+                        &identity);
+    if ((err == HF_ENOTFOUND && join) || err == HF_ENOMEM)
+        return err == HF_ENOMEM ? err : 0;
+    renewal = calloc(1, sizeof(*renewal));
+    if (!renewal) {
+        hf_identity_unref(identity);
+        return HF_ENOMEM;
+    }
+    *renewal = (struct hf_post_renewal){work->renewals, frame, err, identity};
+    work->renewals = renewal;
+    return 0;
+}
+
+int hf_post_renewals_read(struct hf_post_work *work)
+{
+    size_t n;
+    int err = 0;
+
+    for (n = 0; n < work->body.count && err == 0; n++)
+        err = read_frame(work, &work->body.frames[n]);
+    return err;
+}
+
+void hf_post_renewals_free(struct hf_post_work *work)
+{
+    struct hf_post_renewal *renewal;
+
+    while ((renewal = work->renewals) != NULL) {
+        work->renewals = renewal->next;
+        hf_identity_unref(renewal->identity);
+        free(renewal);
+    }
+}
+
+/* From now on the session is this client's. Who was nobody begins to be
+ * somebody here: a disconnect before it is none of his. */
+int hf_post_own(struct hf_post_work *work)
+{
+    struct hf_session_owner owner;
+    int err = 0;
+
+    if (!work->client.identity)
+        return 0;
+    if (work->born == 0)
+        err = hf_journal_head(work->journal, &work->born);
+    if (err)
+        return err;
+    owner = hf_owner_of(&work->client, work->born);
+    return hf_session_own(work->journal, hf_post_session(work), &owner);
+}
+
+int hf_post_renew(struct hf_post_work *work, const struct hf_frame *frame,
+                  const char **out_refusal)
+{
+    const struct hf_post_renewal *renewal = work->renewals;
+    int err;
+
+    *out_refusal = NULL;
+    while (renewal && renewal->frame != frame)
+        renewal = renewal->next;
+    if (!renewal)
+        return 0;
+    err = renewal->err ? renewal->err
+                       : hf_user_may_be(&work->client, renewal->identity);
+    if (err) {
+        *out_refusal = hf_user_reason(err);
+        return 0;
+    }
+    work->client.identity = renewal->identity;
+    work->client.user = renewal->identity->user;
+    return work->exists ? hf_post_own(work) : 0;
+}
