@@ -160,7 +160,8 @@ static bool find_token(const struct hf_hello *hello, char room[HF_JWT_MAX],
            parameter(hello->query, HF_STR("access_token"), room, out);
 }
 
-int hf_connect_identify(struct hf_keys *keys, const struct hf_hello *hello,
+int hf_connect_identify(const struct hf_settings *settings,
+                        struct hf_keys *keys, const struct hf_hello *hello,
                         struct hf_client *client)
 {
     struct hf_identity *identity = NULL;
@@ -171,6 +172,10 @@ int hf_connect_identify(struct hf_keys *keys, const struct hf_hello *hello,
 
     if (hello->auth_token_bad)
         return refuse_token(hello, "it is not in base64");
+    if (settings->tokens == HF_TOKENS_APPLICATION) {
+        hf_client_set(client, NULL); /* who it is, the hook will say */
+        return 0;
+    }
     if (find_token(hello, room, &token)) {
         err = hf_identity_of_token(hf_keys_now(keys), token, hf_wall_ms(),
                                    &identity, &why);
@@ -185,6 +190,18 @@ int hf_connect_identify(struct hf_keys *keys, const struct hf_hello *hello,
     return 0;
 }
 
+struct hf_str hf_connect_token(const struct hf_settings *settings,
+                               const struct hf_hello *hello,
+                               char room[HF_JWT_MAX])
+{
+    struct hf_str token;
+
+    if (settings->tokens == HF_TOKENS_APPLICATION &&
+        find_token(hello, room, &token))
+        return token;
+    return HF_STR("");
+}
+
 bool hf_connect_fresher(struct hf_keys *keys, const struct hf_hello *hello,
                         const struct hf_client *client,
                         struct hf_identity **out)
@@ -193,8 +210,8 @@ bool hf_connect_fresher(struct hf_keys *keys, const struct hf_hello *hello,
     const char *why;
 
     if (!client->identity || hello->auth_token.len == 0 ||
-        hf_identity_of_token(hf_keys_now(keys), hello->auth_token,
-                             hf_wall_ms(), &identity, &why))
+        hf_identity_of_token(hf_keys_now(keys), hello->auth_token, hf_wall_ms(),
+                             &identity, &why))
         return false;
     if (hf_str_eq(identity->user, client->user) &&
         identity->expires_ms > client->identity->expires_ms) {

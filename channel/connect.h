@@ -12,11 +12,14 @@
  *        Supabase's clients always send one, whatever it is
  *
  * The first that is there counts, and when it is not valid the client is
- * refused: only who gives none is anonymous.
+ * refused: only who gives none is anonymous. With `tokens = application` the
+ * first three are the application's to judge, and whoever cannot be read at
+ * all is refused.
  */
 #ifndef HF_CHANNEL_CONNECT_H
 #define HF_CHANNEL_CONNECT_H
 
+#include "base/jwt.h"
 #include "channel/client.h"
 #include "channel/keys.h"
 #include "channel/origin.h"
@@ -24,7 +27,7 @@
 struct hf_hello {
     struct hf_str query; /* raw, without '?' */
     struct hf_origin_request from;
-    struct hf_str peer; /* address, for limits and the log */
+    struct hf_str peer;          /* address, for limits and the log */
     struct hf_str auth_token;    /* of phoenix.js, decoded; empty = absent */
     bool auth_token_bad;         /* it is there, and cannot be decoded */
     struct hf_str authorization; /* the header; empty = absent */
@@ -37,8 +40,15 @@ int hf_connect_check(const struct hf_settings *settings,
 
 /* Who is it? Fills the client's identity, whose reference is the caller's to
  * release, or leaves it anonymous. 0; HF_EDENIED: as above; HF_ENOMEM. */
-int hf_connect_identify(struct hf_keys *keys, const struct hf_hello *hello,
+int hf_connect_identify(const struct hf_settings *settings,
+                        struct hf_keys *keys, const struct hf_hello *hello,
                         struct hf_client *client);
+
+/* The token as it was given, for the application: empty when there is none, or
+ * when tokens are not the application's. `room` may be what holds it. */
+struct hf_str hf_connect_token(const struct hf_settings *settings,
+                               const struct hf_hello *hello,
+                               char room[HF_JWT_MAX]);
 
 /* A token that came on a later request of phoenix.js: those of the connection's
  * own user are taken in place of an older one. True with a new reference. */

@@ -336,8 +336,7 @@ static void answer_expired(struct hf_longpoll *lp, struct hf_poll *poll)
 {
     struct hf_token next = poll->token;
     struct hf_buf messages;
-    struct farewell farewell = {.vsn = poll->client.vsn,
-                                .messages = &messages};
+    struct farewell farewell = {.vsn = poll->client.vsn, .messages = &messages};
     int err = 0;
 
     hf_buf_init(&messages, SIZE_MAX / 2); /* bounded by the memberships */
@@ -371,8 +370,7 @@ static bool answer_if_any(struct hf_longpoll *lp, struct hf_poll *poll)
     }
     if (err == 0)
         err = hf_stream_read(&lp->stream, lp->process->journal,
-                             lp->process->live, &poll->token,
-                             poll->client.vsn);
+                             lp->process->live, &poll->token, poll->client.vsn);
     if (err == 0)
         err = check_rights(lp, &poll->client);
     if (err) {
@@ -641,7 +639,8 @@ static void go_on(struct hf_longpoll *lp, struct hf_poll *poll)
 static void connect_new(struct hf_longpoll *lp, struct hf_poll *poll,
                         const struct hf_hello *hello)
 {
-    switch (hf_connect_identify(lp->process->keys, hello, &poll->client)) {
+    switch (hf_connect_identify(&lp->process->settings, lp->process->keys,
+                                hello, &poll->client)) {
     case 0:
         create(lp, poll);
         return;
@@ -663,10 +662,10 @@ static void take_fresher(struct hf_longpoll *lp, struct hf_poll *poll,
     uint64_t born;
 
     if (hello->auth_token.len == 0 ||
+        lp->process->settings.tokens == HF_TOKENS_APPLICATION ||
         hf_owner_find(lp->process->journal, lp->process->live, &poll->token,
                       &poll->client, &born) ||
-        !hf_connect_fresher(lp->process->keys, hello, &poll->client,
-                            &identity))
+        !hf_connect_fresher(lp->process->keys, hello, &poll->client, &identity))
         return;
     hf_client_set(&poll->client, identity);
     hf_owner_renew(lp->process, &poll->token, &poll->client, born);

@@ -52,8 +52,12 @@ const char hf_settings_template[] =
     ";hosts =\n"
     "; Web pages that may connect beside those of the same host:\n"
     "; https://app.example.com, *.example.com, or * for any. same-as-request:\n"
-    "; those of the same host only from the same scheme and port; off: no check.\n"
+    "; those of the same host only from the same scheme and port; off: no "
+    "check.\n"
     ";origins =\n"
+    "; Tokens that clients bring. jwt: each must be one of keys.json.\n"
+    "; application: they are not looked at, and handed to the hook connect.\n"
+    ";tokens = jwt\n"
     "; Bytes of one frame on a WebSocket, and of one POST.\n"
     ";max_frame = 256k\n"
     ";max_body = 8000000\n"
@@ -109,7 +113,17 @@ const char hf_settings_template[] =
     ";level = info\n"
     ";syslog = no\n";
 
-enum type { DURABILITY, SIZE, SIZE64, DURATION, TEXT, LIST, LEVEL, FLAG };
+enum type {
+    DURABILITY,
+    TOKENS,
+    SIZE,
+    SIZE64,
+    DURATION,
+    TEXT,
+    LIST,
+    LEVEL,
+    FLAG
+};
 
 struct setting {
     const char *section;
@@ -143,6 +157,7 @@ static const struct setting known[] = {
     {"http", "mount", TEXT, AT(mount), 0, 1, 0},
     {"http", "hosts", LIST, AT(hosts), AT(hosts_count), 0, 0},
     {"http", "origins", LIST, AT(origins), AT(origins_count), 0, 0},
+    {"http", "tokens", TOKENS, AT(tokens), 0, 0, 0},
     {"http", "max_frame", SIZE, AT(max_frame), 0, KIB, 64 * MIB},
     {"http", "max_body", SIZE, AT(max_body), 0, KIB, 64 * MIB},
     {"http", "max_channels", SIZE, AT(max_channels), 0, 1, 100000},
@@ -283,8 +298,9 @@ static int set_word(const struct setting *setting, int *out, const char *value,
 static int set(const struct setting *setting, struct hf_settings *settings,
                const char *value, struct hf_why *why)
 {
-    /* In the order of enum hf_durability and enum hf_log_level. */
+    /* In the order of the enums. */
     static const char *const durabilities[] = {"full", "normal", NULL};
+    static const char *const tokens[] = {"jwt", "application", NULL};
     static const char *const levels[] = {"debug", "info", "warn", "error",
                                          NULL};
     int word = 0, err = 0;
@@ -302,6 +318,11 @@ static int set(const struct setting *setting, struct hf_settings *settings,
         err = set_word(setting, &word, value, durabilities, why);
         if (!err)
             settings->durability = (enum hf_durability)word;
+        return err;
+    case TOKENS:
+        err = set_word(setting, &word, value, tokens, why);
+        if (!err)
+            settings->tokens = (enum hf_tokens)word;
         return err;
     case LEVEL:
         return set_word(setting, &settings->log_level, value, levels, why);
@@ -421,6 +442,21 @@ static int check_hooks(const struct hf_settings *settings, struct hf_why *why)
     return 0;
 }
 
+/* Without being asked about connects the application would never see them. */
+static int check_tokens(const struct hf_settings *settings, struct hf_why *why)
+{
+    size_t i;
+
+    if (settings->tokens != HF_TOKENS_APPLICATION)
+        return 0;
+    for (i = 0; settings->hook_url[0] && i < settings->hook_events_count; i++)
+        if (strcmp(settings->hook_events[i], "connect") == 0)
+            return 0;
+    return hf_explain(why, HF_EINVAL,
+                      HF_FILE_SETTINGS ": tokens = application: needs hook_url,"
+                                       " and connect among hook_events");
+}
+
 int hf_settings_read(const struct hf_dir *dir, struct hf_settings *settings,
                      struct hf_why *why)
 {
@@ -443,5 +479,7 @@ int hf_settings_read(const struct hf_dir *dir, struct hf_settings *settings,
     err = check_mount(settings, why);
     if (!err)
         err = check_hooks(settings, why);
+    if (err == 0)
+        err = check_tokens(settings, why);
     return err ? err : check_keep_min(settings, why);
 }

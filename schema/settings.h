@@ -24,6 +24,12 @@
 
 enum hf_durability { HF_DURABILITY_FULL, HF_DURABILITY_NORMAL };
 
+/* Who judges the tokens that clients bring? */
+enum hf_tokens {
+    HF_TOKENS_JWT,         /* we do, by keys.json */
+    HF_TOKENS_APPLICATION, /* they are handed to the hook `connect` as they are */
+};
+
 struct hf_settings {
     /* [journal] */
     enum hf_durability durability; /* full */
@@ -48,13 +54,14 @@ struct hf_settings {
      * *.example.com; a single "*" allows any. */
     char origins[HF_SETTINGS_LIST][HF_SETTINGS_TEXT];
     size_t origins_count;
-    size_t max_frame;    /* bytes of one client frame, WebSocket; 256k */
-    size_t max_body;     /* bytes of one POST; 8000000 */
-    size_t max_channels; /* joined topics per client; 100 */
-    int64_t lease_ms;    /* who is not heard of so long is not present; 45s */
-    size_t push_rate;    /* pushes of one client per second; 50, 0 = any */
-    size_t push_burst;   /* and so many at once, after a pause; 200 */
-    size_t join_rate;    /* joins of one client per second; 20, 0 = any */
+    enum hf_tokens tokens; /* jwt */
+    size_t max_frame;      /* bytes of one client frame, WebSocket; 256k */
+    size_t max_body;       /* bytes of one POST; 8000000 */
+    size_t max_channels;   /* joined topics per client; 100 */
+    int64_t lease_ms;      /* who is not heard of so long is not present; 45s */
+    size_t push_rate;      /* pushes of one client per second; 50, 0 = any */
+    size_t push_burst;     /* and so many at once, after a pause; 200 */
+    size_t join_rate;      /* joins of one client per second; 20, 0 = any */
 
     /* [gateway] */
     int64_t hold_ms;     /* longest hold of a poll; 10s, 0 = never hold */

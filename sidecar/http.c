@@ -351,7 +351,7 @@ static bool may_connect(const struct hf_http *http, struct hf_str query,
 
     read_bearer(handshake, room, &hello);
     return hf_connect_check(http->settings, &hello, out) == 0 &&
-           hf_connect_identify(http->keys, &hello, out) == 0;
+           hf_connect_identify(http->settings, http->keys, &hello, out) == 0;
 }
 
 /* In the order of specification section 5.1. */

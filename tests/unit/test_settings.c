@@ -76,7 +76,8 @@ static void every_setting_is_read(void **state)
         "[sidecar]\nlisten = 127.0.0.1:4000\nidle = 2s\nhandshake = 3s\n"
         "max_sockets = 9\n[hooks]\nhook_url = http://127.0.0.1/\n"
         "hook_events = push, leave\nhook_topics = room:*\nhook_timeout = 1s\n"
-        "hook_concurrency = 3\n[log]\nlevel = warn\nsyslog = yes\n";
+        "hook_events = connect\nhook_concurrency = 3\n"
+        "[http]\ntokens = application\n[log]\nlevel = warn\nsyslog = yes\n";
     struct hf_settings s;
     struct hf_why why;
 
@@ -107,7 +108,8 @@ static void every_setting_is_read(void **state)
     assert_int_equal(s.handshake_ms, 3000);
     assert_int_equal(s.max_sockets, 9);
     assert_string_equal(s.hook_url, "http://127.0.0.1/");
-    assert_int_equal(s.hook_events_count, 2);
+    assert_int_equal(s.tokens, HF_TOKENS_APPLICATION);
+    assert_int_equal(s.hook_events_count, 3);
     assert_string_equal(s.hook_events[1], "leave");
     assert_string_equal(s.hook_topics[0], "room:*");
     assert_int_equal(s.hook_timeout_ms, 1000);
@@ -140,6 +142,11 @@ static void a_mistake_is_named_with_its_line(void **state)
     refused("[gateway]\nhold = 1s\nhold = 2s\n", "set twice");
     refused("[hooks]\nhook_url = ftp://a/\n", "begins with http");
     refused("[hooks]\nhook_events = push,pull\n", "pull is none of");
+    refused("[http]\ntokens = none\n", "tokens = none");
+    refused("[http]\ntokens = application\n", "needs hook_url");
+    refused("[http]\ntokens = application\n"
+            "[hooks]\nhook_url = http://a/\nhook_events = push\n",
+            "connect among");
     refused("[hooks]\nhook_timeout = 50ms\n", "is allowed");
     refused("[http]\nhosts = 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17\n",
             "more than 16");
