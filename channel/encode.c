@@ -43,8 +43,11 @@ static void plain(struct hf_parts *out, struct hf_str bytes)
 
 static void quoted(struct hf_parts *out, struct hf_str bytes)
 {
-    next_part(out, bytes)->how = HF_PART_QUOTED;
-    out->len += hf_json_quoted_len(bytes);
+    size_t len = hf_json_quoted_len(bytes);
+
+    next_part(out, bytes)->how =
+        len == bytes.len + 2 ? HF_PART_STRING : HF_PART_QUOTED;
+    out->len += len;
 }
 
 static void value(struct hf_parts *out, enum hf_kind kind, struct hf_str bytes)
@@ -59,6 +62,13 @@ static void value(struct hf_parts *out, enum hf_kind kind, struct hf_str bytes)
     plain(out, HF_BINARY_END);
 }
 
+static char *put(char *at, struct hf_str bytes)
+{
+    if (bytes.len > 0)
+        memcpy(at, bytes.at, bytes.len);
+    return at + bytes.len;
+}
+
 char *hf_parts_write(const struct hf_parts *parts, char *at)
 {
     uint8_t i;
@@ -68,9 +78,12 @@ char *hf_parts_write(const struct hf_parts *parts, char *at)
 
         switch (part->how) {
         case HF_PART_PLAIN:
-            if (part->bytes.len > 0)
-                memcpy(at, part->bytes.at, part->bytes.len);
-            at += part->bytes.len;
+            at = put(at, part->bytes);
+            break;
+        case HF_PART_STRING:
+            *at++ = '"';
+            at = put(at, part->bytes);
+            *at++ = '"';
             break;
         case HF_PART_QUOTED:
             at = hf_json_quote_to(at, part->bytes);

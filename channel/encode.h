@@ -56,7 +56,12 @@ struct hf_parts {
     unsigned char header[5]; /* of a binary frame */
     struct hf_part {
         struct hf_str bytes;
-        enum { HF_PART_PLAIN, HF_PART_QUOTED, HF_PART_BASE64 } how;
+        enum {
+            HF_PART_PLAIN,
+            HF_PART_STRING, /* between quotes, with nothing to escape */
+            HF_PART_QUOTED,
+            HF_PART_BASE64,
+        } how;
     } part[HF_PARTS];
 };
 
