@@ -3,7 +3,17 @@
 import { after, afterEach, before, describe, it } from "node:test";
 import assert from "node:assert/strict";
 import { RealtimeClient } from "@supabase/realtime-js";
-import { answer, clients, connect, disconnectAll, hear, hears, WebSocket } from "./lib/phoenix.js";
+import {
+  answer,
+  can,
+  connect,
+  disconnectAll,
+  hear,
+  hears,
+  uncaught,
+  versions,
+  WebSocket,
+} from "./lib/phoenix.js";
 import { Server, told, until, within } from "./lib/server.js";
 
 let server;
@@ -41,9 +51,13 @@ async function joined(socket, topic, params = {}) {
   return channel;
 }
 
+const sendsBytes = (version, transport) =>
+  (transport === "longpoll" ? can.bytesByPoll : can.bytes)[version];
+
 describe("bytes as payload", () => {
-  for (const version of Object.keys(clients)) {
+  for (const version of versions) {
     for (const transport of ["websocket", "longpoll"]) {
+      if (!sendsBytes(version, transport)) continue; // the next tests
       test(`phoenix ${version} sends them over ${transport}, and each gets what it can`, async () => {
         const topic = `room:${version}-${transport}`;
         const a = await joined(connect(version, transport, server.endpoint), topic);
@@ -63,6 +77,52 @@ describe("bytes as payload", () => {
         assert.equal(heard[1][0][2], null); // and there is none in a binary frame
       });
     }
+  }
+
+  // 1.5 and 1.6 post a frame as it is, as application/json.
+  for (const version of versions.filter((v) => can.bytes[v] && !can.bytesByPoll[v])) {
+    test(`phoenix ${version} cannot send them by long-poll, and starts anew`, async () => {
+      const topic = `room:${version}-unable`;
+      const socket = connect(version, "longpoll", server.endpoint);
+      const a = await joined(socket, topic);
+      const heard = hear(a, "say");
+      const first = a.joinRef();
+      assert.equal((await answer(a.push("say", buffer(), 1000))).status, "timeout");
+      await until(8000, "it joined again", () => a.state === "joined" && a.joinRef() !== first);
+      assert.equal((await answer(a.push("say", { n: 1 }))).status, "ok");
+      await hears(heard, 1);
+      assert.deepEqual(heard[0][1], { n: 1 });
+    });
+  }
+
+  for (const version of versions.filter((v) => !can.bytes[v])) {
+    test(`phoenix ${version} reads them as JSON only`, async () => {
+      const topic = `room:${version}-reads`;
+      const plain = await joined(connect(version, "websocket", server.endpoint), topic);
+      const since = { since: "" };
+      const resumes = await joined(connect(version, "websocket", server.endpoint), topic, since);
+      const polls = await joined(connect(version, "longpoll", server.endpoint), topic);
+      const heard = [plain, resumes, polls].map((channel) => hear(channel, "say"));
+      const sender = await joined(connect("1.8.16", "websocket", server.endpoint), topic);
+      assert.equal((await answer(sender.push("say", buffer()))).status, "ok");
+      assert.equal((await answer(sender.push("say", { n: 2 }))).status, "ok");
+      await hears(heard[0], 1);
+      await hears(heard[1], 2);
+      await hears(heard[2], 2);
+      assert.deepEqual(
+        heard.map((each) => each.map(([, payload]) => payload)),
+        [[{ n: 2 }], [AS_JSON, { n: 2 }], [AS_JSON, { n: 2 }]],
+      );
+      // it takes a binary message for a text, throws, and goes on with the next
+      assert.deepEqual(
+        uncaught.splice(0).map(({ name }) => name),
+        ["SyntaxError"],
+      );
+      // and what it pushes is an empty object
+      assert.equal((await answer(plain.push("say", buffer()))).status, "ok");
+      await hears(heard[2], 3);
+      assert.deepEqual(heard[2][2][1], {});
+    });
   }
 
   test("a row of kind 1 that a program inserted comes as them", async () => {

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { promisify } from "node:util";
-import { answer, clients, connect, disconnectAll, hear, hears, transports } from "./lib/phoenix.js";
+import { answer, connect, disconnectAll, hear, hears, transports, versions } from "./lib/phoenix.js";
 import { Server, told, until } from "./lib/server.js";
 
 const page = readFileSync(new URL("../../docs/SQL.md", import.meta.url), "utf8");
@@ -33,7 +33,7 @@ async function recipe(language, name) {
 
 let topicNo = 0;
 for (const language of ["php", "python"])
-  for (const version of Object.keys(clients))
+  for (const version of versions)
     for (const transport of transports)
       test(
         `a cursor by ${language} is where phoenix ${version} goes on by ${transport}`,

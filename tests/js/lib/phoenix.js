@@ -1,26 +1,90 @@
 // phoenix.js - the npm clients as they are, in Node
 //
-// Version 1.7 finds its globals through `self` only, which a browser has and
-// Node has not. fetch and XMLHttpRequest: 1.8 takes the latter when there is
-// one, 1.7 knows nothing else.
-import WebSocket from "ws";
-import { XMLHttpRequest } from "./xhr.js";
+// Versions up to 1.7 find their globals through `self` only, which a browser has
+// and Node has not. fetch and XMLHttpRequest: 1.8 takes the latter when there is
+// one, the others know nothing else.
+import WS from "ws";
+import { guarded, uncaught, XMLHttpRequest } from "./xhr.js";
 import { until, within } from "./wait.js";
 
-export { WebSocket };
+export { uncaught };
+
+// As in a browser, what a handler throws is reported and the page goes on.
+export class WebSocket extends WS {}
+for (const name of ["onopen", "onmessage", "onerror", "onclose"]) {
+  const own = Object.getOwnPropertyDescriptor(WS.prototype, name);
+  Object.defineProperty(WebSocket.prototype, name, {
+    get: own.get,
+    set(handler) {
+      own.set.call(this, guarded(handler));
+    },
+  });
+}
 
 // The client reports each page of the web server that is no JSON; tests make
 // many of these.
 const { log } = console;
 console.log = (first, ...rest) => first !== "failed to parse JSON response" && log(first, ...rest);
 
+// A page takes its timers along when it goes. 1.5 forgets that of its next
+// heartbeat when it is disconnected, and would keep the process for a minute.
+const HEARTBEAT = 30000;
+const { setTimeout } = globalThis;
+globalThis.setTimeout = Object.assign((work, ms, ...rest) => {
+  const timer = setTimeout(work, ms, ...rest);
+  return ms === HEARTBEAT ? timer.unref() : timer;
+}, setTimeout);
+
 globalThis.self ??= globalThis;
 globalThis.XMLHttpRequest = XMLHttpRequest;
 
+// 1.4 and 1.5 are CommonJS
+async function load(name) {
+  const module = await import(name);
+  return module.default ?? module;
+}
+
 export const clients = {
-  "1.8.16": await import("phoenix-1.8"),
-  "1.7.23": await import("phoenix-1.7"),
+  "1.8.16": await load("phoenix-1.8"),
+  "1.8.12": await load("phoenix-1.8.12"),
+  "1.7.23": await load("phoenix-1.7"),
+  "1.6.16": await load("phoenix-1.6"),
+  "1.5.14": await load("phoenix-1.5"),
+  "1.4.17": await load("phoenix-1.4"),
 };
+export const versions = Object.keys(clients);
+
+const number = (version) => {
+  const [major, minor, patch] = version.split(".").map(Number);
+  return (major * 1000 + minor) * 1000 + patch;
+};
+const since = (first) =>
+  Object.fromEntries(versions.map((version) => [version, number(version) >= number(first)]));
+
+// What a version can, and what it makes of trouble. This table is the only place
+// where tests know one version from another; docs/PROTOCOL.md section 13 says
+// the same in words.
+export const can = {
+  bytes: since("1.5.0"), // sends and reads binary messages on WebSocket
+  ping: since("1.6.10"), // socket.ping()
+  ndjson: since("1.7.0"), // all pushes of one turn in one POST
+  bytesByPoll: since("1.7.7"), // sends binary messages by long-poll
+  fallback: since("1.7.11"), // longPollFallbackMs
+  batches: since("1.7.22"), // at most 100 lines in one POST
+  fetch: since("1.8.0"), // without XMLHttpRequest
+  authToken: since("1.8.0"),
+  // drops messages of an older join; before, the application's callback has to,
+  // by its third argument
+  dropsOlder: since("1.5.0"),
+  knows403: since("1.5.0"), // before, it throws, and stays "connecting"
+  rejoinsAfter410: since("1.8.2"), // before, it polls on and believes itself joined
+  returnsAfter1000: Object.fromEntries(
+    versions.map((v) => [v, number(v) < number("1.6.3") || number(v) >= number("1.8.16")]),
+  ),
+  // a leave of an older channel of the same topic when a second one is made
+  leavesOlder: since("1.5.0"),
+};
+
 export const transports = ["websocket", "longpoll"];
 
 const open = new Set();
@@ -43,11 +107,16 @@ export function connect(version, transport, endpoint, options = {}) {
 export async function disconnectAll() {
   const all = [...open];
   open.clear();
-  await Promise.all(
-    all.map((socket) =>
-      within(8000, "a socket is closed", new Promise((done) => socket.disconnect(done))),
-    ),
-  );
+  await Promise.all(all.map(disconnect));
+  const thrown = uncaught.splice(0);
+  if (thrown.length > 0) throw new AggregateError(thrown, "a handler of the client threw");
+}
+
+export async function disconnect(socket) {
+  open.delete(socket);
+  await within(8000, "a socket is closed", new Promise((done) => socket.disconnect(done)));
+  clearInterval(socket.heartbeatTimer); // 1.4 leaves it running
+  socket.sendHeartbeat = () => {}; // and 1.5 that of the next
 }
 
 // A push (join, leave, message) as a promise of { status, response }.
@@ -85,11 +154,15 @@ export function resuming(socket, topic) {
     if (where !== topic || typeof ref !== "string" || !ref.startsWith("j:")) return;
     if (joinRef === null || joinRef === channel.joinRef()) state.since = ref;
   });
+  const notes = [];
+  channel.on("note", (payload, ref, joinRef) => {
+    if (joinRef === channel.joinRef()) notes.push([payload, ref]); // 1.4 does not look itself
+  });
   const joining = channel.join();
   joining.receive("ok", (response) => {
     if (response.gap) state.gaps.push(response.gap);
     state.cursors.push(response.cursor);
     state.since = response.cursor;
   });
-  return { channel, state, joined: answer(joining) };
+  return { channel, state, notes, joined: answer(joining) };
 }

@@ -6,6 +6,19 @@
 // timeout or abort), and request headers that a page may not set are refused.
 import http from "node:http";
 
+// What handlers threw: a browser reports it and goes on.
+export const uncaught = [];
+export function guarded(handler) {
+  if (!handler) return handler;
+  return function (...args) {
+    try {
+      return handler.apply(this, args);
+    } catch (error) {
+      uncaught.push(error);
+    }
+  };
+}
+
 const FORBIDDEN = new Set([
   "connection",
   "content-length",
@@ -66,7 +79,7 @@ export class XMLHttpRequest {
     if (page.origin) headers.origin = page.origin;
     const hasBody = body !== null && this.#method !== "GET" && this.#method !== "HEAD";
     if (hasBody) {
-      headers["content-type"] ??= "text/plain;charset=UTF-8";
+      if (typeof body === "string") headers["content-type"] ??= "text/plain;charset=UTF-8";
       headers["content-length"] = Buffer.byteLength(body);
     }
     const req = http.request(this.#url, { method: this.#method, headers, agent });
@@ -74,7 +87,7 @@ export class XMLHttpRequest {
     if (this.timeout > 0) this.#timer = setTimeout(() => this.#fail("timeout"), this.timeout);
     req.on("error", () => this.#current(req) && this.#fail("error"));
     req.on("response", (res) => this.#receive(req, res));
-    req.end(hasBody ? body : undefined);
+    req.end(body instanceof ArrayBuffer ? Buffer.from(body) : hasBody ? body : undefined);
   }
 
   abort() {
@@ -93,7 +106,7 @@ export class XMLHttpRequest {
       if (!this.#current(req)) return;
       this.responseText += decoder.decode(part, { stream: true });
       this.#state(3);
-      this.onprogress?.({});
+      this.#fire("progress");
     });
     res.on("end", () => {
       if (!this.#current(req)) return;
@@ -101,8 +114,8 @@ export class XMLHttpRequest {
       this.responseText += decoder.decode();
       this.#over();
       this.#state(4);
-      this.onload?.({});
-      this.onloadend?.({});
+      this.#fire("load");
+      this.#fire("loadend");
     });
     res.on("error", () => this.#current(req) && this.#fail("error"));
   }
@@ -115,8 +128,12 @@ export class XMLHttpRequest {
     this.responseText = "";
     this.#answer = {};
     this.#state(4);
-    this[`on${kind}`]?.({});
-    this.onloadend?.({});
+    this.#fire(kind);
+    this.#fire("loadend");
+  }
+
+  #fire(name) {
+    guarded(this[`on${name}`])?.call(this, {});
   }
 
   #current(req) {
@@ -130,6 +147,6 @@ export class XMLHttpRequest {
 
   #state(state) {
     this.readyState = state;
-    this.onreadystatechange?.({});
+    this.#fire("readystatechange");
   }
 }
