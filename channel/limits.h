@@ -77,6 +77,11 @@
  * all of a larger batch up to here, then refuse the whole. */
 #define HF_POST_LINES 1000u
 
+/* All hooks of one POST together, ms: clients wait 20 s for its answer. And how
+ * long it waits for another POST of its session. */
+#define HF_POST_HOOKS_MS 12000
+#define HF_POST_WAIT_MS  15000
+
 /* A poll that has joined nothing is held so long at most, ms (D14). */
 #define HF_HOLD_UNJOINED_MS 2000
 

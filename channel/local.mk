@@ -28,7 +28,7 @@ libchannel_a_SOURCES = \
 	channel/origin.c channel/origin.h \
 	channel/owner.c channel/owner.h \
 	channel/post.c channel/post_state.h \
-	channel/post_frames.c \
+	channel/post_frames.c channel/post_hooks.c \
 	channel/post_renew.c \
 	channel/process.c channel/process.h \
 	channel/proto.c channel/proto.h \

@@ -715,11 +715,14 @@ int hf_longpoll_open(struct hf_process *process, int64_t hold_ms,
     lp->turn.end = end_of_turn;
     hf_list_init(&lp->parked);
     hf_list_init(&lp->dirty);
+    hf_list_init(&lp->staged);
     hf_buf_init(&lp->body, SIZE_MAX / 2); /* bounded by the stream's */
     err = hf_rights_new(&lp->writer_rights);
     if (err == 0)
         err = hf_wake_new(process->loop, &process->dir, process->journal, grown,
                           lp, &lp->wake);
+    if (err == 0 && process->hooks)
+        err = hf_session_locks_open(process->loop, &process->dir, &lp->locks);
     if (err) {
         hf_longpoll_close(lp);
         return err;
@@ -746,6 +749,8 @@ void hf_longpoll_close(struct hf_longpoll *lp)
         return;
     hf_longpoll_release(lp);
     hf_process_finish_writes(lp->process); /* answers the posts under way */
+    hf_post_close_all(lp);
+    hf_session_locks_close(lp->locks);
     hf_reaper_stop(lp);
     hf_loop_cancel_turn(&lp->turn);
     if (lp->wake)

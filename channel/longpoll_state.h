@@ -7,10 +7,13 @@
 #include "base/map.h"
 #include "channel/longpoll.h"
 #include "channel/stream.h"
+#include "schema/session_lock.h"
 
 struct hf_longpoll {
     struct hf_process *process;
     struct hf_wake *wake;
+    struct hf_session_locks *locks; /* NULL without hooks */
+    struct hf_list staged;          /* POSTs that are done in stages */
     int64_t hold_ms;
     uint32_t mount; /* for tokens */
     uint64_t epoch;
@@ -35,6 +38,9 @@ struct hf_longpoll {
 void hf_longpoll_soon(struct hf_longpoll *longpoll);
 /* Something came for this session that is not in the journal. */
 void hf_longpoll_nudge(struct hf_longpoll *longpoll, struct hf_str session);
+
+/* End those that are done in stages, where they are (post_hooks.c). */
+void hf_post_close_all(struct hf_longpoll *longpoll);
 
 enum hf_token_state {
     HF_TOKEN_ABSENT, /* none, or not one of ours: a new session (410) */

@@ -67,13 +67,14 @@ static int run(struct hf_job *job, struct hf_journal *journal)
 
     work->journal = journal;
     work->client = work->came;
+    work->refused = 0;
     hf_buf_reset(&work->early);
     hf_buf_reset(&work->heads);
     hf_post_forget_all(work);
     work->rates = (struct hf_session_rates){0, 0};
     err = load(work);
     before = work->rates;
-    for (n = 0; n < work->body.count && err == 0; n++)
+    for (n = work->at; n < work->upto && err == 0; n++)
         err = hf_post_carry_out(work, &work->body.frames[n]);
     if (err == 0)
         err = keep_rates(work, &before);
@@ -123,15 +124,17 @@ static bool not_now(int err)
            err == HF_EFULL;
 }
 
-static const char *body_for(int err)
+/* `partly`: an earlier transaction of it is done. */
+static const char *body_for(int err, bool partly)
 {
     if (err == 0)
         return "{\"status\":200}";
-    return not_now(err) ? "{\"status\":503}" : "{\"status\":500}";
+    return not_now(err) && !partly ? "{\"status\":503}" : "{\"status\":500}";
 }
 
 static void work_free(struct hf_post_work *work)
 {
+    hf_post_end(work);
     hf_post_renewals_free(work);
     hf_client_release(&work->came);
     hf_post_forget_all(work);
@@ -148,6 +151,21 @@ static void answer(struct hf_post *post, const char *body)
     post->answer(post, hf_str_of(body));
 }
 
+void hf_post_finish(struct hf_post_work *work, int err)
+{
+    bool partly = work->staged && work->at > 0;
+
+    if (err && err != HF_ENOTFOUND)
+        HF_LOG(HF_LOG_WARN, "post_failed", hf_field("why", hf_strerror(err)),
+               hf_field("effect", !not_now(err)
+                                      ? "it is not known what was done"
+                                  : partly ? "its first frames were done"
+                                           : "nothing of it was done"));
+    if (work->post)
+        answer(work->post, body_for(err, partly));
+    work_free(work);
+}
+
 static void done(struct hf_job *job, int err)
 {
     struct hf_post_work *work = HF_ITEM(job, struct hf_post_work, job);
@@ -155,15 +173,10 @@ static void done(struct hf_job *job, int err)
     if (err == 0) {
         deliver_early(work);
         hf_longpoll_soon(work->longpoll);
-    } else if (err != HF_ENOTFOUND) {
-        HF_LOG(HF_LOG_WARN, "post_failed", hf_field("why", hf_strerror(err)),
-               hf_field("effect", not_now(err)
-                                      ? "nothing of it was done"
-                                      : "it is not known what was done"));
     }
-    if (work->post)
-        answer(work->post, body_for(err));
-    work_free(work);
+    if (work->staged && hf_post_stage_done(work, err))
+        return;
+    hf_post_finish(work, err);
 }
 
 /* --- heartbeats, without the writer ------------------------------------ */
@@ -274,6 +287,11 @@ static void start_work(struct hf_longpoll *lp, struct hf_post *post,
     post->work = work;
     if (only_heartbeats(work)) {
         done(&work->job, answer_heartbeats(work));
+        return;
+    }
+    work->upto = work->body.count;
+    if (hf_post_asks(work)) {
+        hf_post_begin(work);
         return;
     }
     err = hf_writer_submit(lp->process->writer, &work->job);

@@ -72,7 +72,7 @@ static int add_frame_at(struct hf_post_work *work, uint64_t id)
 
 /* The same with an id drawn for it; before the first join there is no stream
  * yet, and it waits in live.db, as replies to heartbeats alone do. */
-static int add_frame(struct hf_post_work *work)
+int hf_post_add_frame(struct hf_post_work *work)
 {
     uint32_t len = (uint32_t)work->text.len;
     uint64_t id;
@@ -93,7 +93,7 @@ static int hf_post_reply_error(struct hf_post_work *work,
 {
     hf_buf_reset(&work->text);
     (void)hf_reply_error(&work->text, frame, join_ref, reason);
-    return add_frame(work);
+    return hf_post_add_frame(work);
 }
 
 static int reply_limited(struct hf_post_work *work,
@@ -102,7 +102,7 @@ static int reply_limited(struct hf_post_work *work,
 {
     hf_buf_reset(&work->text);
     (void)hf_reply_limited(&work->text, frame, join_ref, retry_ms);
-    return add_frame(work);
+    return hf_post_add_frame(work);
 }
 
 int hf_post_reply_ok(struct hf_post_work *work, const struct hf_frame *frame,
@@ -110,14 +110,58 @@ int hf_post_reply_ok(struct hf_post_work *work, const struct hf_frame *frame,
 {
     hf_buf_reset(&work->text);
     (void)hf_reply_ok(&work->text, frame, join_ref, HF_EMPTY);
-    return add_frame(work);
+    return hf_post_add_frame(work);
 }
 
 static int add_close(struct hf_post_work *work, const struct hf_joined *j)
 {
     hf_buf_reset(&work->text);
     (void)hf_encode_close(&work->text, work->client.vsn, j->join_ref, j->topic);
-    return add_frame(work);
+    return hf_post_add_frame(work);
+}
+
+/* --- what the application wants ---------------------------------------- */
+
+/* Where nothing happens without its answer: why there is none; else NULL. */
+static const char *unanswered(const struct hf_post_work *work)
+{
+    if (!work->wanted || work->answer)
+        return NULL;
+    return work->reason ? work->reason : "busy"; /* it was not asked */
+}
+
+/* The channel ends behind everything else. */
+static int end_channel(struct hf_post_work *work, struct hf_joined *j)
+{
+    uint64_t id;
+    int err = hf_journal_draw(work->journal, &id);
+
+    if (err == 0)
+        err =
+            hf_membership_end(work->journal, hf_post_session(work), j->at, id);
+    hf_buf_reset(&work->text);
+    if (work->answer->crash)
+        (void)hf_encode_error(&work->text, work->client.vsn, j->join_ref,
+                              j->topic, "channel_crash");
+    else
+        (void)hf_encode_close(&work->text, work->client.vsn, j->join_ref,
+                              j->topic);
+    if (err == 0)
+        err = add_frame_at(work, id);
+    forget(work, j);
+    free(j);
+    return err;
+}
+
+static int answer_and_end(struct hf_post_work *work,
+                          const struct hf_frame *frame)
+{
+    struct hf_joined *j = hf_post_joined(work, frame->topic);
+    int err = hf_post_answer(work, frame, j);
+
+    if (err || (!work->answer->stop && !work->answer->crash))
+        return err;
+    return end_channel(work, j);
 }
 
 /* --- join -------------------------------------------------------------- */
@@ -127,15 +171,23 @@ static int encode_joined(struct hf_post_work *work,
                          const struct hf_resume *resume,
                          const struct hf_start *start)
 {
-    struct hf_buf response;
+    struct hf_str theirs =
+        work->answer ? work->answer->response.text : HF_EMPTY;
+    struct hf_buf ours, both;
+    int err;
 
-    hf_buf_init(&response, 128); /* a cursor, a flag and a word */
+    hf_buf_init(&ours, 128); /* a cursor, a flag and a word */
+    hf_buf_init(&both, theirs.len + 128);
     hf_buf_reset(&work->text);
-    (void)hf_join_response(&response, resume, start, work->token.epoch);
-    (void)hf_reply_ok(&work->text, frame, frame->join_ref.raw,
-                      hf_buf_str(&response));
-    hf_buf_release(&response);
-    return hf_buf_error(&work->text);
+    err = hf_join_response(&ours, resume, start, work->token.epoch);
+    if (err == 0)
+        err = hf_join_merge(&both, theirs, hf_buf_str(&ours));
+    if (err == 0)
+        err = hf_reply_ok(&work->text, frame, frame->join_ref.raw,
+                          hf_buf_str(&both));
+    hf_buf_release(&ours);
+    hf_buf_release(&both);
+    return err;
 }
 
 /* The membership begins at its reply's id; a stream that resumes replays
@@ -187,7 +239,8 @@ static int end_older(struct hf_post_work *work, const struct hf_joined *older,
     return add_close(work, older);
 }
 
-/* The answer to a join that may not be; the older one ends all the same. */
+/* The answer to a join that may not be: ours, with a reason, or else the
+ * application's; the older one ends all the same. */
 static int refuse_join(struct hf_post_work *work, const struct hf_frame *frame,
                        const struct hf_joined *older, int64_t retry_ms,
                        const char *reason, bool null_ref)
@@ -199,9 +252,11 @@ static int refuse_join(struct hf_post_work *work, const struct hf_frame *frame,
         err = hf_journal_draw(work->journal, &id);
     if (err == 0 && retry_ms > 0)
         err = reply_limited(work, frame, frame->join_ref.raw, retry_ms);
-    else if (err == 0)
+    else if (err == 0 && reason)
         err = hf_post_reply_error(
             work, frame, null_ref ? HF_NULL : frame->join_ref.raw, reason);
+    else if (err == 0)
+        err = hf_post_answer_reply(work, frame, frame->join_ref.raw);
     if (err || !older)
         return err; /* nothing has changed */
     return end_older(work, older, id, hf_join_ref_of(frame));
@@ -215,9 +270,16 @@ static int accept_join(struct hf_post_work *work, const struct hf_frame *frame,
 
     if (err == 0)
         err = begin_membership(work, frame, id);
-    if (err || !older)
+    if (err == 0 && older)
+        err = end_older(work, older, id, hf_join_ref_of(frame));
+    if (err || !work->answer)
         return err;
-    return end_older(work, older, id, hf_join_ref_of(frame));
+    return answer_and_end(work, frame);
+}
+
+static bool join_refused_by_application(const struct hf_post_work *work)
+{
+    return work->answer && !hf_hook_answer_ok(work->answer);
 }
 
 static int join(struct hf_post_work *work, const struct hf_frame *frame,
@@ -227,22 +289,26 @@ static int join(struct hf_post_work *work, const struct hf_frame *frame,
     struct hf_joined *older = hf_post_joined(work, frame->topic);
     int64_t retry_ms = hf_rate_take(
         hf_join_rate(settings), &work->rates.join_due_us, hf_wall_ms() * 1000);
-    bool null_ref;
-    const char *reason = hf_join_refused(
-        frame,
-        hf_rights_of(work->longpoll->writer_rights, &work->client,
-                     frame->topic),
-        work->joined_count - (older ? 1u : 0u), settings->max_channels,
-        &null_ref);
+    bool null_ref = false;
+    const char *reason =
+        hf_join_refused(frame,
+                        hf_rights_of(work->longpoll->writer_rights,
+                                     &work->client, frame->topic),
+                        work->joined_count - (older ? 1u : 0u),
+                        settings->max_channels, &null_ref);
     int err;
 
     if (token_refusal) {
         reason = token_refusal;
         null_ref = false;
     }
+    if (work->asked)
+        retry_ms = 0; /* it was let through before it was asked */
+    if (!reason)
+        reason = unanswered(work);
     if (older)
         forget(work, older);
-    err = retry_ms > 0 || reason
+    err = retry_ms > 0 || reason || join_refused_by_application(work)
               ? refuse_join(work, frame, older, retry_ms, reason, null_ref)
               : accept_join(work, frame, older);
     free(older);
@@ -275,9 +341,11 @@ static int renew(struct hf_post_work *work, const struct hf_frame *frame)
 static int leave(struct hf_post_work *work, const struct hf_frame *frame)
 {
     struct hf_joined *j = hf_post_joined(work, frame->topic);
-    uint64_t id;
-    int err = hf_journal_draw(work->journal, &id);
+    int err = work->answer ? hf_post_answer(work, frame, j) : 0;
+    uint64_t id = 0;
 
+    if (err == 0)
+        err = hf_journal_draw(work->journal, &id);
     forget(work, j);
     if (err == 0)
         err =
@@ -312,7 +380,7 @@ static int reply_pushed(struct hf_post_work *work, const struct hf_frame *frame,
     if (err == 0)
         err = hf_reply_ok(&work->text, frame, join_ref, hf_buf_str(&response));
     hf_buf_release(&response);
-    return err ? err : add_frame(work);
+    return err ? err : hf_post_add_frame(work);
 }
 
 static int publish(struct hf_post_work *work, const struct hf_frame *frame,
@@ -361,8 +429,13 @@ static int push(struct hf_post_work *work, const struct hf_frame *frame)
         return hf_post_reply_error(work, frame, join_ref, refusal);
     retry_ms = hf_rate_take(hf_push_rate(settings), &work->rates.push_due_us,
                             hf_wall_ms() * 1000);
-    if (retry_ms > 0)
+    if (retry_ms > 0 && !work->asked)
         return reply_limited(work, frame, join_ref, retry_ms);
+    refusal = unanswered(work);
+    if (refusal)
+        return hf_post_reply_error(work, frame, join_ref, refusal);
+    if (work->answer)
+        return answer_and_end(work, frame);
     return publish(work, frame, &once, join_ref, grant);
 }
 
@@ -381,7 +454,7 @@ int hf_post_heartbeat(struct hf_post_work *work, struct hf_journal *journal,
     if (err == 0)
         err =
             hf_reply_ok(&work->text, frame, HF_NULL, hf_buf_str(&work->heads));
-    return err ? err : add_frame(work);
+    return err ? err : hf_post_add_frame(work);
 }
 
 int hf_post_carry_out(struct hf_post_work *work, const struct hf_frame *frame)

@@ -80,15 +80,47 @@ int hf_post_own(struct hf_post_work *work)
     return hf_session_own(work->journal, hf_post_session(work), &owner);
 }
 
+static const struct hf_post_renewal *find(const struct hf_post_work *work,
+                                          const struct hf_frame *frame)
+{
+    const struct hf_post_renewal *renewal = work->renewals;
+
+    while (renewal && renewal->frame != frame)
+        renewal = renewal->next;
+    return renewal;
+}
+
+static void take(struct hf_client *client,
+                 const struct hf_post_renewal *renewal)
+{
+    client->identity = renewal->identity;
+    client->user = renewal->identity->user;
+}
+
+struct hf_client hf_post_client_with(const struct hf_post_work *work,
+                                     const struct hf_frame *frame)
+{
+    const struct hf_post_renewal *renewal = find(work, frame);
+    struct hf_client client = work->came;
+
+    if (renewal && !renewal->err && !hf_user_may_be(&client, renewal->identity))
+        take(&client, renewal);
+    return client;
+}
+
+void hf_post_renewed(struct hf_post_work *work)
+{
+    if (work->client.identity != work->came.identity)
+        hf_client_set(&work->came, hf_identity_ref(work->client.identity));
+}
+
 int hf_post_renew(struct hf_post_work *work, const struct hf_frame *frame,
                   const char **out_refusal)
 {
-    const struct hf_post_renewal *renewal = work->renewals;
+    const struct hf_post_renewal *renewal = find(work, frame);
     int err;
 
     *out_refusal = NULL;
-    while (renewal && renewal->frame != frame)
-        renewal = renewal->next;
     if (!renewal)
         return 0;
     err = renewal->err ? renewal->err
@@ -97,7 +129,6 @@ int hf_post_renew(struct hf_post_work *work, const struct hf_frame *frame,
         *out_refusal = hf_user_reason(err);
         return 0;
     }
-    work->client.identity = renewal->identity;
-    work->client.user = renewal->identity->user;
+    take(&work->client, renewal);
     return work->exists ? hf_post_own(work) : 0;
 }

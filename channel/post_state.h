@@ -3,6 +3,7 @@
  *
  *     post.c         one POST: decoded, handed to the writer, answered
  *     post_frames.c  what each of its frames does to the session's rows
+ *     post_hooks.c   the same where the application is asked: in stages
  *     post_renew.c   fresher tokens that frames bring
  */
 #ifndef HF_CHANNEL_POST_STATE_H
@@ -10,6 +11,7 @@
 
 #include "channel/body.h"
 #include "channel/dispatch.h"
+#include "channel/hooks.h"
 #include "channel/longpoll_state.h"
 #include "schema/sessions.h"
 
@@ -24,7 +26,7 @@ struct hf_joined {
 struct hf_post_work {
     struct hf_job job;
     struct hf_longpoll *longpoll;
-    struct hf_post *post; /* NULL: the transport is gone */
+    struct hf_post *post;    /* NULL: the transport is gone */
     struct hf_client came;   /* the reference; loop's thread */
     struct hf_client client; /* the same, or renewed by a frame; borrowed */
     uint64_t born;           /* of its owner (owner.h) */
@@ -33,12 +35,25 @@ struct hf_post_work {
     struct hf_journal *journal; /* writer thread, while run */
     struct hf_joined *joined;
     size_t joined_count;
-    bool exists;         /* the session has rows */
+    bool exists;                   /* the session has rows */
     struct hf_session_rates rates; /* and how often it may do what */
     struct hf_buf heads; /* as heads.h has it, once somebody has asked */
     struct hf_buf text;  /* scratch of one frame */
     struct hf_buf early; /* replies for live.db: length, text */
     struct hf_body body; /* its frames point into bytes */
+    size_t at, upto;     /* the frames of this transaction */
+    /* post_hooks.c: where the application is asked */
+    bool staged;
+    bool wanted; /* the frame `at` is nothing without an answer */
+    bool asked;
+    int refused;        /* the journal takes nothing of the answer: why */
+    const char *reason; /* why there is no answer; NULL */
+    struct hf_hook_answer *answer;
+    struct hf_hook_call call;
+    struct hf_session_lock lock;
+    struct hf_turn turn;
+    struct hf_list in_staged;
+    int64_t hooks_end_ms; /* no hook is asked after this */
     char bytes[];
 };
 
@@ -78,10 +93,41 @@ int hf_post_own(struct hf_post_work *work);
  * taken, is the reason for the client. */
 int hf_post_renew(struct hf_post_work *work, const struct hf_frame *frame,
                   const char **out_refusal);
+/* On the loop's thread. Who it would be, with the token of this frame; borrowed.
+ * And who it is from now on, after a transaction. */
+struct hf_client hf_post_client_with(const struct hf_post_work *work,
+                                     const struct hf_frame *frame);
+void hf_post_renewed(struct hf_post_work *work);
 
 /* --- post_frames.c */
 
 int hf_post_reply_ok(struct hf_post_work *work, const struct hf_frame *frame,
                      struct hf_str join_ref);
+
+/* What work->text holds becomes the session's next frame. */
+int hf_post_add_frame(struct hf_post_work *work);
+
+/* --- post.c */
+
+/* Answer and free it. */
+void hf_post_finish(struct hf_post_work *work, int err);
+
+/* --- post_hooks.c */
+
+/* Is any of it for the application, or behind what may be? */
+bool hf_post_asks(const struct hf_post_work *work);
+/* Then it is done in stages; hf_post_finish comes at the end. */
+void hf_post_begin(struct hf_post_work *work);
+/* A transaction of it is over: true: it goes on. */
+bool hf_post_stage_done(struct hf_post_work *work, int err);
+/* What it holds for its stages is let go. */
+void hf_post_end(struct hf_post_work *work);
+
+/* In the transaction: all that work->answer wants, but the reply to a join or a
+ * leave and the end of the channel. */
+int hf_post_answer(struct hf_post_work *work, const struct hf_frame *frame,
+                   const struct hf_joined *j);
+int hf_post_answer_reply(struct hf_post_work *work,
+                         const struct hf_frame *frame, struct hf_str join_ref);
 
 #endif

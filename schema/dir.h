@@ -24,6 +24,8 @@
  *                                (journal_impl.h)
  *     head                       highest id ever seen, renamed into place
  *     upkeep                     how far retention is (upkeep.h)
+ *     posts                      OFD locks: POSTs of a session take turns
+ *                                (session_lock.h)
  *     ballast                    room to give up when the disk is full (space.h)
  *     failed                     there since a sync failed: nothing is published
  *
@@ -52,6 +54,7 @@
 #define HF_FILE_HEAD     "head"
 #define HF_FILE_UPKEEP   "upkeep"
 #define HF_FILE_BALLAST  "ballast"
+#define HF_FILE_POSTS    "posts"
 #define HF_FILE_FAILED   "failed"
 #define HF_FILE_HOOK_SECRET "hook_secret"
 

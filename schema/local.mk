@@ -25,6 +25,7 @@ libschema_a_SOURCES = \
 	schema/redact.c schema/redact.h \
 	schema/retention.c schema/retention.h \
 	schema/rescue.c schema/rescue.h \
+	schema/session_lock.c schema/session_lock.h \
 	schema/sessions.c schema/sessions.h \
 	schema/settings.c schema/settings.h \
 	schema/space.c schema/space.h \

@@ -1,0 +1,372 @@
+#include "channel/longpoll.h"
+
+#include "tests/unit/longpoll_fixture.h"
+
+#include "tests/unit/hook_room.h"
+
+static int begin(void **state)
+{
+    (void)state;
+    hello.query = HF_STR("vsn=2.0.0&");
+    fixture_begin(&f);
+    allow(f.dir, "plain:*", HF_RIGHT_JOIN | HF_RIGHT_PUBLISH, true);
+    room_open(f.dir, "join, push, leave", "1s");
+    open_gate(0);
+    open_gate(1);
+    a = b = (struct client){0};
+    open_session(&a);
+    open_session(&b);
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)teardown(state);
+    app_stop();
+    return 0;
+}
+
+#define FRAME(j, r, t, e, p) "[\"" j "\",\"" r "\",\"" t "\",\"" e "\"," p "]"
+#define REPLY(j, r, t, s, p)                                                   \
+    "[\"" j "\",\"" r "\",\"" t "\",\"phx_reply\",{\"status\":\"" s            \
+    "\",\"response\":" p "}]"
+#define REASON(j, r, t, why) REPLY(j, r, t, "error", "{\"reason\":\"" why "\"}")
+#define CLOSE(j, t)          "[\"" j "\",\"" j "\",\"" t "\",\"phx_close\",{}]"
+#define SENT(j, t, e, p)     "[\"" j "\",null,\"" t "\",\"" e "\"," p "]"
+#define ROW(t, e, p)         "[null,null,\"" t "\",\"" e "\"," p "]"
+#define UNMATCHED(r)                                                           \
+    "[null,\"" r "\",\"room:a\",\"phx_reply\",{\"status\":\"error\","          \
+    "\"response\":{\"reason\":\"unmatched topic\"}}]"
+
+static void join(struct client *c, int n, size_t at)
+{
+    say(c, n, FRAME("1", "1", "room:a", "phx_join", "{}"));
+    got(c, at, REPLY("1", "1", "room:a", "ok", "{}"));
+}
+
+static void push(struct client *c, int n, const char *event,
+                 const char *payload)
+{
+    char text[200];
+
+    (void)snprintf(text, sizeof(text), "[\"1\",\"2\",\"room:a\",\"%s\",%s]",
+                   event, payload);
+    say(c, n, text);
+}
+
+/* Nothing more comes. */
+static void quiet(struct client *c, size_t n)
+{
+    poll_once(c, 1);
+    assert_int_equal(c->count, n);
+}
+
+static void the_application_lets_in_and_refuses(void **state)
+{
+    (void)state;
+    say(&a, 0, FRAME("1", "1", "room:deny", "phx_join", "{}"));
+    got(&a, 0, REASON("1", "1", "room:deny", "unauthorized"));
+    say(&a, 1, FRAME("3", "3", "room:hello", "phx_join", "{\"p\": 1.0}"));
+    got(&a, 1,
+        REPLY("3", "3", "room:hello", "ok",
+              "{\"hello\":\"world\",\"params\":{\"p\": 1.0}}"));
+    say(&a, 1, FRAME("4", "4", "room:welcome", "phx_join", "{}"));
+    got(&a, 2, REPLY("4", "4", "room:welcome", "ok", "{}"));
+    got(&a, 3, SENT("4", "room:welcome", "welcome", "{\"a\":1}"));
+    say(&a, 0, FRAME("5", "5", "room:loud", "phx_join", "[7]"));
+    got(&a, 4, REPLY("5", "5", "room:loud", "ok", "{}"));
+    got(&a, 5, ROW("room:loud", "joined", "[7]"));
+    got(&a, 6, SENT("5", "room:loud", "welcome", "{\"a\":1}"));
+    quiet(&a, 7);
+}
+
+static void rights_come_before_the_application(void **state)
+{
+    (void)state;
+    say(&a, 0,
+        FRAME("1", "1", "elsewhere", "phx_join",
+              "{}") "\n" FRAME("2", "2", "plain:a", "phx_join", "{}"));
+    poll_until(&a, 2);
+    join(&a, 0, 2);
+    push(&a, 1, "phx_odd", "1");
+    got(&a, 3, REASON("1", "2", "room:a", "event not allowed"));
+    assert_string_equal(room_log, "join room:a\n");
+}
+
+static void a_join_with_a_cursor_has_both_responses(void **state)
+{
+    static const char before[] =
+        "[\"1\",\"1\",\"room:hello\",\"phx_reply\",{\"status\":\"ok\","
+        "\"response\":{\"hello\":\"world\",\"params\":{\"since\":\"\"},"
+        "\"cursor\":\"j:";
+
+    (void)state;
+    say(&a, 0, FRAME("1", "1", "room:hello", "phx_join", "{\"since\":\"\"}"));
+    poll_until(&a, 1);
+    assert_memory_equal(a.got[0], before, sizeof(before) - 1);
+    assert_non_null(strstr(a.got[0], ",\"recovered\":false}}]"));
+}
+
+static void every_kind_of_answer_reaches_its_client(void **state)
+{
+    (void)state;
+    join(&a, 0, 0);
+    join(&b, 1, 0);
+    push(&a, 0, "echo", "{\"n\": 12345678901234567890}");
+    got(&a, 1,
+        REPLY("1", "2", "room:a", "ok", "{\"n\": 12345678901234567890}"));
+    push(&a, 1, "custom", "{}");
+    got(&a, 2, REPLY("1", "2", "room:a", "maybe", "{\"a\":1}"));
+    push(&a, 0, "noreply", "{}");
+    push(&a, 1, "shout", "\"x\"");
+    got(&a, 3, ROW("room:a", "shout", "\"x\""));
+    got(&b, 1, ROW("room:a", "shout", "\"x\""));
+    push(&a, 0, "shout_others", "2");
+    got(&b, 2, ROW("room:a", "shout", "2"));
+    got(&a, 4, REPLY("1", "2", "room:a", "ok", "{}"));
+    push(&a, 1, "mixed", "5");
+    got(&a, 5, SENT("1", "room:a", "p1", "1"));
+    got(&a, 6, ROW("room:a", "b1", "2"));
+    got(&a, 7, SENT("1", "room:a", "p2", "3"));
+    got(&a, 8, REPLY("1", "2", "room:a", "ok", "{}"));
+    got(&a, 9, ROW("room:a", "b2", "4"));
+    got(&a, 10, SENT("1", "room:a", "p3", "5"));
+    say(&a, 0, FRAME("1", "9", "room:a", "phx_leave", "{}"));
+    got(&a, 11, REPLY("1", "9", "room:a", "ok", "{}"));
+    got(&a, 12, CLOSE("1", "room:a"));
+    got(&b, 5, ROW("room:a", "left", "{}"));
+    quiet(&a, 13);
+}
+
+static void an_answer_may_end_the_channel(void **state)
+{
+    (void)state;
+    join(&a, 0, 0);
+    push(&a, 0, "stop", "{}");
+    got(&a, 1, CLOSE("1", "room:a"));
+    push(&a, 1, "echo", "{}");
+    got(&a, 2, UNMATCHED("2"));
+    join(&a, 0, 3);
+    push(&a, 1, "crash", "{}");
+    got(&a, 4,
+        "[\"1\",\"1\",\"room:a\",\"phx_error\","
+        "{\"reason\":\"channel_crash\"}]");
+    join(&a, 1, 5);
+    say(&a, 0,
+        FRAME("1", "2", "room:a", "stop_reply",
+              "7") "\n" FRAME("1", "3", "room:a", "echo", "8"));
+    got(&a, 6, ROW("room:a", "bye", "7"));
+    got(&a, 7, REPLY("1", "2", "room:a", "ok", "{\"bye\":true}"));
+    got(&a, 8, CLOSE("1", "room:a"));
+    got(&a, 9, UNMATCHED("3"));
+    assert_null(strstr(room_log, "leave"));
+}
+
+static void a_failing_application_gives_clear_errors(void **state)
+{
+    (void)state;
+    say(&a, 0, FRAME("1", "1", "room:crash", "phx_join", "{}"));
+    got(&a, 0, REASON("1", "1", "room:crash", "join crashed"));
+    join(&a, 1, 1);
+    push(&a, 0, "500", "{}");
+    got(&a, 2, REASON("1", "2", "room:a", "push crashed"));
+    push(&a, 1, "illegal", "{}"); /* and nothing of it is done */
+    got(&a, 3, REASON("1", "2", "room:a", "refused by the journal"));
+    push(&a, 0, "never", "{}");
+    got(&a, 4, REASON("1", "2", "room:a", "timeout"));
+    push(&a, 1, "echo", "1"); /* the channel lives */
+    got(&a, 5, REPLY("1", "2", "room:a", "ok", "1"));
+    say(&a, 1, FRAME("9", "9", "room:never", "phx_join", "{}"));
+    got(&a, 6, REASON("9", "9", "room:never", "timeout"));
+    quiet(&a, 7);
+}
+
+static void a_batch_keeps_its_order(void **state)
+{
+    (void)state;
+    say(&a, 0,
+        FRAME("1", "1", "room:a", "phx_join", "{}") "\n" FRAME(
+            "1", "2", "room:a", "slow",
+            "1") "\n"
+                 "[null,\"h\",\"phoenix\",\"heartbeat\",{}]\n" FRAME(
+                     "1", "3", "room:a", "echo",
+                     "2") "\n" FRAME("5", "5", "plain:a", "phx_join",
+                                     "{}") "\n" FRAME("5", "6", "plain:a",
+                                                      "hey",
+                                                      "3") "\n" FRAME("1", "4",
+                                                                      "room:a",
+                                                                      "phx_"
+                                                                      "leave",
+                                                                      "{}") "\n" FRAME("8",
+                                                                                       "8",
+                                                                                       "room:a",
+                                                                                       "phx_join",
+                                                                                       "{}"));
+    got(&a, 0, REPLY("1", "1", "room:a", "ok", "{}"));
+    got(&a, 1, REPLY("1", "2", "room:a", "ok", "1"));
+    got(&a, 2,
+        "[null,\"h\",\"phoenix\",\"phx_reply\",{\"status\":\"ok\","
+        "\"response\":{}}]");
+    got(&a, 3, REPLY("1", "3", "room:a", "ok", "2"));
+    got(&a, 4, REPLY("5", "5", "plain:a", "ok", "{}"));
+    got(&a, 5, ROW("plain:a", "hey", "3"));
+    got(&a, 6, REPLY("5", "6", "plain:a", "ok", "{}"));
+    got(&a, 7, REPLY("1", "4", "room:a", "ok", "{}"));
+    got(&a, 8, CLOSE("1", "room:a"));
+    got(&a, 9, REPLY("8", "8", "room:a", "ok", "{}"));
+}
+
+/* --- two POSTs of one session ---------------------------------------------- */
+
+static void start(struct postal *postal, int n, const struct client *c,
+                  const char *body)
+{
+    *postal = (struct postal){.post = {.answer = post_answered}};
+    hf_post_start(gate[n], &postal->post, &hello, hf_str_of(c->token),
+                  hf_str_of(body), true);
+}
+
+static void told(const char *line)
+{
+    int64_t until = hf_boot_ms() + 5000;
+
+    while (!strstr(room_log, line) && hf_boot_ms() < until)
+        assert_int_equal(hf_loop_turn(f.loop, 10), 0);
+    assert_non_null(strstr(room_log, line));
+}
+
+static void stay_in_order(int first, int second)
+{
+    struct postal one, two, other;
+
+    join(&a, 0, 0);
+    join(&b, 0, 0);
+    start(&one, first, &a, FRAME("1", "2", "room:a", "slow", "1"));
+    told("push room:a slow\n");
+    start(&two, second, &a, FRAME("1", "3", "room:a", "echo", "2"));
+    start(&other, second, &b, FRAME("1", "2", "room:a", "echo", "3"));
+    assert_true(turn_until(f.loop, &other.answered, 5000));
+    assert_false(one.answered || two.answered); /* and harms nobody else */
+    assert_true(turn_until(f.loop, &two.answered, 5000));
+    assert_true(one.answered && one.status == 200 && two.status == 200);
+    got(&a, 1, REPLY("1", "2", "room:a", "ok", "1"));
+    got(&a, 2, REPLY("1", "3", "room:a", "ok", "2"));
+}
+
+static void two_posts_in_two_processes_stay_in_order(void **state)
+{
+    (void)state;
+    stay_in_order(0, 1);
+}
+
+static void two_posts_in_one_process_stay_in_order(void **state)
+{
+    (void)state;
+    stay_in_order(0, 0);
+}
+
+static void a_heartbeat_overtakes_a_slow_application(void **state)
+{
+    struct postal slow;
+
+    (void)state;
+    join(&a, 0, 0);
+    start(&slow, 0, &a, FRAME("1", "2", "room:a", "slow", "1"));
+    say(&a, 1, "[null,\"h\",\"phoenix\",\"heartbeat\",{}]");
+    assert_false(slow.answered);
+    got(&a, 1,
+        "[null,\"h\",\"phoenix\",\"phx_reply\",{\"status\":\"ok\","
+        "\"response\":{}}]");
+    assert_true(turn_until(f.loop, &slow.answered, 5000));
+}
+
+static void a_post_whose_client_is_gone_is_done_all_the_same(void **state)
+{
+    struct postal gone;
+
+    (void)state;
+    join(&a, 0, 0);
+    start(&gone, 0, &a,
+          FRAME("1", "2", "room:a", "slow", "1") "\n" FRAME("1", "3", "room:a",
+                                                            "shout", "2"));
+    told("push room:a slow\n");
+    hf_post_forget(&gone.post);
+    got(&a, 1, REPLY("1", "2", "room:a", "ok", "1"));
+    got(&a, 2, ROW("room:a", "shout", "2"));
+}
+
+static void whose_right_is_lost_meanwhile_is_refused(void **state)
+{
+    struct postal postal;
+
+    (void)state;
+    join(&a, 0, 0);
+    start(&postal, 0, &a, FRAME("9", "9", "room:slow", "phx_join", "{}"));
+    told("join room:slow\n");
+    allow(f.dir, "room:slow", HF_RIGHT_PUBLISH, true);
+    assert_true(turn_until(f.loop, &postal.answered, 5000));
+    got(&a, 1, REASON("9", "9", "room:slow", "unauthorized"));
+    start(&postal, 0, &a, FRAME("1", "2", "room:a", "slow", "1"));
+    told("push room:a slow\n");
+    allow(f.dir, "room:a", HF_RIGHT_JOIN, true);
+    assert_true(turn_until(f.loop, &postal.answered, 5000));
+    got(&a, 2, REASON("1", "2", "room:a", "unauthorized"));
+}
+
+static void topics_without_hooks_are_as_ever(void **state)
+{
+    (void)state;
+    say(&a, 0,
+        FRAME("1", "1", "plain:a", "phx_join",
+              "{}") "\n" FRAME("1", "2", "plain:a", "echo", "1"));
+    got(&a, 0, REPLY("1", "1", "plain:a", "ok", "{}"));
+    got(&a, 1, ROW("plain:a", "echo", "1"));
+    got(&a, 2, REPLY("1", "2", "plain:a", "ok", "{}"));
+    assert_string_equal(room_log, "");
+}
+
+static void a_process_that_ends_answers_what_it_can(void **state)
+{
+    static struct postal one, two, three;
+
+    (void)state;
+    join(&a, 0, 0);
+    start(&one, 0, &a,
+          FRAME("1", "2", "room:a", "never", "1") "\n" FRAME("1", "3", "room:a",
+                                                             "echo", "1"));
+    told("push room:a never\n");
+    start(&two, 0, &a, FRAME("1", "4", "room:a", "echo", "1"));
+    start(&three, 1, &a, FRAME("1", "5", "room:a", "echo", "1"));
+    close_gate(0);
+    assert_true(one.answered && one.status == 500);
+    assert_true(two.answered && two.status >= 500);
+    assert_true(turn_until(f.loop, &three.answered, 5000));
+    assert_int_equal(three.status, 200);
+    open_gate(0);
+    got(&a, 1, REASON("1", "2", "room:a", "timeout"));
+    got(&a, 2, REPLY("1", "5", "room:a", "ok", "1"));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(the_application_lets_in_and_refuses),
+        TEST(rights_come_before_the_application),
+        TEST(a_join_with_a_cursor_has_both_responses),
+        TEST(every_kind_of_answer_reaches_its_client),
+        TEST(an_answer_may_end_the_channel),
+        TEST(a_failing_application_gives_clear_errors),
+        TEST(a_batch_keeps_its_order),
+        TEST(two_posts_in_two_processes_stay_in_order),
+        TEST(two_posts_in_one_process_stay_in_order),
+        TEST(a_heartbeat_overtakes_a_slow_application),
+        TEST(a_post_whose_client_is_gone_is_done_all_the_same),
+        TEST(whose_right_is_lost_meanwhile_is_refused),
+        TEST(topics_without_hooks_are_as_ever),
+        TEST(a_process_that_ends_answers_what_it_can),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
