@@ -348,6 +348,8 @@ static void settle(struct hf_asking *asking, int err)
 
     if (err)
         log_refused(asking, err);
+    if (member && member->held)
+        hf_member_unhold(member); /* its rows come when we have returned */
     if (!member) {
         finish(asking);
         return;
@@ -406,21 +408,44 @@ static void write_done(struct hf_job *job, int err)
     settle(asking, err);
 }
 
+/* Is anything for the sender alone to stand before a row? Rows find their way
+ * by themselves, as soon as they are committed. */
+static bool orders_rows(const struct hf_hook_answer *answer)
+{
+    size_t i;
+
+    if (answer->reply_at < answer->count)
+        return true;
+    for (i = 0; i < answer->count; i++)
+        if (answer->actions[i].what == HF_HOOK_SEND)
+            return true;
+    return false;
+}
+
+static int submit(struct hf_asking *asking)
+{
+    struct hf_member *member =
+        asking->session ? hf_member_find(asking->session, asking->frame.topic)
+                        : NULL;
+    int err;
+
+    asking->after = calloc(asking->answer->count + 1, sizeof(*asking->after));
+    if (!asking->after)
+        return HF_ENOMEM;
+    asking->job.run = write_run;
+    asking->job.done = write_done;
+    err = hf_writer_submit(asking->hub->process->writer, &asking->job);
+    if (err == 0 && member && orders_rows(asking->answer))
+        hf_member_hold(member);
+    return err;
+}
+
 /* What the answer wants done, then whom to tell. */
 static void carry_out(struct hf_asking *asking)
 {
-    struct hf_writer *writer = asking->hub->process->writer;
-    int err = 0;
-
-    if (!hf_hook_answer_writes(asking->answer)) {
+    if (!hf_hook_answer_writes(asking->answer))
         settle(asking, 0);
-        return;
-    }
-    asking->after = calloc(asking->answer->count + 1, sizeof(*asking->after));
-    asking->job.run = write_run;
-    asking->job.done = write_done;
-    err = asking->after ? hf_writer_submit(writer, &asking->job) : HF_ENOMEM;
-    if (err)
+    else if (submit(asking))
         settle(asking, HF_EBUSY); /* the queue is full */
 }
 

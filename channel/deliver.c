@@ -170,7 +170,7 @@ static int take_ring_row(struct hf_member *member, struct hf_ring_row *row,
 }
 
 /* Rows and answers until the batch is full (0), the member has caught up
- * (HF_ENOTFOUND) or is no more (HF_ECLOSED), or something stops it (other
+ * or is held (HF_ENOTFOUND) or is no more (HF_ECLOSED), or something stops it (other
  * errors). */
 static int feed(struct hf_member *member, struct batch *batch)
 {
@@ -183,7 +183,7 @@ static int feed(struct hf_member *member, struct batch *batch)
             return HF_ECLOSED;
         if (!has_room(batch))
             return 0;
-        if (member->cursor >= topic->hub->cursor)
+        if (member->held || member->cursor >= topic->hub->cursor)
             return HF_ENOTFOUND;
         if (member->cursor < topic->ring.low) {
             if (topic->hub->refill_left == 0)

@@ -7,14 +7,38 @@
 #include "channel/row.h"
 #include "channel/user.h"
 
+/* It was caught up, so its position moved with the hub (D7). */
+static void catch_up(struct hf_member *member)
+{
+    if (member->cursor < member->topic->hub->cursor)
+        member->cursor = member->topic->hub->cursor;
+}
+
+void hf_member_hold(struct hf_member *member)
+{
+    if (!hf_list_linked(&member->ready))
+        catch_up(member);
+    member->held = true;
+}
+
+void hf_member_unhold(struct hf_member *member)
+{
+    struct hf_session *session = member->session;
+
+    member->held = false;
+    if (!hf_list_linked(&member->ready)) /* and its position is where it was */
+        hf_list_append(&session->ready, &member->ready);
+    hf_session_wake(session);
+}
+
 void hf_member_ready(struct hf_member *member)
 {
     struct hf_session *session = member->session;
 
+    if (member->held)
+        return; /* until it goes on */
     if (!hf_list_linked(&member->ready)) {
-        /* it was caught up, so its position moved with the hub (D7) */
-        if (member->cursor < member->topic->hub->cursor)
-            member->cursor = member->topic->hub->cursor;
+        catch_up(member);
         hf_list_append(&session->ready, &member->ready);
     }
     hf_session_wake(session);

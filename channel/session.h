@@ -37,6 +37,7 @@ struct hf_member {
     struct hf_answer *answers; /* oldest push first; NULL while idle */
     struct hf_answer **answers_end;
     uint32_t in_flight;   /* pushes handed to the writer, not yet back */
+    bool held; /* rows wait for what is to come before them */
     bool with_cursors;    /* joined with `since`: rows carry join_ref */
     bool realtime;        /* takes binary payloads in kind 4 (encode.h) */
     uint8_t join_ref_len; /* JSON text, at most HF_REF_MAX */
@@ -45,6 +46,10 @@ struct hf_member {
 
 /* There may be rows after the member's cursor: have its session take them. */
 void hf_member_ready(struct hf_member *member);
+
+/* Send it no rows for the moment, and then go on where it was. */
+void hf_member_hold(struct hf_member *member);
+void hf_member_unhold(struct hf_member *member);
 
 /* End the membership from our side with phx_error and this reason, so that the
  * client joins again (4.5). */
