@@ -20,6 +20,29 @@ CREATE TABLE sessions (
 INSERT INTO sessions (id, at) SELECT id, at FROM former;
   DROP TABLE temp.former;
 
+-- The newest `disconnect` row of each user, who is named by its topic, for two
+-- days: twice as long as a poll token may live, whatever becomes of the row
+-- itself by retention. `at` is the time of the insert, not the row's. Each new
+-- one takes some old ones away, so that it needs nobody to look after it.
+CREATE TABLE disconnects (
+    topic TEXT NOT NULL PRIMARY KEY,    -- user_socket:<user>
+    id    INTEGER NOT NULL,
+    at    INTEGER NOT NULL              -- milliseconds since 1970
+) WITHOUT ROWID;
+CREATE INDEX disconnects_at ON disconnects (at);
+
+CREATE TRIGGER messages_disconnect AFTER INSERT ON messages
+WHEN new.event = 'disconnect'
+BEGIN
+    DELETE FROM disconnects WHERE topic IN (SELECT topic FROM disconnects
+        WHERE at < CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)
+                   - 172800000
+        ORDER BY at LIMIT 10);
+    INSERT INTO disconnects (topic, id, at) VALUES (new.topic, new.id,
+        CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER))
+        ON CONFLICT (topic) DO UPDATE SET id = excluded.id, at = excluded.at;
+END;
+
 -- What a join asked of the past, and what its client is. Those of before go on.
   CREATE TEMP TABLE former AS SELECT session, joined, topic, join_ref, since,
                                      ended FROM memberships;

@@ -59,8 +59,7 @@ int hf_session_disconnected(struct hf_journal *journal, struct hf_str topic,
     int err;
 
     err = hf_db_get(db,
-                    "SELECT 1 FROM messages WHERE topic = ?1 AND id > ?2"
-                    " AND event = 'disconnect' LIMIT 1",
+                    "SELECT 1 FROM disconnects WHERE topic = ?1 AND id > ?2",
                     &stmt);
     if (err)
         return err;

@@ -45,7 +45,8 @@ int hf_session_exists(struct hf_journal *journal, struct hf_str session,
 /* One call at most. 0; HF_ENOTFOUND: no such session, or nobody's. */
 int hf_session_owner(struct hf_journal *journal, struct hf_str session,
                      hf_owner_fn each, void *ctx);
-/* Is there a row `disconnect` of this topic (user_socket:<user>) behind an id? */
+/* Was there a row `disconnect` of this topic (user_socket:<user>) behind an id?
+ * Known for two days, whatever retention did to the row. */
 int hf_session_disconnected(struct hf_journal *journal, struct hf_str topic,
                             uint64_t after, bool *out);
 /* Live and ended ones, by `joined`. */

@@ -12,6 +12,7 @@
 
 #include "base/sys.h"
 #include "schema/journal_impl.h"
+#include "schema/sessions.h"
 #include "schema/upkeep.h"
 
 #define HOUR_MS INT64_C(3600000)
@@ -382,6 +383,43 @@ static void each_topic_keeps_its_newest(void **state)
     add("e", 4, 0);
     (void)all_steps(w, &removed);
     assert_int_equal(removed, 3 * HF_RETENTION_ROWS + 1);
+    hf_journal_close(w);
+}
+
+/* A poll token lives for a day; who ended it must be known for as long. */
+static void a_disconnect_outlives_its_row_by_each_rule(void **state)
+{
+    static const char row[] =
+        "INSERT INTO messages (topic, event, payload, at)"
+        " VALUES ('user_socket:alice', 'disconnect', '{}', 1000000000001)";
+    struct hf_journal *w = open_journal(HF_JOURNAL_WRITE);
+    uint64_t removed;
+    bool known;
+    int rule;
+
+    (void)state;
+    f.settings.keep_min_ms = 0;
+    for (rule = 0; rule < 3; rule++) {
+        uint64_t before = (uint64_t)foreign_number(
+            "SELECT seq FROM sqlite_sequence WHERE name = 'messages'");
+
+        foreign_ok(row);
+        foreign_ok(row);
+        f.settings.retain_count = rule == 2 ? 1 : 0;
+        f.settings.retain_bytes = rule == 1 ? 1 : INT64_MAX;
+        add("a", 2, rule == 0 ? 2 * DAY_MS : 0);
+        (void)all_steps(w, &removed);
+        assert_true(of_topic("user_socket:alice") < 2);
+        assert_int_equal(hf_session_disconnected(w, HF_STR("user_socket:alice"),
+                                                 before + 1, &known),
+                         0);
+        assert_true(known);
+        assert_int_equal(hf_session_disconnected(w, HF_STR("user_socket:alice"),
+                                                 before + 2, &known),
+                         0);
+        assert_false(known);
+        foreign_ok("DELETE FROM messages");
+    }
     hf_journal_close(w);
 }
 
@@ -830,6 +868,7 @@ int main(void)
         TEST(bytes_take_nothing_younger_than_keep_min),
         TEST(bytes_are_found_where_no_time_vouches),
         TEST(each_topic_keeps_its_newest),
+        TEST(a_disconnect_outlives_its_row_by_each_rule),
         TEST(count_takes_nothing_younger_than_keep_min),
         TEST(many_topics_are_visited_in_bounded_steps),
         TEST(a_smaller_count_is_applied_to_all),

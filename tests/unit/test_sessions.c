@@ -240,6 +240,97 @@ static void every_change_rings_the_session(void **state)
     hf_bell_close(bell);
 }
 
+/* --- whose they are -------------------------------------------------------- */
+
+static char owner_seen[200];
+
+static int note_owner(void *ctx, const struct hf_session_owner *owner)
+{
+    (void)ctx;
+    (void)snprintf(owner_seen, sizeof(owner_seen), "%.*s|%.*s|%lld|%llu",
+                   HF_STR_ARG(owner->user), HF_STR_ARG(owner->claims),
+                   (long long)owner->expires_ms,
+                   (unsigned long long)owner->born);
+    return 0;
+}
+
+static void a_session_is_nobodys_until_it_is_owned(void **state)
+{
+    struct hf_session_owner owner = {
+        .user = HF_STR("alice"), .expires_ms = INT64_MAX, .born = 7};
+
+    (void)state;
+    begin();
+    assert_int_equal(hf_session_add(w, HF_STR("s")), 0);
+    assert_int_equal(hf_session_owner(w, HF_STR("s"), note_owner, NULL),
+                     HF_ENOTFOUND);
+    assert_int_equal(hf_session_own(w, HF_STR("s"), &owner), 0);
+    commit();
+    assert_int_equal(hf_session_owner(w, HF_STR("s"), note_owner, NULL), 0);
+    assert_string_equal(owner_seen, "alice||9223372036854775807|7");
+    owner = (struct hf_session_owner){
+        .claims = HF_STR("{\"a\":[]}"), .expires_ms = 5, .born = 8};
+    begin();
+    assert_int_equal(hf_session_own(w, HF_STR("s"), &owner), 0);
+    commit();
+    assert_int_equal(hf_session_owner(w, HF_STR("s"), note_owner, NULL), 0);
+    assert_string_equal(owner_seen, "|{\"a\":[]}|5|8");
+    assert_int_equal(hf_session_owner(w, HF_STR("t"), note_owner, NULL),
+                     HF_ENOTFOUND);
+}
+
+static bool disconnected(const char *topic, uint64_t after)
+{
+    bool is = false;
+
+    assert_int_equal(hf_session_disconnected(w, hf_str_of(topic), after, &is),
+                     0);
+    return is;
+}
+
+static void disconnect(const char *user)
+{
+    char sql[200];
+
+    (void)snprintf(sql, sizeof(sql),
+                   "INSERT INTO messages (topic, event, payload)"
+                   " VALUES ('user_socket:%s', 'disconnect', '{}')",
+                   user);
+    foreign_ok(sql);
+}
+
+static void a_disconnect_ends_what_was_born_before_it(void **state)
+{
+    (void)state;
+    disconnect("alice"); /* 1 */
+    foreign_ok("INSERT INTO messages (topic, event, payload)"
+               " VALUES ('user_socket:bob', 'hello', '{}')");
+    assert_true(disconnected("user_socket:alice", 0));
+    assert_false(disconnected("user_socket:alice", 1));
+    assert_false(disconnected("user_socket:bob", 0));
+    disconnect("alice"); /* 3 */
+    assert_true(disconnected("user_socket:alice", 1));
+    assert_true(disconnected("user_socket:alice", 2));
+    assert_false(disconnected("user_socket:alice", 3));
+}
+
+static void a_disconnect_is_known_for_two_days(void **state)
+{
+    (void)state;
+    disconnect("alice");
+    disconnect("bob");
+    foreign_ok("DELETE FROM messages");
+    foreign_ok("UPDATE disconnects SET at = at - 49 * 3600000"
+               " WHERE topic = 'user_socket:alice'");
+    foreign_ok("UPDATE disconnects SET at = at - 47 * 3600000"
+               " WHERE topic = 'user_socket:bob'");
+    assert_true(disconnected("user_socket:bob", 0));
+    disconnect("carol");
+    assert_false(disconnected("user_socket:alice", 0));
+    assert_true(disconnected("user_socket:bob", 0));
+    assert_true(disconnected("user_socket:carol", 0));
+}
+
 static int set_up(void **state)
 {
     if (fixture_set_up(state))
@@ -268,6 +359,9 @@ int main(void)
         SESSIONS_TEST(a_removed_session_leaves_nothing),
         SESSIONS_TEST(sessions_are_listed_in_pages),
         SESSIONS_TEST(every_change_rings_the_session),
+        SESSIONS_TEST(a_session_is_nobodys_until_it_is_owned),
+        SESSIONS_TEST(a_disconnect_ends_what_was_born_before_it),
+        SESSIONS_TEST(a_disconnect_is_known_for_two_days),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
