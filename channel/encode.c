@@ -147,7 +147,7 @@ static bool frame(struct hf_parts *out, enum frame_kind kind,
         out->header[1 + i] = (unsigned char)fields[i].len;
     }
     out->binary = true;
-    out->header[0] = kind;
+    out->header[0] = (unsigned char)kind;
     plain(out, hf_str((const char *)out->header, 1 + count));
     for (i = 0; i < count; i++)
         plain(out, fields[i]);
