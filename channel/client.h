@@ -13,8 +13,13 @@
 /* The serializer it speaks (specification 2.2, 3). */
 enum hf_vsn { HF_VSN_1 = 1, HF_VSN_2 = 2 };
 
+/* Characters of what a client_id is known by (presence.h). */
+#define HF_OWNER_LEN 22u
+
 struct hf_client {
     enum hf_vsn vsn;
+    bool owned; /* it gave a client_id */
+    char owner[HF_OWNER_LEN];
     struct hf_str user;           /* the identity's; empty = nobody known */
     struct hf_identity *identity; /* a reference; NULL = anonymous */
 };

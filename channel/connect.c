@@ -7,6 +7,7 @@
 #include "base/jwt.h"
 #include "base/log.h"
 #include "base/query.h"
+#include "channel/presence.h"
 
 /* --- version (2.2) ------------------------------------------------------- */
 
@@ -107,6 +108,7 @@ int hf_connect_check(const struct hf_settings *settings,
         return HF_EDENIED;
     }
     *out = (struct hf_client){.vsn = vsn};
+    out->owned = hf_presence_owner(hello->query, out->owner);
     return 0;
 }
 

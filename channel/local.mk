@@ -30,6 +30,7 @@ libchannel_a_SOURCES = \
 	channel/post.c channel/post_state.h \
 	channel/post_frames.c channel/post_hooks.c \
 	channel/post_renew.c \
+	channel/presence.c channel/presence.h \
 	channel/process.c channel/process.h \
 	channel/proto.c channel/proto.h \
 	channel/proto_binary.c \

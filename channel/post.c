@@ -22,7 +22,7 @@ static int load_membership(void *ctx, const struct hf_membership *m)
 {
     if (m->ended)
         return 0;
-    return hf_post_remember(ctx, m->topic, m->join_ref, m->joined);
+    return hf_post_remember(ctx, m);
 }
 
 /* What the POST finds: the session's rows, as far as there are any. */

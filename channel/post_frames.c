@@ -6,21 +6,33 @@
 #include "base/err.h"
 #include "channel/heads.h"
 #include "channel/once.h"
+#include "channel/presence.h"
 
 /* --- memberships in hand ----------------------------------------------- */
 
-int hf_post_remember(struct hf_post_work *work, struct hf_str topic,
-                     struct hf_str join_ref, uint64_t at)
+static struct hf_str put(char **at, struct hf_str s)
 {
-    struct hf_joined *j = malloc(sizeof(*j) + topic.len + join_ref.len);
+    struct hf_str copy = {*at, s.len};
+
+    if (s.len > 0)
+        memcpy(*at, s.at, s.len);
+    *at += s.len;
+    return copy;
+}
+
+int hf_post_remember(struct hf_post_work *work, const struct hf_membership *m)
+{
+    struct hf_joined *j =
+        malloc(sizeof(*j) + m->topic.len + m->join_ref.len + m->presence.len);
+    char *at;
 
     if (!j)
         return HF_ENOMEM;
-    memcpy(j->bytes, topic.at, topic.len);
-    memcpy(j->bytes + topic.len, join_ref.at, join_ref.len);
-    j->topic = hf_str(j->bytes, topic.len);
-    j->join_ref = hf_str(j->bytes + topic.len, join_ref.len);
-    j->at = at;
+    at = j->bytes;
+    j->topic = put(&at, m->topic);
+    j->join_ref = put(&at, m->join_ref);
+    j->presence = put(&at, m->presence);
+    j->at = m->joined;
     j->next = work->joined;
     work->joined = j;
     work->joined_count++;
@@ -190,10 +202,81 @@ static int encode_joined(struct hf_post_work *work,
     return err;
 }
 
+/* --- presence ------------------------------------------------------------ */
+
+static struct hf_holder holder_of(const struct hf_post_work *work,
+                                  uint64_t joined)
+{
+    struct hf_str session = hf_post_session(work);
+
+    return (struct hf_holder){
+        .owner = hf_presence_owner_of(&work->client, session),
+        .session = session,
+        .member = joined,
+        .lease = session,
+    };
+}
+
+static int track(struct hf_post_work *work, const struct hf_membership *m,
+                 struct hf_str meta)
+{
+    struct hf_holder holder = holder_of(work, m->joined);
+
+    return hf_presence_track(work->journal, &holder, m->topic, m->presence,
+                             meta, HF_TRACK);
+}
+
+/* Who cannot be tracked is not joined half: NULL, or the reason. */
+static const char *presence_refused(struct hf_post_work *work,
+                                    const struct hf_frame *frame,
+                                    struct hf_grant grant,
+                                    struct hf_presence_join *out)
+{
+    struct hf_str owner =
+        hf_presence_owner_of(&work->client, hf_post_session(work));
+
+    hf_presence_of_join(frame, &work->client, owner, grant, out);
+    if (work->asked) /* the application says who is present */
+        out->meta = HF_STR("");
+    if (out->refused || out->meta.len == 0)
+        return out->refused;
+    return hf_presence_reason(
+        hf_presence_room(work->journal, owner, frame->topic, out->key));
+}
+
+static int push_presence(struct hf_post_work *work,
+                         const struct hf_frame *frame,
+                         const struct hf_joined *j,
+                         const struct hf_presence_push *push)
+{
+    struct hf_holder holder = holder_of(work, j->at);
+    const char *reason = NULL;
+    int err = 0;
+
+    if (j->presence.len == 0)
+        reason = "unauthorized"; /* the right is newer than the channel */
+    if (!reason)
+        err = push->tracks
+                  ? hf_presence_track(work->journal, &holder, frame->topic,
+                                      j->presence, push->meta, HF_TRACK)
+                  : hf_presence_untrack(work->journal, holder.owner,
+                                        frame->topic, j->presence);
+    if (err)
+        reason = hf_presence_reason(err);
+    if (err && !reason)
+        return err;
+    return reason ? hf_post_reply_error(work, frame, j->join_ref, reason)
+                  : hf_post_reply_ok(work, frame, j->join_ref);
+}
+
+/* ------------------------------------------------------------------------- */
+
 /* The membership begins at its reply's id; a stream that resumes replays
  * (since, joined] behind it (D6). */
 static int begin_membership(struct hf_post_work *work,
-                            const struct hf_frame *frame, uint64_t id)
+                            const struct hf_frame *frame,
+                            const struct hf_presence_join *presence,
+                            uint64_t id)
 {
     struct hf_resume resume = hf_resume_of(frame);
     struct hf_membership m = {.topic = frame->topic,
@@ -201,7 +284,8 @@ static int begin_membership(struct hf_post_work *work,
                               .has_since = resume.asked,
                               .has_replay = resume.replay,
                               .joined = id,
-                              .vsn = work->client.vsn};
+                              .vsn = work->client.vsn,
+                              .presence = presence->key};
     struct hf_start start;
     int err = hf_resume_locate(&resume, work->journal, frame->topic,
                                work->token.epoch, id, &start);
@@ -220,7 +304,9 @@ static int begin_membership(struct hf_post_work *work,
     if (err == 0)
         err = add_frame_at(work, id);
     if (err == 0)
-        err = hf_post_remember(work, frame->topic, m.join_ref, id);
+        err = hf_post_remember(work, &m);
+    if (err == 0 && presence->meta.len > 0)
+        err = track(work, &m, presence->meta);
     if (err == 0)
         work->exists = true;
     return err;
@@ -263,13 +349,14 @@ static int refuse_join(struct hf_post_work *work, const struct hf_frame *frame,
 }
 
 static int accept_join(struct hf_post_work *work, const struct hf_frame *frame,
+                       const struct hf_presence_join *presence,
                        const struct hf_joined *older)
 {
     uint64_t id;
     int err = hf_journal_draw(work->journal, &id);
 
     if (err == 0)
-        err = begin_membership(work, frame, id);
+        err = begin_membership(work, frame, presence, id);
     if (err == 0 && older)
         err = end_older(work, older, id, hf_join_ref_of(frame));
     if (err || !work->answer)
@@ -287,14 +374,14 @@ static int join(struct hf_post_work *work, const struct hf_frame *frame,
 {
     const struct hf_settings *settings = &work->longpoll->process->settings;
     struct hf_joined *older = hf_post_joined(work, frame->topic);
+    struct hf_grant grant = hf_rights_of(work->longpoll->writer_rights,
+                                         &work->client, frame->topic);
     int64_t retry_ms = hf_rate_take(
         hf_join_rate(settings), &work->rates.join_due_us, hf_wall_ms() * 1000);
+    struct hf_presence_join presence;
     bool null_ref = false;
     const char *reason =
-        hf_join_refused(frame,
-                        hf_rights_of(work->longpoll->writer_rights,
-                                     &work->client, frame->topic),
-                        work->joined_count - (older ? 1u : 0u),
+        hf_join_refused(frame, grant, work->joined_count - (older ? 1u : 0u),
                         settings->max_channels, &null_ref);
     int err;
 
@@ -306,11 +393,13 @@ static int join(struct hf_post_work *work, const struct hf_frame *frame,
         retry_ms = 0; /* it was let through before it was asked */
     if (!reason)
         reason = unanswered(work);
+    if (!reason)
+        reason = presence_refused(work, frame, grant, &presence);
     if (older)
         forget(work, older);
     err = retry_ms > 0 || reason || join_refused_by_application(work)
               ? refuse_join(work, frame, older, retry_ms, reason, null_ref)
-              : accept_join(work, frame, older);
+              : accept_join(work, frame, &presence, older);
     free(older);
     return err;
 }
@@ -418,12 +507,18 @@ static int push(struct hf_post_work *work, const struct hf_frame *frame)
     const struct hf_settings *settings = &work->longpoll->process->settings;
     struct hf_grant grant = hf_rights_of(work->longpoll->writer_rights,
                                          &work->client, frame->topic);
-    struct hf_str join_ref = hf_post_joined(work, frame->topic)->join_ref;
+    const struct hf_joined *j = hf_post_joined(work, frame->topic);
+    struct hf_str join_ref = j->join_ref;
+    struct hf_presence_push presence;
     struct hf_once once;
     int64_t retry_ms;
-    const char *refusal = hf_push_refused(frame, grant, settings->max_payload);
+    bool is_presence = hf_presence_of_push(frame, grant, &presence);
+    const char *refusal =
+        is_presence ? presence.refused
+                    : hf_push_refused(frame, grant, settings->max_payload);
 
-    if (!refusal) /* rights first: a key tells nobody what is in a topic */
+    /* rights first: a key tells nobody what is in a topic */
+    if (!refusal && !is_presence)
         refusal = hf_once_of(frame, work->client.user, &once);
     if (refusal)
         return hf_post_reply_error(work, frame, join_ref, refusal);
@@ -436,6 +531,8 @@ static int push(struct hf_post_work *work, const struct hf_frame *frame)
         return hf_post_reply_error(work, frame, join_ref, refusal);
     if (work->answer)
         return answer_and_end(work, frame);
+    if (is_presence)
+        return push_presence(work, frame, j, &presence);
     return publish(work, frame, &once, join_ref, grant);
 }
 

@@ -20,6 +20,7 @@ struct hf_joined {
     struct hf_joined *next;
     uint64_t at; /* its join's id */
     struct hf_str topic, join_ref;
+    struct hf_str presence; /* its key; empty: presence is not for it */
     char bytes[];
 };
 
@@ -68,9 +69,8 @@ static inline struct hf_str hf_post_session(const struct hf_post_work *work)
 /* The live membership of a topic that the POST found or made; NULL if none. */
 struct hf_joined *hf_post_joined(const struct hf_post_work *work,
                                  struct hf_str topic);
-/* Copies topic and join_ref. 0 or HF_ENOMEM. */
-int hf_post_remember(struct hf_post_work *work, struct hf_str topic,
-                     struct hf_str join_ref, uint64_t at);
+/* Copies all but what only the stream needs. 0 or HF_ENOMEM. */
+int hf_post_remember(struct hf_post_work *work, const struct hf_membership *m);
 void hf_post_forget_all(struct hf_post_work *work);
 
 /* Do what the frame asks for. What the client got wrong is answered and is no

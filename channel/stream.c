@@ -4,6 +4,7 @@
 
 #include "base/err.h"
 #include "base/json.h"
+#include "channel/presence.h"
 #include "channel/resume.h"
 #include "channel/row.h"
 #include "schema/sessions.h"
@@ -26,6 +27,8 @@ struct hf_stream_member {
     bool marked;    /* what is replayed is marked so, and is not all (D8) */
     uint64_t since; /* what is replayed behind the reply is above this */
     uint64_t joined, ended;
+    bool presence; /* is told who is there */
+    bool owed;     /* and was not yet */
 };
 
 struct hf_stream_item {
@@ -89,7 +92,10 @@ static int add_member(void *ctx, const struct hf_membership *m)
                                                  : m->has_replay ? m->replay
                                                                  : m->joined,
                                         .joined = m->joined,
-                                        .ended = m->ended};
+                                        .ended = m->ended,
+                                        .presence = m->presence.len > 0};
+    member->owed =
+        member->presence && m->ended == 0 && m->joined >= stream->owed_from;
     err = store(stream, m->topic, &member->topic);
     if (err == 0)
         err = store(stream, m->join_ref, &member->join_ref);
@@ -138,6 +144,7 @@ struct row_context {
     const struct hf_token *token;
     struct slice join_ref;
     uint64_t epoch;
+    uint64_t told; /* who is there was told up to here (presence.h) */
 };
 
 static bool for_this(const struct hf_token *token, const struct hf_row *row)
@@ -170,7 +177,7 @@ static int add_row(void *ctx, const struct hf_row *row)
     struct slice text;
     int err;
 
-    if (!for_this(c->token, row))
+    if (!for_this(c->token, row) || hf_presence_known(row, c->told))
         return 0;
     err = encode_row(c, row, &text);
     return err ? err : add_item(c->stream, row->id, true, text);
@@ -192,12 +199,19 @@ static struct hf_str topic_of(const struct hf_stream *stream,
     return hf_str(name, topic.len);
 }
 
+/* A state that is still to be sent holds all that came before it. */
+static uint64_t told(const struct hf_stream_member *member)
+{
+    return member->presence && !member->owed ? 0 : UINT64_MAX;
+}
+
 /* Rows of one membership's interval after the token's cursor. */
 static int collect_rows(struct hf_stream *stream, struct hf_journal *journal,
                         const struct hf_token *token,
                         const struct hf_stream_member *member)
 {
-    struct row_context c = {stream, token, ref_for_rows(member), token->epoch};
+    struct row_context c = {stream, token, ref_for_rows(member), token->epoch,
+                            told(member)};
     uint64_t from =
         member->joined > token->cursor ? member->joined : token->cursor;
     uint64_t to = member->ended ? member->ended : stream->head;
@@ -278,7 +292,9 @@ static int emit_replayed(void *ctx, const struct hf_row *row)
 {
     struct row_context *c = ctx;
 
-    return for_this(c->token, row) ? emit_row(c, row) : 0;
+    return for_this(c->token, row) && !hf_presence_known(row, c->told)
+               ? emit_row(c, row)
+               : 0;
 }
 
 static int emit_marked(void *ctx, const struct hf_row *row)
@@ -319,7 +335,9 @@ static int replay(struct hf_stream *stream, struct hf_journal *journal,
                   const struct hf_stream_member *member, uint64_t after,
                   uint64_t *out_rest)
 {
-    struct row_context c = {stream, token, member->join_ref, token->epoch};
+    /* Of the time before it joined a state tells all. */
+    struct row_context c = {stream, token, member->join_ref, token->epoch,
+                            UINT64_MAX};
     char name[HF_TOPIC_MAX];
     struct hf_str topic = topic_of(stream, member, name);
     uint64_t last;
@@ -401,6 +419,67 @@ static int emit_item(struct hf_stream *stream, struct hf_journal *journal,
     return 0;
 }
 
+/* --- who is there -------------------------------------------------------- */
+
+static const struct hf_stream_member *
+next_owed(const struct hf_stream *stream, const struct hf_stream_member *from)
+{
+    const struct hf_stream_member *end =
+        stream->members + stream->members_count;
+
+    for (; from < end; from++)
+        if (from->owed)
+            return from;
+    return NULL;
+}
+
+static int emit_state(struct hf_stream *stream, struct hf_journal *journal,
+                      const struct hf_stream_member *member)
+{
+    char name[HF_TOPIC_MAX], ref[HF_REF_MAX];
+    struct hf_str topic = topic_of(stream, member, name);
+    size_t at = stream->arena.len;
+    struct hf_buf state;
+    int err;
+
+    memcpy(ref, stream->arena.at + member->join_ref.at, member->join_ref.len);
+    hf_buf_init(&state, HF_PRESENCE_STATE_MAX);
+    err = hf_presence_state(journal, topic, &state);
+    if (err == 0)
+        err = hf_encode_push(&stream->arena, stream->vsn,
+                             hf_str(ref, member->join_ref.len), HF_NULL, topic,
+                             HF_STR("presence_state"), hf_buf_str(&state));
+    hf_buf_release(&state);
+    if (err)
+        return err;
+    return emit(stream, hf_str_from(hf_buf_str(&stream->arena), at));
+}
+
+/*
+ * The state goes last, in the answer that reaches the head: it is that of this
+ * snapshot, so every diff up to here is in it and none behind it is. Until then
+ * the token says to whom it is owed. Nothing of it is kept: it would be a copy
+ * of the whole crowd for each who joins.
+ */
+static int emit_states(struct hf_stream *stream, struct hf_journal *journal)
+{
+    const struct hf_stream_member *member = stream->members;
+    int err = 0;
+
+    while (err == 0 && !stream->more &&
+           (member = next_owed(stream, member)) != NULL) {
+        if (full(stream)) {
+            stream->more = true;
+            break;
+        }
+        err = emit_state(stream, journal, member++);
+    }
+    if (stream->more)
+        member = next_owed(stream, member);
+    stream->next.states = member && stream->more ? member->joined : 0;
+    return err;
+}
+
 static int emit_all(struct hf_stream *stream, struct hf_journal *journal,
                     const struct hf_token *token)
 {
@@ -471,6 +550,7 @@ static void reset(struct hf_stream *stream, const struct hf_token *token)
     stream->next = *token;
     stream->next.replay = 0;
     stream->next.replay_at = 0;
+    stream->owed_from = token->states ? token->states : token->cursor + 1;
 }
 
 static int read_in_snapshot(struct hf_stream *stream,
@@ -500,7 +580,9 @@ static int read_in_snapshot(struct hf_stream *stream,
         return 0;
     }
     err = collect(stream, journal, token);
-    return err ? err : emit_all(stream, journal, token);
+    if (err == 0)
+        err = emit_all(stream, journal, token);
+    return err ? err : emit_states(stream, journal);
 }
 
 int hf_stream_read(struct hf_stream *stream, struct hf_journal *journal,

@@ -5,7 +5,8 @@
  * and each topic's rows inside that topic's membership intervals (D6). All of
  * one answer is read in one read transaction, so the same token gives the same
  * messages again, in whatever process, and more behind them if more came.
- * Replies that wait in live.db (live.h) go before all of it: they overtake.
+ * Replies that wait in live.db (live.h) go before all of it: they overtake. Who
+ * is present (presence.h) goes behind it, to memberships that began since.
  *
  *     a                                                            b = head
  *     |--- frame -- row -- row -- join reply ~~ replay ~~ -- row ---|
@@ -35,7 +36,8 @@ struct hf_stream {
     size_t members_count, members_cap;
     struct hf_stream_item *items;
     size_t items_count, items_cap;
-    uint64_t through; /* some source was cut here */
+    uint64_t through;   /* some source was cut here */
+    uint64_t owed_from; /* presence_state, to those joined at or behind it */
     bool cut;
 };
 

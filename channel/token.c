@@ -13,24 +13,26 @@
  *     32   8  cursor
  *     40   8  replay
  *     48   8  replay_at
- *     56   4  replies
- *     60   4  mount
- *     64   8  birth_ms
- *     72   8  expiry_ms
- *     80  16  HMAC-SHA-256 of the bytes before, its first half
+ *     56   8  states
+ *     64   4  replies
+ *     68   4  mount
+ *     72   8  birth_ms
+ *     80   8  expiry_ms
+ *     88   1  zero
+ *     89  16  HMAC-SHA-256 of the bytes before, its first half
  *
- * 96 is a multiple of 3, so every bit of the 128 characters counts, and a text
+ * 105 is a multiple of 3, so every bit of the 140 characters counts, and a text
  * with another last character is another token.
  */
-#define VERSION     1u
-#define FLAG_JOINED 1u
-#define FLAG_OWNED  2u
+#define VERSION      2u
+#define FLAG_JOINED  1u
+#define FLAG_OWNED   2u
 #define FLAG_EXPIRED 4u
-#define FLAGS       (FLAG_JOINED | FLAG_OWNED | FLAG_EXPIRED)
-#define SIGNED_LEN  80u
-#define MAC_LEN     16u
-#define BYTES_LEN   (SIGNED_LEN + MAC_LEN)
-#define TEXT_LEN    HF_BASE64URL_LEN(BYTES_LEN)
+#define FLAGS        (FLAG_JOINED | FLAG_OWNED | FLAG_EXPIRED)
+#define SIGNED_LEN   89u
+#define MAC_LEN      16u
+#define BYTES_LEN    (SIGNED_LEN + MAC_LEN)
+#define TEXT_LEN     HF_BASE64URL_LEN(BYTES_LEN)
 
 _Static_assert(BYTES_LEN % 3 == 0, "no spare bits in the text");
 _Static_assert(TEXT_LEN <= HF_TOKEN_MAX, "a token fits");
@@ -79,10 +81,12 @@ size_t hf_token_format(const struct hf_token *token, struct hf_str key,
     at = put_be(at, token->cursor, 8);
     at = put_be(at, token->replay, 8);
     at = put_be(at, token->replay_at, 8);
+    at = put_be(at, token->states, 8);
     at = put_be(at, token->replies, 4);
     at = put_be(at, token->mount, 4);
     at = put_be(at, (uint64_t)token->birth_ms, 8);
     at = put_be(at, (uint64_t)token->expiry_ms, 8);
+    at = put_be(at, 0, 1);
 
     if (hf_hmac_sha256(key, bytes_str(bytes, SIGNED_LEN), mac))
         return 0;
@@ -139,6 +143,7 @@ int hf_token_parse(struct hf_str text, struct hf_str key, struct hf_token *out)
     out->cursor = take_be(&at, 8);
     out->replay = take_be(&at, 8);
     out->replay_at = take_be(&at, 8);
+    out->states = take_be(&at, 8);
     out->replies = (uint32_t)take_be(&at, 4);
     out->mount = (uint32_t)take_be(&at, 4);
     out->birth_ms = (int64_t)take_be(&at, 8);

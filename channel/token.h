@@ -21,6 +21,8 @@ struct hf_token {
     uint64_t cursor;       /* everything up to here was in earlier answers */
     uint64_t replay;       /* 0, or `joined` of the join whose replay is under way */
     uint64_t replay_at;    /* replayed so far */
+    uint64_t states;       /* presence_state is owed to memberships joined at
+                              this id or later; 0: to none */
     uint32_t replies;      /* replies from live.db received up to here (live.h) */
     uint32_t mount;        /* hash of the mount: no use elsewhere */
     int64_t birth_ms;      /* wall clock of the session's creation */

@@ -407,6 +407,15 @@ static int check_room(struct hf_journal *journal, struct hf_str topic)
     return err ? err : count < HF_PRESENCE_MAX ? 0 : HF_ELIMIT;
 }
 
+int hf_presence_room(struct hf_journal *journal, struct hf_str owner,
+                     struct hf_str topic, struct hf_str key)
+{
+    struct had had;
+    int err = look(journal, owner, topic, key, HF_STR(""), &had);
+
+    return err || had.present[0] ? err : check_room(journal, topic);
+}
+
 int hf_presence_track(struct hf_journal *journal,
                       const struct hf_holder *holder, struct hf_str topic,
                       struct hf_str key, struct hf_str meta, enum hf_track how)
@@ -491,15 +500,12 @@ int hf_presence_untrack(struct hf_journal *journal, struct hf_str owner,
     return end_all(journal, &ending, texts, 3, NULL);
 }
 
-int hf_presence_leave(struct hf_journal *journal, struct hf_str topic,
-                      struct hf_str session, uint64_t member)
+int hf_presence_leave(struct hf_journal *journal, struct hf_str session,
+                      uint64_t member)
 {
-    /* by the index of sessions, of whose rows there are few */
-    static const struct ending ending =
-        ENDING("+topic = ?1 AND session = ?2 AND member = ?3");
-    struct hf_str texts[] = {topic, session};
+    static const struct ending ending = ENDING("session = ?1 AND member = ?2");
 
-    return end_all(journal, &ending, texts, 2, &member);
+    return end_all(journal, &ending, &session, 1, &member);
 }
 
 int hf_presence_leave_all(struct hf_journal *journal, struct hf_str session)
@@ -529,7 +535,8 @@ static int each_reaped(struct hf_journal *journal, struct hf_str lease,
 
     err = hf_db_get(db,
                     "SELECT DISTINCT topic, session, member FROM presences"
-                    " WHERE lease = ?1 AND since <= ?2 AND change <> 2",
+                    " WHERE lease = ?1 AND since <= ?2 AND change <> 2"
+                    " ORDER BY session, member", /* read before they change */
                     &stmt);
     if (err)
         return err;

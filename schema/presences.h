@@ -67,8 +67,8 @@ int hf_presence_untrack(struct hf_journal *journal, struct hf_str owner,
 
 /* What a membership, a connection, or a lease holds at this moment. What was
  * taken over meanwhile is another's. */
-int hf_presence_leave(struct hf_journal *journal, struct hf_str topic,
-                      struct hf_str session, uint64_t member);
+int hf_presence_leave(struct hf_journal *journal, struct hf_str session,
+                      uint64_t member);
 int hf_presence_leave_all(struct hf_journal *journal, struct hf_str session);
 /* A connection is gone, and its owner may come back by another: its entries
  * now depend on this lease. */
@@ -94,6 +94,9 @@ bool hf_presence_key_legal(struct hf_str key);
 int hf_presence_state(struct hf_journal *journal, struct hf_str topic,
                       struct hf_buf *out);
 
+/* May this owner track this key? 0, or HF_ELIMIT. */
+int hf_presence_room(struct hf_journal *journal, struct hf_str owner,
+                     struct hf_str topic, struct hf_str key);
 int hf_presence_count(struct hf_journal *journal, struct hf_str topic,
                       uint64_t *out);
 /* Of the whole journal, for status. */

@@ -346,7 +346,8 @@ int hf_membership_end(struct hf_journal *journal, struct hf_str session,
     hf_db_bind_u64(stmt, 2, joined);
     hf_db_bind_u64(stmt, 3, ended);
     ring(journal, session);
-    return hf_db_finish(db, stmt);
+    err = hf_db_finish(db, stmt);
+    return err ? err : hf_presence_leave(journal, session, joined);
 }
 
 int hf_frame_add(struct hf_journal *journal, struct hf_str session, uint64_t id,

@@ -78,6 +78,7 @@ int hf_session_own(struct hf_journal *journal, struct hf_str session,
                    const struct hf_session_owner *owner);
 int hf_membership_add(struct hf_journal *journal, struct hf_str session,
                       const struct hf_membership *m);
+/* And what it has tracked, unless another has taken it over. */
 int hf_membership_end(struct hf_journal *journal, struct hf_str session,
                       uint64_t joined, uint64_t ended);
 int hf_frame_add(struct hf_journal *journal, struct hf_str session, uint64_t id,

@@ -287,18 +287,17 @@ static void the_same_meta_again_only_changes_the_holder(void **state)
     commit();
     begin(); /* the former connection ends: it holds nothing any more */
     assert_int_equal(hf_presence_leave_all(w, HF_STR("socket")), 0);
-    assert_int_equal(hf_presence_leave(w, HF_STR("t"), HF_STR("socket"), 1), 0);
+    assert_int_equal(hf_presence_leave(w, HF_STR("socket"), 1), 0);
     assert_int_equal(
         hf_presence_reap(w, HF_STR("socket"), UINT64_MAX >> 1, NULL, NULL), 0);
     commit();
     assert_string_equal(diffs(head), "");
     begin();
-    assert_int_equal(hf_presence_leave(w, HF_STR("t"), HF_STR("poll"), 2), 0);
-    assert_int_equal(hf_presence_leave(w, HF_STR("u"), HF_STR("poll"), 1), 0);
+    assert_int_equal(hf_presence_leave(w, HF_STR("poll"), 2), 0);
     commit();
     assert_string_equal(diffs(head), ""); /* of other memberships */
     begin();
-    assert_int_equal(hf_presence_leave(w, HF_STR("t"), HF_STR("poll"), 1), 0);
+    assert_int_equal(hf_presence_leave(w, HF_STR("poll"), 1), 0);
     commit();
     assert_string_equal(state_of(w), "{}");
 }
