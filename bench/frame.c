@@ -199,9 +199,9 @@ static void to_base64(void)
 /* {"type":"broadcast","event":"say","payload":{"_binary":"<base64>"}} */
 static void to_kind_4(void)
 {
-    PUT("{\"type\":\"broadcast\",\"event\":\"say\",\"payload\":{\"_binary\":\"");
-    bytes_len +=
-        hf_base64(hf_str(payload, payload_len), bytes + bytes_len);
+    PUT("{\"type\":\"broadcast\",\"event\":\"say\",\"payload\":{\"_binary\":"
+        "\"");
+    bytes_len += hf_base64(hf_str(payload, payload_len), bytes + bytes_len);
     PUT("\"}}");
     payload_len = 0;
     row_of(HF_KIND_JSON, HF_STR("broadcast"));
@@ -379,8 +379,8 @@ int main(int argc, char **argv)
         print_table();
         return 0;
     }
-    (void)fprintf(stderr, "usage: %s [ITEM PAYLOAD-BYTES TIMES]; items:",
-                  argv[0]);
+    (void)fprintf(stderr,
+                  "usage: %s [ITEM PAYLOAD-BYTES TIMES]; items:", argv[0]);
     for (i = 0; i < ITEMS; i++)
         (void)fprintf(stderr, " %s", items[i].name);
     (void)fprintf(stderr, "\n");

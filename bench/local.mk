@@ -1,14 +1,14 @@
 # bench/ - numbers, never pass or fail; `make bench` builds the programs
-bench_programs = bench/corruption bench/frame bench/ingest bench/steady \
-	bench/tail bench/wake bench/writer
+bench_programs = bench/corruption bench/frame bench/ingest bench/members \
+	bench/steady bench/tail bench/wake bench/writer
 if HAVE_JANSSON
 bench_programs += bench/json
 bench_floor = -DFLOOR_JANSSON
 endif
 EXTRA_PROGRAMS += bench/corruption bench/frame bench/ingest bench/json \
-	bench/steady bench/tail bench/wake bench/writer
+	bench/members bench/steady bench/tail bench/wake bench/writer
 CLEANFILES += bench/corruption bench/frame bench/ingest bench/json \
-	bench/steady bench/tail bench/wake bench/writer
+	bench/members bench/steady bench/tail bench/wake bench/writer
 bench_corruption_LDADD = $(SCHEMA_LINK)
 bench_frame_CPPFLAGS = $(AM_CPPFLAGS) $(bench_floor)
 bench_frame_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
@@ -16,6 +16,7 @@ bench_frame_LDADD = $(CHANNEL_LINK) $(JANSSON_LIBS)
 bench_ingest_LDADD = $(SCHEMA_LINK)
 bench_json_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 bench_json_LDADD = $(BASE_LINK) $(JANSSON_LIBS)
+bench_members_LDADD = $(CHANNEL_LINK)
 bench_steady_LDADD = $(SCHEMA_LINK)
 bench_tail_LDADD = $(SCHEMA_LINK)
 bench_wake_LDADD = $(SCHEMA_LINK)

@@ -5,12 +5,16 @@
 # A target is a line in fuzz_programs and its two below.
 fuzz_programs = \
 	tests/fuzz/fuzz_body \
+	tests/fuzz/fuzz_connect \
 	tests/fuzz/fuzz_cursor \
 	tests/fuzz/fuzz_fcgi_record \
 	tests/fuzz/fuzz_frame \
 	tests/fuzz/fuzz_frame_1 \
 	tests/fuzz/fuzz_frame_binary \
 	tests/fuzz/fuzz_hook_answer \
+	tests/fuzz/fuzz_join \
+	tests/fuzz/fuzz_jwks \
+	tests/fuzz/fuzz_jwt \
 	tests/fuzz/fuzz_line \
 	tests/fuzz/fuzz_origin \
 	tests/fuzz/fuzz_query \
@@ -23,6 +27,9 @@ fuzz_driver = tests/fuzz/driver.c tests/fuzz/fuzz.h
 tests_fuzz_fuzz_body_SOURCES = tests/fuzz/fuzz_body.c tests/fuzz/frames.h \
 	$(fuzz_driver)
 tests_fuzz_fuzz_body_LDADD = $(CHANNEL_LINK)
+tests_fuzz_fuzz_connect_SOURCES = tests/fuzz/fuzz_connect.c tests/fuzz/keys.h \
+	$(fuzz_driver)
+tests_fuzz_fuzz_connect_LDADD = $(CHANNEL_LINK)
 tests_fuzz_fuzz_cursor_SOURCES = tests/fuzz/fuzz_cursor.c $(fuzz_driver)
 tests_fuzz_fuzz_cursor_LDADD = $(CHANNEL_LINK)
 tests_fuzz_fuzz_fcgi_record_SOURCES = tests/fuzz/fuzz_fcgi_record.c \
@@ -40,6 +47,13 @@ tests_fuzz_fuzz_frame_binary_LDADD = $(CHANNEL_LINK)
 tests_fuzz_fuzz_hook_answer_SOURCES = tests/fuzz/fuzz_hook_answer.c \
 	$(fuzz_driver)
 tests_fuzz_fuzz_hook_answer_LDADD = $(CHANNEL_LINK)
+tests_fuzz_fuzz_join_SOURCES = tests/fuzz/fuzz_join.c $(fuzz_driver)
+tests_fuzz_fuzz_join_LDADD = $(CHANNEL_LINK)
+tests_fuzz_fuzz_jwks_SOURCES = tests/fuzz/fuzz_jwks.c $(fuzz_driver)
+tests_fuzz_fuzz_jwks_LDADD = $(BASE_LINK)
+tests_fuzz_fuzz_jwt_SOURCES = tests/fuzz/fuzz_jwt.c tests/fuzz/keys.h \
+	$(fuzz_driver)
+tests_fuzz_fuzz_jwt_LDADD = $(CHANNEL_LINK)
 tests_fuzz_fuzz_line_SOURCES = tests/fuzz/fuzz_line.c $(fuzz_driver)
 tests_fuzz_fuzz_line_LDADD = $(CLI_LINK)
 tests_fuzz_fuzz_origin_SOURCES = tests/fuzz/fuzz_origin.c $(fuzz_driver)
