@@ -95,7 +95,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (err)
         client = (struct hf_client){.vsn = HF_VSN_2};
     CHECK(client.vsn == HF_VSN_1 || client.vsn == HF_VSN_2);
-    err = hf_connect_identify(keys, &hello, &client);
+    err = hf_connect_identify(&settings, keys, &hello, &client);
     CHECK(err == 0 || err == HF_EDENIED);
     if (err == 0)
         check_client(&client, &hello);
