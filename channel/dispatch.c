@@ -88,13 +88,15 @@ struct hf_rate hf_push_rate(const struct hf_settings *settings)
     return (struct hf_rate){settings->push_rate, settings->push_burst};
 }
 
-/* Who comes back joins all its topics at once. */
+/* Who comes back joins all its topics at once; phoenix.js up to 1.8.15 each of
+ * them twice, when its first attempt to connect had failed (4.3). */
 struct hf_rate hf_join_rate(const struct hf_settings *settings)
 {
-    return (struct hf_rate){settings->join_rate,
-                            settings->join_rate > settings->max_channels
-                                ? settings->join_rate
-                                : settings->max_channels};
+    size_t all = 2 * settings->max_channels;
+
+    return (struct hf_rate){settings->join_rate, settings->join_rate > all
+                                                     ? settings->join_rate
+                                                     : all};
 }
 
 int hf_topic_limited(struct hf_journal *journal,

@@ -68,7 +68,7 @@ const char hf_settings_template[] =
     "; for two thirds of it at most.\n"
     ";lease = 45s\n"
     "; Pushes of one client per second, and how many at once after a pause;\n"
-    "; and joins per second, where max_channels may come at once. 0: any.\n"
+    "; and joins per second, where 2 * max_channels may come at once. 0: any.\n"
     ";push_rate = 50\n"
     ";push_burst = 200\n"
     ";join_rate = 20\n"

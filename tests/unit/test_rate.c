@@ -140,10 +140,10 @@ static void joins_beyond_the_rate_are_errors(void **state)
 
     (void)state;
     process.settings.join_rate = 20;
-    process.settings.max_channels = 30; /* all at once, when it comes back */
+    process.settings.max_channels = 15; /* all twice at once, when it comes back */
     for (n = 0; n < 32; n++) {
         snprintf(text, sizeof(text),
-                 "[\"%d\",\"%d\",\"room:%d\",\"phx_join\",{}]", n, n, n % 30);
+                 "[\"%d\",\"%d\",\"room:%d\",\"phx_join\",{}]", n, n, n % 15);
         say(&a, text);
     }
     assert_int_equal(count(&a, "\"status\":\"ok\""), 30);

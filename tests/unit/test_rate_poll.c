@@ -22,7 +22,7 @@ static void set_rates(size_t push_rate, size_t push_burst, size_t join_rate)
         process[n].settings.push_rate = push_rate;
         process[n].settings.push_burst = push_burst;
         process[n].settings.join_rate = join_rate;
-        process[n].settings.max_channels = 4;
+        process[n].settings.max_channels = 2;
     }
 }
 
