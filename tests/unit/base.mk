@@ -6,6 +6,8 @@ unit_tests += \
 	tests/unit/test_crypto \
 	tests/unit/test_err \
 	tests/unit/test_json \
+	tests/unit/test_jwk \
+	tests/unit/test_jwt \
 	tests/unit/test_list \
 	tests/unit/test_log \
 	tests/unit/test_loop \
@@ -34,6 +36,12 @@ tests_unit_test_err_LDADD = $(BASE_TEST_LINK)
 
 tests_unit_test_json_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_json_LDADD = $(BASE_TEST_LINK)
+
+tests_unit_test_jwk_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_jwk_LDADD = $(BASE_TEST_LINK)
+
+tests_unit_test_jwt_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_jwt_LDADD = $(BASE_TEST_LINK)
 
 tests_unit_test_list_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_list_LDADD = $(BASE_TEST_LINK)
