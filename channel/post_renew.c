@@ -12,24 +12,50 @@
 #include "channel/owner.h"
 #include "channel/user.h"
 
+/* Different tokens in one POST; a client has one, and says it for each channel. */
+#define TOKENS_MAX 8u
+
 struct hf_post_renewal {
     struct hf_post_renewal *next;
     const struct hf_frame *frame;
+    struct hf_str token;          /* JSON text, of the frame */
     int err;                      /* of the token: HF_EEXPIRED, HF_EDENIED */
     struct hf_identity *identity; /* a reference, unless err */
 };
+
+/* The token of a frame, as that of an earlier one if it is the same. */
+static int verify(struct hf_post_work *work, const struct hf_frame *frame,
+                  bool join, struct hf_str token, struct hf_identity **out)
+{
+    const struct hf_post_renewal *r;
+    unsigned others = 0;
+
+    for (r = work->renewals; r; r = r->next) {
+        if (hf_str_eq(r->token, token)) {
+            *out = hf_identity_ref(r->identity);
+            return r->err;
+        }
+        others++;
+    }
+    return others < TOKENS_MAX ? hf_user_token(work->longpoll->process->keys,
+                                               frame->payload, join, out)
+                               : HF_EDENIED;
+}
 
 static int read_frame(struct hf_post_work *work, const struct hf_frame *frame)
 {
     bool join = hf_str_eq(frame->event, HF_STR("phx_join"));
     struct hf_post_renewal *renewal;
     struct hf_identity *identity = NULL;
+    struct hf_json token = {.type = HF_JSON_NULL};
     int err;
 
     if (!join && !hf_renewal_asked(frame))
         return 0;
-    err = hf_user_token(work->longpoll->process->keys, frame->payload, join,
-                        &identity);
+    (void)hf_json_find(frame->payload, HF_STR("access_token"), &token);
+    if (join && token.type != HF_JSON_STRING)
+        return 0;
+    err = verify(work, frame, join, token.raw, &identity);
     if ((err == HF_ENOTFOUND && join) || err == HF_ENOMEM)
         return err == HF_ENOMEM ? err : 0;
     renewal = calloc(1, sizeof(*renewal));
@@ -37,7 +63,8 @@ static int read_frame(struct hf_post_work *work, const struct hf_frame *frame)
         hf_identity_unref(identity);
         return HF_ENOMEM;
     }
-    *renewal = (struct hf_post_renewal){work->renewals, frame, err, identity};
+    *renewal = (struct hf_post_renewal){work->renewals, frame, token.raw, err,
+                                        identity};
     work->renewals = renewal;
     return 0;
 }

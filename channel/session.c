@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "channel/heads.h"
 #include "channel/session_state.h"
@@ -91,9 +92,20 @@ static void answer_heartbeat(struct hf_session *session,
 /* The token taken may end channels, the one it came on too. */
 static int renew(struct hf_session *session, const struct hf_frame *frame)
 {
-    int err = hf_user_renew(session, frame->payload, false);
     struct hf_member *member = hf_member_find(session, frame->topic);
+    int64_t retry_ms =
+        hf_rate_take(hf_push_rate(&session->hub->process->settings),
+                     &session->push_due_us, hf_boot_us());
+    int err;
 
+    if (retry_ms > 0) {
+        hf_reply_in_order(member,
+                          hf_msg_limited(frame, hf_member_join_ref(member),
+                                         retry_ms));
+        return 0;
+    }
+    err = hf_user_renew(session, frame->payload, false);
+    member = hf_member_find(session, frame->topic);
     if (err == HF_ENOMEM)
         return err;
     if (member)

@@ -15,6 +15,7 @@ cli_tests = \
 	tests/cli/check.sh \
 	tests/cli/rescue.sh \
 	tests/cli/token.sh \
+	tests/cli/tokens_doc.sh \
 	tests/cli/man.sh
 TESTS += $(cli_tests)
 EXTRA_DIST += $(cli_tests) tests/lib.sh
