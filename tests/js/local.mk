@@ -3,6 +3,7 @@
 EXTRA_DIST += \
 	tests/js/auth.test.js \
 	tests/js/checker.test.js \
+	tests/js/clients.test.js \
 	tests/js/crash.test.js \
 	tests/js/demo.test.js \
 	tests/js/forms.test.js \

@@ -27,12 +27,13 @@ const { log } = console;
 console.log = (first, ...rest) => first !== "failed to parse JSON response" && log(first, ...rest);
 
 // A page takes its timers along when it goes. 1.5 forgets that of its next
-// heartbeat when it is disconnected, and would keep the process for a minute.
-const HEARTBEAT = 30000;
+// heartbeat when it is disconnected, and would keep the process for a minute;
+// 1.8 with fetch those that bound its requests.
+const FORGOTTEN = [20000, 30000];
 const { setTimeout } = globalThis;
 globalThis.setTimeout = Object.assign((work, ms, ...rest) => {
   const timer = setTimeout(work, ms, ...rest);
-  return ms === HEARTBEAT ? timer.unref() : timer;
+  return FORGOTTEN.includes(ms) ? timer.unref() : timer;
 }, setTimeout);
 
 globalThis.self ??= globalThis;
@@ -73,16 +74,18 @@ export const can = {
   batches: since("1.7.22"), // at most 100 lines in one POST
   fetch: since("1.8.0"), // without XMLHttpRequest
   authToken: since("1.8.0"),
-  // drops messages of an older join; before, the application's callback has to,
-  // by its third argument
-  dropsOlder: since("1.5.0"),
   knows403: since("1.5.0"), // before, it throws, and stays "connecting"
   rejoinsAfter410: since("1.8.2"), // before, it polls on and believes itself joined
   returnsAfter1000: Object.fromEntries(
     versions.map((v) => [v, number(v) < number("1.6.3") || number(v) >= number("1.8.16")]),
   ),
-  // a leave of an older channel of the same topic when a second one is made
-  leavesOlder: since("1.5.0"),
+  // joins again after socket.disconnect() and socket.connect(); before, a page
+  // needs new ones, Socket and Channel
+  rejoinsByConnect: since("1.5.0"),
+  // a connection that it has given up it leaves at once; before, it waits until the
+  // browser has
+  leavesSilent: since("1.6.0"),
+  namesCloses: since("1.6.0"), // a long-poll's onClose has a code
 };
 
 export const transports = ["websocket", "longpoll"];
@@ -116,7 +119,6 @@ export async function disconnect(socket) {
   open.delete(socket);
   await within(8000, "a socket is closed", new Promise((done) => socket.disconnect(done)));
   clearInterval(socket.heartbeatTimer); // 1.4 leaves it running
-  socket.sendHeartbeat = () => {}; // and 1.5 that of the next
 }
 
 // A push (join, leave, message) as a promise of { status, response }.
@@ -147,14 +149,14 @@ export const hears = (heard, count, ms = 8000) =>
 // A channel that resumes, the way an application does with a stock client:
 // join params are a function that names the last cursor. A message of an older
 // join must not move the cursor: the channel drops it.
-export function resuming(socket, topic) {
-  const state = { since: "", gaps: [], cursors: [] };
+// `before`: what an earlier page of the same user had come to.
+export function resuming(socket, topic, before = {}) {
+  const { state = { since: "", gaps: [], cursors: [] }, notes = [] } = before;
   const channel = socket.channel(topic, () => ({ since: state.since }));
   socket.onMessage(({ topic: where, ref, join_ref: joinRef }) => {
     if (where !== topic || typeof ref !== "string" || !ref.startsWith("j:")) return;
     if (joinRef === null || joinRef === channel.joinRef()) state.since = ref;
   });
-  const notes = [];
   channel.on("note", (payload, ref, joinRef) => {
     if (joinRef === channel.joinRef()) notes.push([payload, ref]); // 1.4 does not look itself
   });
