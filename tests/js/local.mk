@@ -15,6 +15,7 @@ EXTRA_DIST += \
 	tests/js/phoenix.test.js \
 	tests/js/publish.test.js \
 	tests/js/recipes.test.js \
+	tests/js/recorded_app.test.js \
 	tests/js/sidecar.test.js \
 	tests/js/transcripts.test.js \
 	tests/js/unreadable.test.js \

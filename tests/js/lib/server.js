@@ -164,15 +164,17 @@ class Process {
 export class Server {
   // allow: list of [pattern, rights] or [pattern, rights, "off"] (echo);
   // conf: { section: { name: value } } on top of the defaults
+  // prepare(server): called when the directory is made and nothing runs yet
   static async start({
     allow = [["room:*", "join,publish"]],
     conf = {},
     gateways = 1,
     sidecar = true,
+    prepare,
   } = {}) {
     const server = new Server(gateways);
     try {
-      await server.init(allow, conf);
+      await server.init(allow, conf, prepare);
       for (let i = 0; i < gateways; i++) await server.startGateway(i);
       if (sidecar) await server.startSidecar();
       await server.startLighttpd();
@@ -212,8 +214,10 @@ export class Server {
     return (await child).stdout;
   }
 
-  async init(allow, conf) {
+  async init(allow, conf, prepare) {
+    this.mount = conf.http?.mount ?? "/socket";
     await run(program("holdfast"), ["init", this.dir], { timeout: 10000 });
+    await prepare?.(this);
     this.configure(conf);
     for (const [pattern, rights, echo] of allow) {
       await this.holdfast("allow", ...(echo ? ["--echo", echo] : []), pattern, rights);
@@ -294,7 +298,7 @@ export class Server {
 
   lighttpdConf() {
     const fastcgi = (i) =>
-      `fastcgi.server = ( "/socket/longpoll" => (( "socket" => "${this.path(`gateway-${i}.sock`)}",
+      `fastcgi.server = ( "${this.mount}/longpoll" => (( "socket" => "${this.path(`gateway-${i}.sock`)}",
     "check-local" => "disable", "disable-time" => 0, "tcp-fin-propagate" => "enable" )) )`;
     const others = this.ports
       .slice(1)
@@ -307,7 +311,7 @@ server.document-root = "${this.top}"
 server.errorlog = "${this.path("lighttpd.log")}"
 server.max-keep-alive-idle = 30
 server.max-fds = 4096
-$HTTP["url"] =~ "^/socket/websocket" {
+$HTTP["url"] =~ "^${this.mount}/websocket" {
   proxy.server = ( "" => (( "socket" => "${join(this.dir, "sidecar.sock")}", "disable-time" => 0 )) )
   proxy.header = ( "upgrade" => "enable" )
 }
