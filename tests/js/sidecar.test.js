@@ -551,7 +551,7 @@ describe("a topic", () => {
 
   it(
     "of megabytes reaches a client that wakes up, whole and in order, and costs little",
-    serving({}, async (sidecar) => {
+    serving({ conf: { http: { push_rate: "0" } } }, async (sidecar) => {
       const asleep = await sidecar.joined();
       const sender = await sidecar.joined();
       asleep.socket.pause();
