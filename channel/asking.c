@@ -18,7 +18,8 @@ struct hf_asking {
     struct hf_asking *then; /* the leave of a member that was lost meanwhile */
     struct hf_hook_answer *answer;
     uint64_t *after; /* of each action, and of the end: the row before it */
-    struct hf_str session_id, user;
+    struct hf_client client; /* loop's thread */
+    struct hf_str session_id;
     struct hf_frame frame; /* slices of bytes */
     char bytes[];
 };
@@ -56,11 +57,12 @@ static void keep_frame(struct hf_frame *frame, char **at)
 }
 
 static struct hf_asking *asking_new(struct hf_hub *hub, struct hf_str id,
-                                    struct hf_str user, enum hf_hook_kind kind,
+                                    const struct hf_client *client,
+                                    enum hf_hook_kind kind,
                                     const struct hf_frame *frame,
                                     const char *reason)
 {
-    size_t len = frame_bytes(frame) + id.len + user.len;
+    size_t len = frame_bytes(frame) + id.len;
     struct hf_asking *asking = calloc(1, sizeof(*asking) + len);
     char *at;
 
@@ -74,8 +76,7 @@ static struct hf_asking *asking_new(struct hf_hub *hub, struct hf_str id,
     asking->reason = reason;
     asking->session_id = id;
     keep(&asking->session_id, &at);
-    asking->user = user;
-    keep(&asking->user, &at);
+    asking->client = hf_client_copy(client);
     asking->frame = *frame;
     keep_frame(&asking->frame, &at);
     return asking;
@@ -84,6 +85,7 @@ static struct hf_asking *asking_new(struct hf_hub *hub, struct hf_str id,
 static void asking_free(struct hf_asking *asking)
 {
     hf_hook_answer_free(asking->answer);
+    hf_client_release(&asking->client);
     free(asking->after);
     free(asking);
 }
@@ -131,7 +133,9 @@ static int call_hook(struct hf_asking *asking)
     struct hf_hook_request request = {
         .kind = asking->kind,
         .session = asking->session_id,
-        .user = asking->user,
+        .user = asking->client.user,
+        .topics = hf_client_topics(&asking->client),
+        .params = hf_client_params(&asking->client),
         .transport = "websocket",
         .topic = frame->topic,
         .event = asking->kind == HF_HOOK_PUSH ? frame->event : HF_STR(""),
@@ -154,8 +158,8 @@ int hf_ask(struct hf_session *session, enum hf_hook_kind kind,
            const struct hf_frame *frame)
 {
     struct hf_asking *asking =
-        asking_new(session->hub, hf_session_id(session), session->client.user,
-                   kind, frame, kind == HF_HOOK_LEAVE ? "left" : NULL);
+        asking_new(session->hub, hf_session_id(session), &session->client, kind,
+                   frame, kind == HF_HOOK_LEAVE ? "left" : NULL);
     int err;
 
     if (!asking)
@@ -197,8 +201,8 @@ void hf_asking_lost(const struct hf_member *member, const char *reason)
 
     if (!hf_asking_wanted(session, HF_HOOK_LEAVE, topic))
         return;
-    leave = asking_new(session->hub, hf_session_id(session),
-                       session->client.user, HF_HOOK_LEAVE, &frame, reason);
+    leave = asking_new(session->hub, hf_session_id(session), &session->client,
+                       HF_HOOK_LEAVE, &frame, reason);
     if (!leave)
         return; /* as when this process were killed */
     if (before && !before->then)
@@ -216,8 +220,8 @@ static void leave_unjoined(const struct hf_asking *join)
 
     if (!hf_hooks_want(join->hub->process->hooks, HF_HOOK_LEAVE, frame.topic))
         return;
-    leave = asking_new(join->hub, join->session_id, join->user, HF_HOOK_LEAVE,
-                       &frame, "closed");
+    leave = asking_new(join->hub, join->session_id, &join->client,
+                       HF_HOOK_LEAVE, &frame, "closed");
     if (leave)
         call_lost(leave);
 }

@@ -314,11 +314,14 @@ static int take_response(struct decoding *d, struct hf_json response)
     answer->response.text = HF_STR("{}");
     if (!response.raw.at)
         return 0;
-    if (d->kind == HF_HOOK_JOIN && response.type != HF_JSON_OBJECT)
-        return wrong(d, "response: of a join it is an object");
+    if ((d->kind == HF_HOOK_JOIN || d->kind == HF_HOOK_CONNECT) &&
+        response.type != HF_JSON_OBJECT)
+        return wrong(d, "response: of join and connect it is an object");
     if (!answer->replies)
         return wrong(d, "a response, and no status to go with it");
-    if (d->kind == HF_HOOK_JOIN) { /* where binary has no place */
+    answer->responds = true;
+    if (d->kind == HF_HOOK_JOIN || d->kind == HF_HOOK_CONNECT) {
+        /* where bytes have no place */
         answer->response.text = response.raw;
         return 0;
     }

@@ -2,7 +2,7 @@
  * hook_answer.h - what the application says to a hook; the one decoder of it
  *
  *     {"status": "ok",              // absent: no reply (not of connect, join)
- *      "response": {...},           // default {}; of a join an object
+ *      "response": {...},           // default {}; of join, connect an object
  *      "id": "42",                  // connect only: the user's id
  *      "actions": [{"do": "broadcast", "event": "said", "payload": {...}},
  *                  {"do": "broadcast_others", ..., "topic": "room:b"},
@@ -66,6 +66,7 @@ struct hf_hook_action {
 struct hf_hook_answer {
     bool replies;         /* there is a status */
     struct hf_str status; /* what stands between the quotes of its JSON text */
+    bool responds;        /* there is a response; else it is {} */
     struct hf_hook_payload response;
     struct hf_str id;
     size_t reply_at; /* the reply goes before this action; count: behind all */

@@ -156,7 +156,7 @@ static void add_socket(struct hf_buf *out, const struct hf_hook_request *r)
     (void)hf_buf_addf(out, ",\"socket\":{\"transport\":\"%s\"", r->transport);
     add_string(out, "id", r->session);
     add_string(out, "user", r->user);
-    add_text(out, "claims", r->claims, HF_STR("null"));
+    add_text(out, "topics", r->topics, HF_STR("null"));
     add_text(out, "params", r->params, HF_STR("{}"));
     (void)hf_buf_add_byte(out, '}');
 }
@@ -167,7 +167,9 @@ static int write_body(struct hf_buf *out, const struct hf_hook_request *r)
 {
     (void)hf_buf_addf(out, "{\"hook\":\"%s\"", hf_hook_name(r->kind));
     add_socket(out, r);
-    if (r->kind != HF_HOOK_CONNECT) {
+    if (r->kind == HF_HOOK_CONNECT) {
+        add_string(out, "token", r->token);
+    } else {
         add_string(out, "topic", r->topic);
         add_string(out, "event", r->event);
         add_payload(out, &r->payload);

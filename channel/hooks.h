@@ -59,7 +59,8 @@ struct hf_hook_request {
     enum hf_hook_kind kind;
     struct hf_str session; /* id; empty: none yet */
     struct hf_str user;    /* empty: anonymous */
-    struct hf_str claims;  /* JSON object of the verified token, or empty */
+    struct hf_str topics;  /* the claim of its token, JSON text; or empty */
+    struct hf_str token;   /* connect: as the client gave it; or empty */
     struct hf_str params;  /* JSON object; empty is {} */
     const char *transport; /* "websocket", "longpoll" */
     struct hf_str topic;   /* what follows: not for connect */

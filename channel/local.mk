@@ -5,6 +5,7 @@ libchannel_a_SOURCES = \
 	channel/body.c channel/body.h \
 	channel/client.h \
 	channel/connect.c channel/connect.h \
+	channel/connecting.c channel/connecting.h \
 	channel/cursor.c channel/cursor.h \
 	channel/deliver.c \
 	channel/dispatch.c channel/dispatch.h \

@@ -636,21 +636,63 @@ static void go_on(struct hf_longpoll *lp, struct hf_poll *poll)
         answer_bare(poll, "{\"status\":500}");
 }
 
+static void refuse_connect(struct hf_poll *poll, int err)
+{
+    answer_bare(poll,
+                err == HF_EDENIED ? "{\"status\":403}" : "{\"status\":500}");
+}
+
+static void stop_asking(struct hf_poll *poll)
+{
+    hf_connecting_cancel(&poll->connecting);
+    poll->asking = NULL;
+}
+
+static void connected(struct hf_connecting *connecting, int err)
+{
+    struct hf_poll *poll = HF_ITEM(connecting, struct hf_poll, connecting);
+    struct hf_longpoll *lp = poll->asking;
+
+    stop_asking(poll);
+    if (err)
+        refuse_connect(poll, err);
+    else
+        create(lp, poll);
+}
+
+static int ask_connect(struct hf_longpoll *lp, struct hf_poll *poll,
+                       const struct hf_hello *hello)
+{
+    int err;
+
+    poll->connecting.done = connected;
+    poll->connecting.client = &poll->client;
+    err =
+        hf_connecting_start(&poll->connecting, lp->process, hello, "longpoll");
+    if (err)
+        return err;
+    poll->asking = lp;
+    return 0;
+}
+
 static void connect_new(struct hf_longpoll *lp, struct hf_poll *poll,
                         const struct hf_hello *hello)
 {
-    switch (hf_connect_identify(&lp->process->settings, lp->process->keys,
-                                hello, &poll->client)) {
-    case 0:
-        create(lp, poll);
-        return;
-    case HF_EDENIED:
-        answer_bare(poll, "{\"status\":403}");
-        return;
-    default:
-        answer_bare(poll, "{\"status\":500}");
-        return;
+    const struct hf_process *process = lp->process;
+    bool asked = false;
+    int err = hf_connect_identify(&process->settings, process->keys, hello,
+                                  &poll->client);
+
+    if (err == 0)
+        err = hf_connect_params(process, hello, &poll->client);
+    if (err == 0 && hf_connecting_wanted(process)) {
+        err = ask_connect(lp, poll, hello);
+        asked = err == 0;
     }
+    if (err)
+        refuse_connect(poll, err);
+    else if (!asked)
+        create(lp, poll);
 }
 
 /* phoenix.js sends its authToken with every GET. One of a later expiry is kept;
@@ -696,6 +738,8 @@ void hf_poll_start(struct hf_longpoll *lp, struct hf_poll *poll,
 
 void hf_poll_cancel(struct hf_poll *poll)
 {
+    if (poll->asking)
+        stop_asking(poll);
     unpark(poll);
 }
 

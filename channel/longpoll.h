@@ -13,7 +13,7 @@
 #ifndef HF_CHANNEL_LONGPOLL_H
 #define HF_CHANNEL_LONGPOLL_H
 
-#include "channel/connect.h"
+#include "channel/connecting.h"
 #include "channel/process.h"
 #include "channel/token.h"
 
@@ -40,6 +40,8 @@ struct hf_poll {
     /* private */
     struct hf_longpoll *owner; /* not NULL while parked */
     struct hf_client client;
+    struct hf_longpoll *asking; /* not NULL while the application is asked */
+    struct hf_connecting connecting;
     struct hf_token token;      /* as it came; the answer's is newer */
     uint64_t poll_no;           /* a higher one in live.db ends this poll */
     struct hf_poll_wait *waits; /* one per joined topic */

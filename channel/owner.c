@@ -14,10 +14,14 @@ static struct hf_str session_of(const struct hf_token *token)
 struct hf_session_owner hf_owner_of(const struct hf_client *client,
                                     uint64_t born)
 {
-    return (struct hf_session_owner){.user = client->user,
-                                     .claims = client->identity->topics,
-                                     .expires_ms = client->identity->expires_ms,
-                                     .born = born};
+    const struct hf_identity *identity = client->identity;
+
+    return (struct hf_session_owner){
+        .user = client->user,
+        .claims = identity ? identity->topics : HF_STR(""),
+        .expires_ms = identity ? identity->expires_ms : HF_NEVER,
+        .params = hf_client_params(client),
+        .born = born};
 }
 
 int hf_owner_keep(struct hf_live *live, struct hf_token *token,
@@ -25,7 +29,7 @@ int hf_owner_keep(struct hf_live *live, struct hf_token *token,
 {
     struct hf_session_owner owner;
 
-    token->owned = client->identity != NULL;
+    token->owned = client->identity || client->params;
     if (!token->owned)
         return 0;
     owner = hf_owner_of(client, token->cursor);
@@ -49,6 +53,10 @@ static int take(void *ctx, const struct hf_session_owner *owner)
     if (err)
         return err == HF_EINVAL ? HF_ESTORE : err; /* damaged */
     hf_client_set(found->client, identity);
+    if (owner->params.len > 0)
+        err = hf_client_set_params(found->client, owner->params);
+    if (err)
+        return err;
     found->born = owner->born;
     return 0;
 }
@@ -130,7 +138,7 @@ static struct hf_str put(char **at, struct hf_str s)
 static struct renewal *renewal_new(const struct hf_token *token,
                                    const struct hf_session_owner *owner)
 {
-    size_t len = owner->user.len + owner->claims.len;
+    size_t len = owner->user.len + owner->claims.len + owner->params.len;
     struct renewal *renewal = calloc(1, sizeof(*renewal) + len);
     char *at;
 
@@ -144,6 +152,7 @@ static struct renewal *renewal_new(const struct hf_token *token,
     renewal->owner = *owner;
     renewal->owner.user = put(&at, owner->user);
     renewal->owner.claims = put(&at, owner->claims);
+    renewal->owner.params = put(&at, owner->params);
     return renewal;
 }
 

@@ -1,8 +1,8 @@
 /*
  * owner.h - whose a long-poll session is, from one request to the next
  *
- * A session that came with a token, or that the application named, has an
- * owner: kept in live.db until the session has rows in the journal, with them
+ * A session that came with a token, or that the application was asked about, has
+ * an owner: kept in live.db until the session has rows in the journal, with them
  * from then on, so that every process finds it. A `disconnect` row of its user
  * that is newer than the session ends it, and every poll token of it (D10).
  */

@@ -156,6 +156,8 @@ static int call_hook(struct hf_post_work *work, const struct hf_frame *frame)
         .kind = kind,
         .session = hf_post_session(work),
         .user = client.user,
+        .topics = hf_client_topics(&client),
+        .params = hf_client_params(&client),
         .transport = "longpoll",
         .topic = frame->topic,
         .event = kind == HF_HOOK_PUSH ? frame->event : HF_STR(""),

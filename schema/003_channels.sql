@@ -14,6 +14,7 @@ CREATE TABLE sessions (
     claims  TEXT,                          -- topics of its token; NULL = none
     expires INTEGER,                       -- its token, milliseconds since 1970
     born    INTEGER,                       -- disconnect rows above end it
+    params  TEXT,                          -- of its connect, for hooks
     push_due INTEGER NOT NULL DEFAULT 0,
     join_due INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;

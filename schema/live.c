@@ -536,8 +536,8 @@ static int insert_owner(struct hf_live *live, struct hf_str session,
         return err;
     err = hf_db_get(&live->db,
                     "INSERT OR REPLACE INTO owners"
-                    " (session, user, claims, expires, born)"
-                    " VALUES (?1, ?2, ?3, ?4, ?5)",
+                    " (session, user, claims, expires, born, params)"
+                    " VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
                     &stmt);
     if (err)
         return err;
@@ -546,6 +546,7 @@ static int insert_owner(struct hf_live *live, struct hf_str session,
     hf_db_bind_text(stmt, 3, owner->claims);
     (void)sqlite3_bind_int64(stmt, 4, owner->expires_ms);
     hf_db_bind_u64(stmt, 5, owner->born);
+    hf_db_bind_text(stmt, 6, owner->params);
     return hf_db_finish(&live->db, stmt);
 }
 
@@ -569,7 +570,7 @@ int hf_live_owner(struct hf_live *live, struct hf_str session,
     int err;
 
     err = hf_db_get(&live->db,
-                    "SELECT user, claims, expires, born FROM owners"
+                    "SELECT user, claims, expires, born, params FROM owners"
                     " WHERE session = ?1",
                     &stmt);
     if (err)
@@ -582,6 +583,7 @@ int hf_live_owner(struct hf_live *live, struct hf_str session,
     owner.claims = hf_db_text(stmt, 1);
     owner.expires_ms = sqlite3_column_int64(stmt, 2);
     owner.born = hf_db_u64(stmt, 3);
+    owner.params = hf_db_text(stmt, 4);
     err = each(ctx, &owner);
     hf_db_done(stmt);
     return err;

@@ -29,7 +29,8 @@ CREATE TABLE owners (
     user    TEXT NOT NULL,
     claims  TEXT NOT NULL,
     expires INTEGER NOT NULL,           -- wall clock, milliseconds since 1970
-    born    INTEGER NOT NULL
+    born    INTEGER NOT NULL,
+    params  TEXT NOT NULL               -- of its connect, for hooks
 ) WITHOUT ROWID;
 
 -- When leases are looked at for presences next (leases.h). One row.

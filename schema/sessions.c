@@ -33,7 +33,8 @@ int hf_session_owner(struct hf_journal *journal, struct hf_str session,
     int err;
 
     err = hf_db_get(db,
-                    "SELECT user, claims, expires, born FROM sessions"
+                    "SELECT user, claims, expires, born, coalesce(params, '')"
+                    " FROM sessions"
                     " WHERE id = ?1 AND claims IS NOT NULL",
                     &stmt);
     if (err)
@@ -46,6 +47,7 @@ int hf_session_owner(struct hf_journal *journal, struct hf_str session,
     owner.claims = hf_db_text(stmt, 1);
     owner.expires_ms = sqlite3_column_int64(stmt, 2);
     owner.born = hf_db_u64(stmt, 3);
+    owner.params = hf_db_text(stmt, 4);
     err = each(ctx, &owner);
     hf_db_done(stmt);
     return err;
@@ -286,7 +288,7 @@ int hf_session_own(struct hf_journal *journal, struct hf_str session,
 
     err = hf_db_get(db,
                     "UPDATE sessions SET user = ?2, claims = ?3, expires = ?4,"
-                    " born = ?5 WHERE id = ?1",
+                    " born = ?5, params = ?6 WHERE id = ?1",
                     &stmt);
     if (err)
         return err;
@@ -295,6 +297,7 @@ int hf_session_own(struct hf_journal *journal, struct hf_str session,
     hf_db_bind_text(stmt, 3, owner->claims);
     (void)sqlite3_bind_int64(stmt, 4, owner->expires_ms);
     hf_db_bind_u64(stmt, 5, owner->born);
+    hf_db_bind_text(stmt, 6, owner->params);
     ring(journal, session);
     return hf_db_finish(db, stmt);
 }

@@ -30,6 +30,7 @@ struct hf_membership {
 struct hf_session_owner {
     struct hf_str user;   /* empty = nobody known */
     struct hf_str claims; /* what its token allows, JSON text or empty */
+    struct hf_str params; /* of the connect, for hooks: JSON text or empty */
     int64_t expires_ms;   /* of the token, wall clock; INT64_MAX = never */
     uint64_t born;        /* head of the journal when the session was made */
 };

@@ -13,7 +13,7 @@
 #include "base/jwt.h"
 #include "base/log.h"
 #include "base/sys.h"
-#include "channel/connect.h"
+#include "channel/connecting.h"
 #include "sidecar/handshake.h"
 #include "sidecar/upgrade.h"
 
@@ -23,7 +23,7 @@
 struct hf_http {
     struct hf_loop *loop;
     const struct hf_settings *settings;
-    struct hf_keys *keys;
+    struct hf_process *process;
     struct hf_conns *conns;
     struct MHD_Daemon *daemon;
     struct hf_watch library; /* libmicrohttpd's epoll descriptor */
@@ -34,6 +34,7 @@ struct hf_http {
     bool resting;   /* out of descriptors: not before the next tick */
     bool loopback, proxied;
     struct hf_list pending; /* struct shake, oldest first */
+    struct hf_list asking;  /* requests whose client the application judges */
     size_t shaking;         /* connections that libmicrohttpd has */
     size_t max_sockets;     /* upgraded ones */
     size_t max_all;         /* with those that are still shaking hands */
@@ -261,6 +262,11 @@ static enum MHD_Result refuse(struct MHD_Connection *connection,
 /* One that has come, until it is answered. */
 struct request {
     struct hf_client client;
+    enum { NEW, ASKING, ADMITTED, REFUSED, FAILED } state;
+    struct hf_connecting connecting;
+    struct hf_http *http;
+    struct MHD_Connection *connection;
+    struct hf_list node; /* in http->asking */
     char uri[];
 };
 
@@ -332,9 +338,43 @@ static void read_bearer(const struct hf_handshake *handshake,
         hello->auth_token = hf_str((const char *)room, len);
 }
 
-static bool may_connect(const struct hf_http *http, struct hf_str query,
-                        const struct hf_handshake *handshake,
-                        struct hf_client *out)
+/* The application has answered, or will not: the library asks us again. */
+static void go_on(struct request *request)
+{
+    hf_list_remove(&request->node);
+    MHD_resume_connection(request->connection);
+    request->http->again = true;
+}
+
+static void connected(struct hf_connecting *connecting, int err)
+{
+    struct request *request = HF_ITEM(connecting, struct request, connecting);
+
+    request->state = err == 0 ? ADMITTED : err == HF_EDENIED ? REFUSED : FAILED;
+    go_on(request);
+    run(request->http);
+}
+
+static int ask(struct hf_http *http, struct request *request,
+               const struct hf_hello *hello)
+{
+    int err;
+
+    request->connecting.done = connected;
+    request->connecting.client = &request->client;
+    err = hf_connecting_start(&request->connecting, http->process, hello,
+                              "websocket");
+    if (err)
+        return err;
+    request->http = http;
+    request->state = ASKING;
+    hf_list_append(&http->asking, &request->node);
+    return 0;
+}
+
+static int connect_client(struct hf_http *http, struct request *request,
+                          struct hf_str query,
+                          const struct hf_handshake *handshake)
 {
     struct hf_hello hello = {
         .query = query,
@@ -348,16 +388,25 @@ static bool may_connect(const struct hf_http *http, struct hf_str query,
         .authorization = handshake->authorization,
     };
     unsigned char room[BEARER_ROOM];
+    int err;
 
     read_bearer(handshake, room, &hello);
-    return hf_connect_check(http->settings, &hello, out) == 0 &&
-           hf_connect_identify(http->settings, http->keys, &hello, out) == 0;
+    err = hf_connect_check(http->settings, &hello, &request->client);
+    if (err == 0)
+        err = hf_connect_identify(http->settings, http->process->keys, &hello,
+                                  &request->client);
+    if (err == 0)
+        err = hf_connect_params(http->process, &hello, &request->client);
+    if (err == 0 && hf_connecting_wanted(http->process))
+        return ask(http, request, &hello);
+    request->state = err ? REFUSED : ADMITTED;
+    return 0;
 }
 
 /* In the order of specification section 5.1. */
 static struct hf_refusal judge(struct hf_http *http, struct request *request,
                                const struct hf_handshake *handshake,
-                               struct hf_str method, struct hf_str version)
+                               struct hf_str method)
 {
     const char *uri = request->uri;
     size_t path_len = strcspn(uri, "?");
@@ -377,8 +426,23 @@ static struct hf_refusal judge(struct hf_http *http, struct request *request,
                                 "them is 'phoenix'"));
         return (struct hf_refusal){.status = 403, .text = ""};
     }
-    if (!may_connect(http, hf_str_of(query), handshake, &request->client))
+    if (connect_client(http, request, hf_str_of(query), handshake))
+        request->state = FAILED; /* it could not be asked */
+    return refusal;
+}
+
+/* What comes behind it, when it is known who connects. */
+static struct hf_refusal judge_upgrade(struct hf_http *http,
+                                       const struct request *request,
+                                       const struct hf_handshake *handshake,
+                                       struct hf_str version)
+{
+    struct hf_refusal refusal;
+
+    if (request->state == REFUSED)
         return (struct hf_refusal){.status = 403, .text = ""};
+    if (request->state == FAILED)
+        return (struct hf_refusal){.status = 500, .text = ""};
     refusal = hf_handshake_upgrade(handshake, version);
     if (refusal.status)
         return refusal;
@@ -410,8 +474,16 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection,
         return MHD_NO;
     (void)MHD_get_connection_values_n(connection, MHD_HEADER_KIND, take_header,
                                       &handshake);
-    refusal =
-        judge(http, request, &handshake, hf_str_of(method), hf_str_of(version));
+    refusal = (struct hf_refusal){.status = 0};
+    if (request->state == NEW)
+        refusal = judge(http, request, &handshake, hf_str_of(method));
+    if (!refusal.status && request->state == ASKING) {
+        request->connection = connection;
+        MHD_suspend_connection(connection);
+        return MHD_YES;
+    }
+    if (!refusal.status)
+        refusal = judge_upgrade(http, request, &handshake, hf_str_of(version));
     if (refusal.status)
         return refuse(connection, refusal);
     return upgrade(http, connection, &handshake);
@@ -436,13 +508,18 @@ static void *on_uri(void *cls, const char *uri,
 static void on_completed(void *cls, struct MHD_Connection *connection,
                          void **request, enum MHD_RequestTerminationCode code)
 {
+    struct request *ours = *request;
+
     (void)cls;
     (void)connection;
     (void)code;
-    if (*request)
-        hf_client_release(&((struct request *)*request)->client);
-    free(*request);
     *request = NULL;
+    if (!ours)
+        return;
+    hf_connecting_cancel(&ours->connecting);
+    hf_list_remove(&ours->node);
+    hf_client_release(&ours->client);
+    free(ours);
 }
 
 /* --- start and end -------------------------------------------------------- */
@@ -454,9 +531,10 @@ static int start_library(struct hf_http *http)
     unsigned timeout_s = (unsigned)(http->settings->handshake_ms / 1000) + 2;
 
     http->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_ALLOW_UPGRADE | MHD_USE_NO_LISTEN_SOCKET, 0, NULL,
-        NULL, on_request, http, MHD_OPTION_URI_LOG_CALLBACK, on_uri, http,
-        MHD_OPTION_NOTIFY_COMPLETED, on_completed, http,
+        MHD_USE_EPOLL | MHD_ALLOW_UPGRADE | MHD_ALLOW_SUSPEND_RESUME |
+            MHD_USE_NO_LISTEN_SOCKET,
+        0, NULL, NULL, on_request, http, MHD_OPTION_URI_LOG_CALLBACK, on_uri,
+        http, MHD_OPTION_NOTIFY_COMPLETED, on_completed, http,
         MHD_OPTION_NOTIFY_CONNECTION, on_connection, http,
         MHD_OPTION_CONNECTION_LIMIT,
         (unsigned)(HF_HANDSHAKES + HF_ACCEPT_BATCH),
@@ -510,7 +588,8 @@ int hf_http_open(const struct hf_http_options *options, struct hf_http **out,
         return hf_explain(why, HF_ENOMEM, "out of memory");
     http->loop = options->loop;
     http->settings = options->settings;
-    http->keys = options->keys;
+    http->process = options->process;
+    hf_list_init(&http->asking);
     http->conns = options->conns;
     http->loopback = options->loopback;
     http->proxied = options->proxied;
@@ -535,10 +614,27 @@ int hf_http_open(const struct hf_http_options *options, struct hf_http **out,
     return 0;
 }
 
+/* The library does not stop while somebody waits. */
+static void end_asking(struct hf_http *http)
+{
+    struct hf_list *node;
+
+    while ((node = hf_list_first(&http->asking)) != NULL) {
+        struct request *request = HF_ITEM(node, struct request, node);
+
+        hf_connecting_cancel(&request->connecting);
+        request->state = FAILED;
+        go_on(request);
+    }
+    (void)MHD_run(http->daemon);
+}
+
 void hf_http_close(struct hf_http *http)
 {
     if (!http)
         return;
+    if (http->daemon)
+        end_asking(http);
     if (http->listening)
         hf_loop_unwatch(http->loop, &http->listener);
     hf_loop_disarm(http->loop, &http->due);

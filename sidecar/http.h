@@ -17,7 +17,7 @@
 #define HF_SIDECAR_HTTP_H
 
 #include "base/loop.h"
-#include "channel/keys.h"
+#include "channel/process.h"
 #include "schema/settings.h"
 #include "sidecar/ws_conn.h"
 
@@ -26,10 +26,10 @@ struct hf_http;
 struct hf_http_options {
     struct hf_loop *loop; /* all borrowed */
     const struct hf_settings *settings;
-    struct hf_keys *keys;   /* of tokens */
-    struct hf_conns *conns; /* where upgraded sockets go */
-    int listener;           /* non-blocking */
-    bool loopback;          /* nobody else's host reaches it */
+    struct hf_process *process; /* whose keys and hooks are asked */
+    struct hf_conns *conns;     /* where upgraded sockets go */
+    int listener;               /* non-blocking */
+    bool loopback;              /* nobody else's host reaches it */
     bool proxied;   /* a Unix socket: X-Forwarded-Proto is believed (D21) */
     size_t max_fds; /* descriptors of this process */
 };

@@ -109,7 +109,7 @@ static int open_http(struct worker *w, struct hf_why *why)
     struct hf_http_options options = {
         .loop = w->loop,
         .settings = &w->process.settings,
-        .keys = w->process.keys,
+        .process = &w->process,
         .conns = &w->conns,
         .listener = w->listener->fd,
         .loopback = w->listener->loopback,

@@ -17,6 +17,7 @@ fuzz_programs = \
 	tests/fuzz/fuzz_jwt \
 	tests/fuzz/fuzz_line \
 	tests/fuzz/fuzz_origin \
+	tests/fuzz/fuzz_params \
 	tests/fuzz/fuzz_query \
 	tests/fuzz/fuzz_token \
 	tests/fuzz/fuzz_utf8 \
@@ -58,6 +59,8 @@ tests_fuzz_fuzz_line_SOURCES = tests/fuzz/fuzz_line.c $(fuzz_driver)
 tests_fuzz_fuzz_line_LDADD = $(CLI_LINK)
 tests_fuzz_fuzz_origin_SOURCES = tests/fuzz/fuzz_origin.c $(fuzz_driver)
 tests_fuzz_fuzz_origin_LDADD = $(CHANNEL_LINK)
+tests_fuzz_fuzz_params_SOURCES = tests/fuzz/fuzz_params.c $(fuzz_driver)
+tests_fuzz_fuzz_params_LDADD = $(BASE_LINK)
 tests_fuzz_fuzz_query_SOURCES = tests/fuzz/fuzz_query.c $(fuzz_driver)
 tests_fuzz_fuzz_query_LDADD = $(BASE_LINK)
 tests_fuzz_fuzz_token_SOURCES = tests/fuzz/fuzz_token.c $(fuzz_driver)

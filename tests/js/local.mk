@@ -9,6 +9,7 @@ EXTRA_DIST += \
 	tests/js/forms.test.js \
 	tests/js/gateway.test.js \
 	tests/js/holdfast.test.js \
+	tests/js/hooks.test.js \
 	tests/js/hostile.test.js \
 	tests/js/longpoll.test.js \
 	tests/js/order.test.js \

@@ -12,6 +12,7 @@ unit_tests += \
 	tests/unit/test_log \
 	tests/unit/test_loop \
 	tests/unit/test_map \
+	tests/unit/test_params \
 	tests/unit/test_query \
 	tests/unit/test_queue \
 	tests/unit/test_sys \
@@ -57,6 +58,8 @@ tests_unit_test_map_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_map_LDADD = $(BASE_TEST_LINK)
 tests_unit_test_map_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=calloc
 
+tests_unit_test_params_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_params_LDADD = $(BASE_TEST_LINK)
 tests_unit_test_query_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_query_LDADD = $(BASE_TEST_LINK)
 

@@ -170,7 +170,7 @@ static void a_call_is_answered(void **state)
     assert_string_equal(
         last_body,
         "{\"hook\":\"push\",\"socket\":{\"transport\":\"websocket\","
-        "\"id\":\"session\",\"user\":null,\"claims\":null,\"params\":{}},"
+        "\"id\":\"session\",\"user\":null,\"topics\":null,\"params\":{}},"
         "\"topic\":\"room:a\",\"event\":\"ok\",\"payload\":{\"n\": 1.50},"
         "\"join_ref\":\"1\",\"ref\":\"2\",\"key\":null}");
     assert_non_null(
@@ -207,7 +207,7 @@ static void bytes_and_odd_names_arrive_whole(void **state)
     struct hf_hook_request request = {
         .kind = HF_HOOK_LEAVE,
         .user = HF_STR("a\"b"),
-        .claims = HF_STR("{\"sub\":\"a\"}"),
+        .topics = HF_STR("{\"a\":[]}"),
         .params = HF_STR("{\"p\":[1]}"),
         .transport = "longpoll",
         .topic = HF_STR("room:\xc3\xa9\\"),
@@ -224,7 +224,7 @@ static void bytes_and_odd_names_arrive_whole(void **state)
     assert_string_equal(
         last_body,
         "{\"hook\":\"leave\",\"socket\":{\"transport\":\"longpoll\","
-        "\"id\":null,\"user\":\"a\\\"b\",\"claims\":{\"sub\":\"a\"},"
+        "\"id\":null,\"user\":\"a\\\"b\",\"topics\":{\"a\":[]},"
         "\"params\":{\"p\":[1]}},\"topic\":\"room:\xc3\xa9\\\\\","
         "\"event\":null,\"payload\":{\"_binary\":\"AAH/\"},\"join_ref\":null,"
         "\"ref\":null,\"key\":\"k\",\"reason\":\"closed\"}");
