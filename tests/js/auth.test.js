@@ -1,6 +1,7 @@
 // Tokens: who may connect, what they allow, how they end, over both transports
 import { after, before, it } from "node:test";
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
@@ -8,7 +9,7 @@ import { exportJWK, generateKeyPair, importJWK, jwtVerify } from "jose";
 import WebSocket from "ws";
 import { Poller } from "./lib/poll.js";
 import { answer, connect, disconnectAll, hear, hears, transports } from "./lib/phoenix.js";
-import { Server, sleep, told, until, within } from "./lib/server.js";
+import { Server, program, sleep, told, until, within } from "./lib/server.js";
 import { mint, readKeys, writeKeys } from "./lib/tokens.js";
 
 let server;
@@ -284,6 +285,47 @@ test("ends polls in every process, and their tokens for good", async () => {
   assert.equal(await first.end(), 500);
   assert.equal((await here.peek()).status, 500);
   assert.deepEqual(await here.post([["1", "1", "room:1", "phx_join", {}]]), { status: 500 });
+});
+
+test("never takes a session for anonymous whose owner is lost", async () => {
+  const poller = await new Poller(server.port, {
+    query: `vsn=2.0.0&access_token=${await token({ sub: user() })}`,
+  }).open();
+  const live = join(server.dir, "live.db");
+  execFileSync("sqlite3", ["-cmd", ".timeout 5000", live, "DELETE FROM owners"]);
+  assert.equal((await poller.peek()).status, 500);
+  assert.deepEqual(await poller.post([["1", "1", "room:1", "phx_join", {}]]), { status: 500 });
+});
+
+// A process for each request: nothing is known but what is in the directory.
+test("knows a session's owner from plain CGI, too", async () => {
+  const where = topic();
+  const who = user();
+  const cgi = (env, input = "") => {
+    const out = execFileSync(program("holdfast-gateway"), ["--dir", server.dir], {
+      input,
+      env: {
+        PATH: process.env.PATH,
+        REQUEST_METHOD: input ? "POST" : "GET",
+        SCRIPT_NAME: "/socket",
+        PATH_INFO: "/longpoll",
+        CONTENT_LENGTH: String(Buffer.byteLength(input)),
+        ...env,
+      },
+    }).toString();
+    return JSON.parse(out.slice(out.indexOf("\r\n\r\n") + 4));
+  };
+  const query = (t) => ({ QUERY_STRING: `vsn=2.0.0${t ? `&token=${t}` : ""}` });
+  const text = await token({ sub: who, ...rights(where, "join") });
+  const made = cgi({ ...query(), HTTP_AUTHORIZATION: `Bearer ${text}` });
+  assert.equal(made.status, 410);
+  assert.equal(cgi({ ...query(), HTTP_AUTHORIZATION: "Bearer no" }).status, 403);
+  const join_frame = JSON.stringify(["1", "1", where, "phx_join", {}]);
+  assert.deepEqual(cgi(query(made.token), join_frame), { status: 200 });
+  const first = cgi(query(made.token));
+  assert.equal(JSON.parse(first.messages[0])[4].status, "ok");
+  await server.holdfast("disconnect", who);
+  assert.equal(cgi(query(first.token)).status, 500);
 });
 
 // --- a fresher one ----------------------------------------------------------

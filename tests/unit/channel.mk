@@ -8,6 +8,7 @@ unit_tests += \
 	tests/unit/test_encode \
 	tests/unit/test_hook_answer \
 	tests/unit/test_hooks \
+	tests/unit/test_identity \
 	tests/unit/test_keeper \
 	tests/unit/test_keeper_poll \
 	tests/unit/test_leases \
@@ -51,6 +52,8 @@ tests_unit_test_hook_answer_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_hook_answer_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_hooks_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_hooks_LDADD = $(CHANNEL_TEST_LINK)
+tests_unit_test_identity_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_identity_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_keeper_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_keeper_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_keeper_poll_CFLAGS = $(UNIT_CFLAGS)
