@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/jwk.h"
 #include "base/sys.h"
 #include "schema/alone.h"
 #include "schema/failed.h"
@@ -165,11 +166,19 @@ static const char *owner_of(uid_t uid, char *room, size_t cap)
     return room;
 }
 
+/* Whoever reads one can be anybody; no process of ours changes them. */
+static bool is_secret(const char *name)
+{
+    return strcmp(name, HF_FILE_SECRET) == 0 ||
+           strcmp(name, HF_FILE_HOOK_SECRET) == 0 ||
+           strcmp(name, HF_FILE_KEYS) == 0;
+}
+
 static void inspect_file(struct hf_look *look, const char *name,
                          const struct stat *st)
 {
     mode_t mode = st->st_mode & 0777;
-    bool secret = strcmp(name, HF_FILE_SECRET) == 0;
+    bool secret = is_secret(name);
     bool shared = look->dir.file_mode == 0660;
     mode_t wanted = secret ? look->dir.file_mode & 0640 : look->dir.file_mode;
     char owner[64], dir_owner[64];
@@ -250,6 +259,44 @@ static void inspect_settings(struct hf_look *look)
              "%s; nothing starts until that is mended", why.text);
 }
 
+static void judge_keys(struct hf_look *look, int err, struct hf_str text)
+{
+    struct hf_why why = {""};
+    struct hf_jwks set;
+
+    if (err == HF_ENOTFOUND) {
+        hf_found(look, HF_FINDING_WARNING, "keys",
+                 "%s is missing, so no token is taken: holdfast init %s makes "
+                 "one",
+                 HF_FILE_KEYS, look->dir.path);
+        return;
+    }
+    if (!err)
+        err = hf_jwks_read(text, &set, &why);
+    if (err) {
+        hf_found(look, HF_FINDING_PROBLEM, "keys",
+                 "%s: %s; nothing starts until that is mended", HF_FILE_KEYS,
+                 why.text[0] ? why.text : hf_strerror(err));
+        return;
+    }
+    hf_found(look, HF_FINDING_OK, "keys", "%zu for tokens", set.count);
+    hf_jwks_release(&set);
+}
+
+static void inspect_keys(struct hf_look *look)
+{
+    char *text = malloc(HF_JWKS_MAX);
+    size_t len = 0;
+    int err = text ? hf_file_read(look->dir.fd, HF_FILE_KEYS, text, HF_JWKS_MAX,
+                                  &len)
+                   : HF_ENOMEM;
+
+    judge_keys(look, err, hf_str(text, len));
+    if (text)
+        explicit_bzero(text, len);
+    free(text);
+}
+
 static void inspect_failed(struct hf_look *look)
 {
     char text[HF_FAILED_TEXT] = "";
@@ -297,6 +344,7 @@ enum hf_finding_level hf_inspect(const char *path,
         inspect_file_system(&look);
         inspect_files(&look);
         inspect_settings(&look);
+        inspect_keys(&look);
         inspect_failed(&look);
         inspect_clock(&look);
         hf_inspect_locks(&look);

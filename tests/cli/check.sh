@@ -15,7 +15,7 @@ finds()
 
 t "a good directory has no problem" holdfast check
 t "no finding is called a problem" sh -c '! holdfast check | grep ^problem'
-for subject in directory filesystem space ballast files settings disk clock locks \
+for subject in directory filesystem space ballast files settings keys disk clock locks \
     processes journal tables mode history log pages messages; do
     t "$subject is looked at" finds ok "$subject" ""
 done
@@ -42,6 +42,16 @@ chmod 700 box
 chmod 644 box/secret
 t "a secret that others can read is one" finds problem files "secret"
 chmod 600 box/secret
+chmod 644 box/keys.json
+t "keys that others can read are one, too" finds problem files "keys.json"
+cp box/keys.json kept
+printf '%s' '{"keys":[{"kty":"oct","kid":"a","k":"c2hvcnQ"}]}' >box/keys.json
+chmod 600 box/keys.json
+t "a bad key is one" finds problem keys 'key 1 (kid "a"): its secret'
+rm box/keys.json
+t "no keys are a warning" finds warning keys "holdfast init"
+cp kept box/keys.json
+chmod 600 box/keys.json
 chmod 644 box/holdfast.conf
 t "settings that others can read are a warning" \
     finds warning files "holdfast.conf"
