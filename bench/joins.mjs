@@ -120,7 +120,9 @@ async function websocket() {
 
 async function ask(options) {
   const connection = await FastCgi.open(socket);
+  const closed = new Promise((done) => connection.socket.on("close", done));
   connection.send(requestBytes(options));
+  await closed; // the gateway does so behind its answer
   const { body } = await connection.answer(30000);
   connection.destroy();
   return JSON.parse(body);
