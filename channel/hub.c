@@ -67,14 +67,21 @@ void hf_hub_soon(struct hf_hub *hub)
 int hf_hub_catch_up(struct hf_hub *hub)
 {
     bool more = true;
-    int err = 0;
+    int64_t version;
+    int err;
 
     /* with nobody joined or known there is nothing to feed, so there is no need
      * to read what lies between */
     if (hub->counts.topics == 0 && hub->users.count == 0)
         return hf_tail_skip_to_head(hub);
+    /* many join at once after a restart, and mostly nothing was written in
+     * between; asked before the pages, so that it is never too new for them */
+    err = hf_journal_version(hub->process->journal, &version);
+    if (err == 0 && version == hub->read_version)
+        return 0;
     while (more && err == 0)
         err = hf_tail_page(hub, &more);
+    hub->read_version = err ? -1 : version;
     return err;
 }
 
@@ -115,6 +122,7 @@ int hf_hub_open(struct hf_process *process, struct hf_hub **out)
     if (!hub)
         return HF_ENOMEM;
     hub->process = process;
+    hub->read_version = -1;
     hub->refill_left = HF_REFILL_TURN;
     hub->turn.end = end_of_turn;
     hf_list_init(&hub->deferred);

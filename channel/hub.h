@@ -29,6 +29,8 @@ struct hf_hub {
     struct hf_wake *wake;
     uint64_t epoch;
     uint64_t cursor;         /* rows at or below are in the rings, or were */
+    int64_t read_version;    /* hf_journal_version before it was read to its
+                              * end; -1 = none */
     uint64_t redactions;     /* hf_journal_redactions when rings were filled */
     struct hf_map topics;    /* name -> struct hf_topic */
     struct hf_map users;     /* topic -> struct hf_user (user.h) */

@@ -51,6 +51,10 @@ uint64_t hf_journal_epoch(const struct hf_journal *journal);
  * once it is known that the files are no longer these. */
 int hf_journal_changed(struct hf_journal *journal, bool *out);
 
+/* The number that this connection gives the state of the file: as long as it is
+ * the same, nobody else has committed. Errors as above. */
+int hf_journal_version(struct hf_journal *journal, int64_t *out);
+
 /* One read transaction around several reads; they then see one state. */
 int hf_journal_snapshot(struct hf_journal *journal);
 void hf_journal_snapshot_end(struct hf_journal *journal);

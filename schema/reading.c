@@ -121,6 +121,16 @@ int hf_journal_changed(struct hf_journal *journal, bool *out)
     return 0;
 }
 
+int hf_journal_version(struct hf_journal *journal, int64_t *out)
+{
+    int err;
+
+    if (journal->lost)
+        return HF_EREPLACED;
+    err = hf_db_number(&journal->db, "PRAGMA data_version", out);
+    return err ? hf_guard_locked_out(journal, err) : 0;
+}
+
 int hf_journal_snapshot(struct hf_journal *journal)
 {
     int tries, err;

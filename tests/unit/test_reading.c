@@ -252,6 +252,23 @@ static void a_join_first_brings_the_hub_to_the_head(void **state)
     got(&b, 1, "[null,null,\"room:a\",\"news\",1]");
 }
 
+static void a_join_where_nothing_was_written_asks_just_that(void **state)
+{
+    (void)state;
+    watch_statements();
+    say(&a, JOIN("1"));
+    say(&b, JOIN("1"));
+    settle();
+    statements = 0;
+    say(&a, JOIN("2"));
+    say(&b, JOIN("2"));
+    assert_int_equal(statements, 2);
+    publish("room:b", "1");
+    statements = 0;
+    say(&a, JOIN("3"));
+    assert_true(statements > 1);
+}
+
 static void a_join_far_from_the_hub_gets_nothing_older(void **state)
 {
     (void)state;
@@ -488,6 +505,7 @@ int main(void)
         T(refills_share_a_bounded_turn),
         T(the_head_is_the_sequence_and_not_the_newest_row),
         T(a_join_first_brings_the_hub_to_the_head),
+        T(a_join_where_nothing_was_written_asks_just_that),
         T(a_join_far_from_the_hub_gets_nothing_older),
         T(a_refill_and_the_ring_meet_without_an_overlap),
         T(a_refill_that_finds_nothing_has_caught_up),
