@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "channel/hook_effects.h"
 #include "channel/session_state.h"
+#include "channel/tracker.h"
 
 struct hf_asking {
     struct hf_hook_call call;
@@ -20,6 +21,8 @@ struct hf_asking {
     uint64_t *after; /* of each action, and of the end: the row before it */
     struct hf_client client; /* loop's thread */
     struct hf_str session_id;
+    struct hf_hold hold; /* of presence */
+    bool holds;
     struct hf_frame frame; /* slices of bytes */
     char bytes[];
 };
@@ -387,7 +390,9 @@ static int write_run(struct hf_job *job, struct hf_journal *journal)
 {
     struct hf_asking *asking = HF_ITEM(job, struct hf_asking, job);
     const struct hf_hook_answer *answer = asking->answer;
+    struct hf_holder holder = hf_holder_of(&asking->hold);
     struct hf_hook_from from = {asking->frame.topic, asking->session_id,
+                                asking->holds ? &holder : NULL,
                                 asking->kind == HF_HOOK_LEAVE};
     uint64_t last = 0;
     size_t i;
@@ -426,6 +431,19 @@ static bool orders_rows(const struct hf_hook_answer *answer)
     return false;
 }
 
+/* Is anything said of presence? */
+static bool tracks(const struct hf_hook_answer *answer)
+{
+    size_t i;
+
+    for (i = 0; i < answer->count; i++)
+        if (answer->actions[i].what == HF_HOOK_TRACK ||
+            answer->actions[i].what == HF_HOOK_UPDATE ||
+            answer->actions[i].what == HF_HOOK_UNTRACK)
+            return true;
+    return false;
+}
+
 static int submit(struct hf_asking *asking)
 {
     struct hf_member *member =
@@ -436,6 +454,8 @@ static int submit(struct hf_asking *asking)
     asking->after = calloc(asking->answer->count + 1, sizeof(*asking->after));
     if (!asking->after)
         return HF_ENOMEM;
+    asking->holds = member && tracks(asking->answer) &&
+                    hf_tracker_hold(member, &asking->hold) == 0;
     asking->job.run = write_run;
     asking->job.done = write_done;
     err = hf_writer_submit(asking->hub->process->writer, &asking->job);

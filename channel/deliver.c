@@ -4,6 +4,7 @@
 
 #include "base/err.h"
 #include "channel/row.h"
+#include "channel/tracker.h"
 
 /* --- taking ------------------------------------------------------------ */
 
@@ -80,7 +81,8 @@ static int refill_row(void *ctx, const struct hf_row *row)
     struct hf_session *session = refill->member->session;
     struct hf_msg *msg;
 
-    if (!for_this(session, row->skip))
+    if (!for_this(session, row->skip) ||
+        hf_presence_known(row, refill->member->told))
         return 0;
     msg = hf_row_msg(row, session->hub->epoch, hf_member_form(refill->member),
                      row_join_ref(refill->member));
@@ -156,7 +158,8 @@ static int take_ring_row(struct hf_member *member, struct hf_ring_row *row,
     struct hf_hub *hub = member->topic->hub;
     struct hf_msg *msg;
 
-    if (for_this(member->session, hf_ring_row_skip(row))) {
+    if (for_this(member->session, hf_ring_row_skip(row)) &&
+        !hf_ring_row_known(row, member->told)) {
         msg = hf_ring_row_msg(row, hub->epoch, hf_member_form(member),
                               row_join_ref(member), &hub->counts.encoded);
         if (!msg)
@@ -167,6 +170,17 @@ static int take_ring_row(struct hf_member *member, struct hf_ring_row *row,
     }
     member->cursor = hf_ring_row_id(row);
     return 0;
+}
+
+/* Who is there, before any row (presence.h). */
+static int take_state(struct hf_member *member, struct batch *batch)
+{
+    struct hf_msg *msg;
+    int err = hf_tracker_state(member, &msg);
+
+    if (err == 0)
+        put_msg(batch, msg);
+    return err;
 }
 
 /* Rows and answers until the batch is full (0), the member has caught up
@@ -183,6 +197,12 @@ static int feed(struct hf_member *member, struct batch *batch)
             return HF_ECLOSED;
         if (!has_room(batch))
             return 0;
+        if (member->owed) {
+            err = take_state(member, batch);
+            if (err)
+                return err;
+            continue;
+        }
         if (member->held || member->cursor >= topic->hub->cursor)
             return HF_ENOTFOUND;
         if (member->cursor < topic->ring.low) {

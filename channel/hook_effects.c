@@ -25,6 +25,29 @@ static int broadcast(struct hf_journal *journal,
     return err;
 }
 
+/* Who leaves is present no more, whatever the application says. */
+static int track(struct hf_journal *journal,
+                 const struct hf_hook_action *action,
+                 const struct hf_hook_from *from, enum hf_track how)
+{
+    if (from->leaving)
+        return 0;
+    if (!from->holder)
+        return HF_EINVAL;
+    return hf_presence_track(journal, from->holder, from->topic, action->key,
+                             action->meta, how);
+}
+
+static int untrack(struct hf_journal *journal,
+                   const struct hf_hook_action *action,
+                   const struct hf_hook_from *from)
+{
+    if (!from->holder)
+        return from->leaving ? 0 : HF_EINVAL;
+    return hf_presence_untrack(journal, from->holder->owner, from->topic,
+                               action->key);
+}
+
 int hf_hook_write(struct hf_journal *journal,
                   const struct hf_hook_action *action,
                   const struct hf_hook_from *from, uint64_t *out_id)
@@ -36,9 +59,11 @@ int hf_hook_write(struct hf_journal *journal,
     case HF_HOOK_SEND:
         return 0;
     case HF_HOOK_TRACK:
+        return track(journal, action, from, HF_TRACK);
     case HF_HOOK_UPDATE:
+        return track(journal, action, from, HF_UPDATE);
     case HF_HOOK_UNTRACK:
-        return HF_EINVAL;
+        return untrack(journal, action, from);
     }
     return HF_EINVAL;
 }

@@ -5,13 +5,14 @@
 #define HF_CHANNEL_HOOK_EFFECTS_H
 
 #include "channel/hook_answer.h"
-#include "schema/journal.h"
+#include "schema/presences.h"
 
 /* Whose answer it is. */
 struct hf_hook_from {
     struct hf_str topic;   /* of the channel */
     struct hf_str session; /* of the sender, whom broadcast_others leaves out */
-    bool leaving;          /* and broadcast, too: he is as good as gone */
+    const struct hf_holder *holder; /* NULL: nothing can be tracked */
+    bool leaving; /* and broadcast, too: he is as good as gone */
 };
 
 /*

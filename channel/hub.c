@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "channel/session.h"
 #include "channel/tail.h"
+#include "channel/tracker.h"
 
 /* --- topics ------------------------------------------------------------ */
 
@@ -130,6 +131,8 @@ int hf_hub_open(struct hf_process *process, struct hf_hub **out)
                       hub, &hub->wake);
     if (err == 0)
         err = hf_tail_skip_to_head(hub);
+    if (err == 0)
+        err = hf_tracker_open(hub, &hub->tracker);
     if (err) {
         hf_hub_close(hub);
         return err;
@@ -143,7 +146,9 @@ void hf_hub_close(struct hf_hub *hub)
     if (!hub)
         return;
     assert(hub->counts.sessions == 0);
+    hf_tracker_finish(hub->tracker);
     hf_process_finish_writes(hub->process); /* pushes under way refer to us */
+    hf_tracker_close(hub->tracker);
     hf_loop_cancel_turn(&hub->turn);
     if (hub->wake)
         hf_wake_free(hub->wake);

@@ -32,6 +32,7 @@ struct hf_hub {
     int64_t read_version;    /* hf_journal_version before it was read to its
                               * end; -1 = none */
     uint64_t redactions;     /* hf_journal_redactions when rings were filled */
+    struct hf_tracker *tracker; /* presence */
     struct hf_map topics;    /* name -> struct hf_topic */
     struct hf_map users;     /* topic -> struct hf_user (user.h) */
     bool behind;             /* the tail stopped before the end */

@@ -49,4 +49,5 @@ libchannel_a_SOURCES = \
 	channel/tail.c channel/tail.h \
 	channel/token.c channel/token.h \
 	channel/topic.c channel/topic.h \
+	channel/tracker.c channel/tracker.h \
 	channel/user.c channel/user.h

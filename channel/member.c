@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "channel/row.h"
+#include "channel/tracker.h"
 #include "channel/user.h"
 
 /* It was caught up, so its position moved with the hub (D7). */
@@ -70,6 +71,7 @@ void hf_member_remove(struct hf_member *member)
     struct hf_topic *topic = member->topic;
     struct hf_asking *ends = hf_answers_release(member);
 
+    hf_tracker_left(member);
     hf_list_remove(&member->in_session);
     hf_list_remove(&member->in_topic);
     hf_list_remove(&member->ready);
@@ -92,11 +94,12 @@ void hf_member_expel(struct hf_member *member, const char *reason)
 }
 
 static int add_member(struct hf_session *session, const struct hf_frame *frame,
-                      uint64_t cursor, bool with_cursors,
+                      uint64_t cursor, bool with_cursors, struct hf_str key,
                       struct hf_member **out)
 {
     struct hf_str join_ref = hf_join_ref_of(frame);
-    struct hf_member *member = calloc(1, sizeof(*member) + join_ref.len);
+    struct hf_member *member =
+        calloc(1, sizeof(*member) + join_ref.len + key.len);
     int err;
 
     if (!member)
@@ -114,6 +117,9 @@ static int add_member(struct hf_session *session, const struct hf_frame *frame,
     member->realtime = hf_join_realtime(frame);
     member->join_ref_len = (uint8_t)join_ref.len;
     memcpy(member->join_ref, join_ref.at, join_ref.len);
+    member->key_len = (uint8_t)key.len;
+    if (key.len > 0)
+        memcpy(member->join_ref + join_ref.len, key.at, key.len);
     hf_list_append(&session->members, &member->in_session);
     hf_list_append(&member->topic->members, &member->in_topic);
     session->members_count++;
@@ -168,6 +174,24 @@ static const char *join_refused(const struct hf_session *session,
         process->settings.max_channels, out_null_ref);
 }
 
+/* What the join says of presence; where the application is asked, it says who
+ * is present. NULL, or the reason why it cannot be. */
+static const char *presence_of(struct hf_session *session,
+                               const struct hf_frame *frame, bool asked,
+                               struct hf_presence_join *out)
+{
+    struct hf_hub *hub = session->hub;
+    struct hf_str owner =
+        hf_presence_owner_of(&session->client, hf_session_id(session));
+    struct hf_grant grant =
+        hf_rights_of(hub->process->rights, &session->client, frame->topic);
+
+    hf_presence_of_join(frame, &session->client, owner, grant, out);
+    if (asked)
+        out->meta = HF_STR("");
+    return hf_tracker_refused(hub->tracker, frame, owner, out);
+}
+
 /* What a replay holds goes behind the reply, as answers do: it is little, and
  * in front of all live rows. */
 struct replay {
@@ -214,10 +238,11 @@ static int send_replay(const struct hf_member *member,
 }
 
 static int accept_join(struct hf_session *session, const struct hf_frame *frame,
-                       struct hf_str theirs, struct hf_member **out)
+                       struct hf_str theirs, bool asked, struct hf_member **out)
 {
     const struct hf_hub *hub = session->hub;
     struct hf_resume resume = hf_resume_of(frame);
+    struct hf_presence_join presence;
     struct hf_member *member;
     struct hf_start start;
     int err;
@@ -227,11 +252,16 @@ static int accept_join(struct hf_session *session, const struct hf_frame *frame,
         hf_reply(session, hf_msg_refusal(frame, frame->join_ref.raw, "busy"));
         return 0;
     }
-    err = add_member(session, frame, start.cursor, resume.asked, &member);
+    (void)presence_of(session, frame, asked, &presence); /* it was judged */
+    err = add_member(session, frame, start.cursor, resume.asked, presence.key,
+                     &member);
     if (err)
         return err;
     hf_reply(session, joined_msg(session, frame, &resume, &start, theirs));
-    if (start.cursor < hub->cursor)
+    err = hf_tracker_joined(member, presence.meta);
+    if (err)
+        return err;
+    if (member->owed || start.cursor < hub->cursor)
         hf_list_append(&session->ready, &member->ready);
     *out = member;
     if (resume.replay && start.replay < hub->cursor)
@@ -251,6 +281,7 @@ struct join {
 static struct join judge_join(struct hf_session *session,
                               const struct hf_frame *frame, size_t pending)
 {
+    struct hf_presence_join presence;
     struct join join = {NULL, NULL, false, 0};
     int token = hf_user_renew(session, frame->payload, true);
     /* Up to the head first, so that whatever is committed later reaches the
@@ -267,8 +298,9 @@ static struct join judge_join(struct hf_session *session,
         join.refusal = hf_user_reason(token);
     else
         join.refusal =
-            join_refused(session, frame, join.older, pending,
-                         &join.null_ref);
+            join_refused(session, frame, join.older, pending, &join.null_ref);
+    if (!join.refusal)
+        join.refusal = presence_of(session, frame, false, &presence);
     return join;
 }
 
@@ -296,7 +328,8 @@ static int settle_join(struct hf_session *session, const struct hf_frame *frame,
                  hf_msg_joined(frame, answer->status, answer->response.text));
     else
         err = accept_join(session, frame,
-                          answer ? answer->response.text : HF_EMPTY, out);
+                          answer ? answer->response.text : HF_EMPTY,
+                          answer != NULL, out);
     if (close)
         hf_reply(session, close);
     return err;

@@ -204,8 +204,8 @@ static int encode_joined(struct hf_post_work *work,
 
 /* --- presence ------------------------------------------------------------ */
 
-static struct hf_holder holder_of(const struct hf_post_work *work,
-                                  uint64_t joined)
+struct hf_holder hf_post_holder(const struct hf_post_work *work,
+                                uint64_t joined)
 {
     struct hf_str session = hf_post_session(work);
 
@@ -220,7 +220,7 @@ static struct hf_holder holder_of(const struct hf_post_work *work,
 static int track(struct hf_post_work *work, const struct hf_membership *m,
                  struct hf_str meta)
 {
-    struct hf_holder holder = holder_of(work, m->joined);
+    struct hf_holder holder = hf_post_holder(work, m->joined);
 
     return hf_presence_track(work->journal, &holder, m->topic, m->presence,
                              meta, HF_TRACK);
@@ -249,7 +249,7 @@ static int push_presence(struct hf_post_work *work,
                          const struct hf_joined *j,
                          const struct hf_presence_push *push)
 {
-    struct hf_holder holder = holder_of(work, j->at);
+    struct hf_holder holder = hf_post_holder(work, j->at);
     const char *reason = NULL;
     int err = 0;
 

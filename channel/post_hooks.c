@@ -367,7 +367,8 @@ static int send(struct hf_post_work *work, const struct hf_joined *j,
 static int act(struct hf_post_work *work, const struct hf_frame *frame,
                const struct hf_joined *j, const struct hf_hook_action *action)
 {
-    struct hf_hook_from from = {frame->topic, hf_post_session(work),
+    struct hf_holder holder = hf_post_holder(work, j->at);
+    struct hf_hook_from from = {frame->topic, hf_post_session(work), &holder,
                                 kind_of(frame) == HF_HOOK_LEAVE};
     uint64_t id;
     int err;

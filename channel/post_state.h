@@ -13,6 +13,7 @@
 #include "channel/dispatch.h"
 #include "channel/hooks.h"
 #include "channel/longpoll_state.h"
+#include "schema/presences.h"
 #include "schema/sessions.h"
 
 /* A live membership, while a POST is carried out. */
@@ -71,6 +72,9 @@ struct hf_joined *hf_post_joined(const struct hf_post_work *work,
                                  struct hf_str topic);
 /* Copies all but what only the stream needs. 0 or HF_ENOMEM. */
 int hf_post_remember(struct hf_post_work *work, const struct hf_membership *m);
+/* On whose behalf it tracks presence, by the membership that began there. */
+struct hf_holder hf_post_holder(const struct hf_post_work *work,
+                                uint64_t joined);
 void hf_post_forget_all(struct hf_post_work *work);
 
 /* Do what the frame asks for. What the client got wrong is answered and is no

@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "channel/once.h"
+#include "channel/tracker.h"
 
 /* A push on its way through the writer. */
 struct hf_push {
@@ -19,6 +20,8 @@ struct hf_push {
     unsigned rate;      /* of its topic */
     int64_t retry_ms;   /* it has had enough: when to try again; else 0 */
     uint64_t epoch, id; /* of its row, or of the one it repeats */
+    enum { MESSAGE, TRACKS, UNTRACKS } what;
+    struct hf_hold hold; /* of presence, under publish.key */
     enum hf_vsn vsn;
     struct hf_str join_ref, ref, raw_topic;
     char bytes[];
@@ -36,10 +39,11 @@ static struct hf_str put(char **at, struct hf_str s)
 
 static struct hf_push *push_new(struct hf_member *member,
                                 const struct hf_frame *frame,
-                                const struct hf_once *once, struct hf_str skip)
+                                const struct hf_once *once,
+                                struct hf_str payload, struct hf_str skip)
 {
     struct hf_str join_ref = hf_member_join_ref(member);
-    size_t len = frame->topic.len + frame->event.len + frame->payload.raw.len +
+    size_t len = frame->topic.len + frame->event.len + payload.len +
                  once->publisher.len + once->key.len + skip.len + join_ref.len +
                  frame->ref.raw.len + frame->raw_topic.raw.len;
     struct hf_push *push = calloc(1, sizeof(*push) + len);
@@ -50,7 +54,7 @@ static struct hf_push *push_new(struct hf_member *member,
     at = push->bytes;
     push->publish.topic = put(&at, frame->topic);
     push->publish.event = put(&at, frame->event);
-    push->publish.payload = put(&at, frame->payload.raw);
+    push->publish.payload = put(&at, payload);
     push->publish.publisher = put(&at, once->publisher);
     push->publish.key = put(&at, once->key);
     push->publish.kind = frame->kind;
@@ -66,6 +70,17 @@ static struct hf_push *push_new(struct hf_member *member,
     return push;
 }
 
+static int run_presence(struct hf_push *push, struct hf_journal *journal)
+{
+    struct hf_holder holder = hf_holder_of(&push->hold);
+    const struct hf_publish *p = &push->publish;
+
+    if (push->what == UNTRACKS)
+        return hf_presence_untrack(journal, holder.owner, p->topic, p->key);
+    return hf_presence_track(journal, &holder, p->topic, p->key, p->payload,
+                             HF_TRACK);
+}
+
 /* Writer thread. */
 static int push_run(struct hf_job *job, struct hf_journal *journal)
 {
@@ -75,6 +90,8 @@ static int push_run(struct hf_job *job, struct hf_journal *journal)
 
     push->id = 0; /* a part may be run twice */
     push->epoch = hf_journal_epoch(journal);
+    if (push->what != MESSAGE)
+        return run_presence(push, journal);
     err =
         hf_topic_limited(journal, &push->publish, push->rate, &push->retry_ms);
     if (err || push->retry_ms > 0)
@@ -89,7 +106,7 @@ static struct hf_msg *push_ok(const struct hf_push *push,
     struct hf_msg *msg = NULL;
     struct hf_buf response;
 
-    if (push->publish.key.len == 0)
+    if (push->publish.key.len == 0 || push->what != MESSAGE)
         return hf_msg_ok(frame, push->join_ref, HF_EMPTY);
     hf_buf_init(&response, 64); /* a cursor and its name */
     if (hf_push_response(&response, cursor) == 0)
@@ -104,6 +121,8 @@ static struct hf_msg *push_reply(const struct hf_push *push, int err)
                              .ref.raw = push->ref,
                              .raw_topic.raw = push->raw_topic};
 
+    if (err && push->what != MESSAGE && hf_presence_reason(err))
+        return hf_msg_refusal(&frame, push->join_ref, hf_presence_reason(err));
     if (err)
         return hf_msg_refusal(&frame, push->join_ref, hf_publish_reason(err));
     if (push->retry_ms > 0)
@@ -183,17 +202,13 @@ static void push_done(struct hf_job *job, int err)
     free(push);
 }
 
-static int submit(struct hf_member *member, const struct hf_frame *frame,
-                  const struct hf_once *once, struct hf_grant grant)
+/* To the writer, with a place for its answer. */
+static int hand_over(struct hf_member *member, const struct hf_frame *frame,
+                     struct hf_push *push)
 {
     struct hf_session *session = member->session;
-    struct hf_push *push = push_new(
-        member, frame, once, grant.echo ? HF_STR("") : hf_session_id(session));
     int err;
 
-    if (!push)
-        return HF_ENOMEM;
-    push->rate = grant.rate;
     push->answer = calloc(1, sizeof(*push->answer));
     if (!push->answer) {
         free(push);
@@ -220,6 +235,19 @@ static int submit(struct hf_member *member, const struct hf_frame *frame,
     return 0;
 }
 
+static int submit(struct hf_member *member, const struct hf_frame *frame,
+                  const struct hf_once *once, struct hf_grant grant)
+{
+    struct hf_session *session = member->session;
+    struct hf_push *push =
+        push_new(member, frame, once, frame->payload.raw,
+                 grant.echo ? HF_STR("") : hf_session_id(session));
+
+    if (!push)
+        return HF_ENOMEM;
+    push->rate = grant.rate;
+    return hand_over(member, frame, push);
+}
 /* The application says what comes of it. */
 static int ask(struct hf_member *member, const struct hf_frame *frame)
 {
@@ -233,6 +261,27 @@ static int ask(struct hf_member *member, const struct hf_frame *frame)
     return err;
 }
 
+/* As a push whose key is that of the presence, and its payload the meta. */
+static int submit_presence(struct hf_member *member,
+                           const struct hf_frame *frame,
+                           const struct hf_presence_push *presence)
+{
+    struct hf_once once = {.key = hf_member_key(member)};
+    struct hf_push *push =
+        push_new(member, frame, &once, presence->meta, HF_STR(""));
+
+    if (!push)
+        return HF_ENOMEM;
+    push->what = presence->tracks ? TRACKS : UNTRACKS;
+    if (once.key.len > 0 && hf_tracker_hold(member, &push->hold) == 0)
+        return hand_over(member, frame, push);
+    free(push);
+    hf_reply_in_order(
+        member, hf_msg_refusal(frame, hf_member_join_ref(member),
+                               once.key.len > 0 ? "busy" : "unauthorized"));
+    return 0;
+}
+
 int hf_push_start(struct hf_member *member, const struct hf_frame *frame)
 {
     struct hf_session *session = member->session;
@@ -242,10 +291,15 @@ int hf_push_start(struct hf_member *member, const struct hf_frame *frame)
         hf_rights_of(process->rights, &session->client, frame->topic);
     struct hf_once once;
     int64_t retry_ms;
+    struct hf_presence_push presence;
+    bool is_presence = hf_presence_of_push(frame, grant, &presence);
     const char *refusal =
-        hf_push_refused(frame, grant, process->settings.max_payload);
+        is_presence
+            ? presence.refused
+            : hf_push_refused(frame, grant, process->settings.max_payload);
 
-    if (!refusal) /* rights first: a key tells nobody what is in a topic */
+    /* rights first: a key tells nobody what is in a topic */
+    if (!refusal && !is_presence)
         refusal = hf_once_of(frame, session->client.user, &once);
     if (refusal) {
         hf_reply_in_order(member, hf_msg_refusal(frame, join_ref, refusal));
@@ -259,5 +313,7 @@ int hf_push_start(struct hf_member *member, const struct hf_frame *frame)
     }
     if (hf_asking_wanted(session, HF_HOOK_PUSH, frame->topic))
         return ask(member, frame);
+    if (is_presence)
+        return submit_presence(member, frame, &presence);
     return submit(member, frame, &once, grant);
 }

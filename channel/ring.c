@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "channel/presence.h"
 #include "channel/row.h"
 
 _Static_assert((HF_RING_ROWS & (HF_RING_ROWS - 1)) == 0,
@@ -146,6 +147,11 @@ struct hf_ring_row *hf_ring_after(const struct hf_ring *ring, uint64_t after)
 uint64_t hf_ring_row_id(const struct hf_ring_row *row)
 {
     return row->row.id;
+}
+
+bool hf_ring_row_known(const struct hf_ring_row *row, uint64_t told)
+{
+    return hf_presence_known(&row->row, told);
 }
 
 struct hf_str hf_ring_row_skip(const struct hf_ring_row *row)

@@ -50,6 +50,8 @@ struct hf_ring_row *hf_ring_after(const struct hf_ring *ring, uint64_t after);
 uint64_t hf_ring_row_id(const struct hf_ring_row *row);
 /* Session or client id the row is not for; often empty. */
 struct hf_str hf_ring_row_skip(const struct hf_ring_row *row);
+/* As hf_presence_known. */
+bool hf_ring_row_known(const struct hf_ring_row *row, uint64_t told);
 
 /* The row as a member receives it (row.h); a new reference, or NULL when out
  * of memory. *out_encoded is raised when it had to be encoded. */

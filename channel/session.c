@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "channel/heads.h"
 #include "channel/session_state.h"
+#include "channel/tracker.h"
 #include "channel/token.h"
 #include "channel/user.h"
 
@@ -110,10 +111,10 @@ static int renew(struct hf_session *session, const struct hf_frame *frame)
         return err;
     if (member)
         hf_reply_in_order(
-            member, err ? hf_msg_refusal(frame, hf_member_join_ref(member),
-                                         hf_user_reason(err))
-                        : hf_msg_ok(frame, hf_member_join_ref(member),
-                                    HF_EMPTY));
+            member,
+            err ? hf_msg_refusal(frame, hf_member_join_ref(member),
+                                 hf_user_reason(err))
+                : hf_msg_ok(frame, hf_member_join_ref(member), HF_EMPTY));
     return 0;
 }
 
@@ -328,6 +329,7 @@ void hf_session_detach(struct hf_session *session)
     HF_LIST_EACH(node, tmp, &session->members)
     hf_asking_lost(HF_ITEM(node, struct hf_member, in_session), "closed");
     hf_asking_abandon(session);
+    hf_tracker_gone(session);
     while ((node = hf_list_first(&session->members)) != NULL)
         hf_member_remove(HF_ITEM(node, struct hf_member, in_session));
     hf_push_abandon(session);

@@ -24,7 +24,8 @@
 #include "channel/hub.h"
 #include "channel/link.h"
 
-struct hf_answer; /* one that waits; session.c */
+struct hf_answer;     /* one that waits; session.c */
+struct hf_tracker_op; /* tracker.c */
 
 struct hf_member {
     struct hf_session *session;
@@ -36,12 +37,19 @@ struct hf_member {
     uint64_t sent;        /* the newest row sent, or where it began */
     struct hf_answer *answers; /* oldest push first; NULL while idle */
     struct hf_answer **answers_end;
+    /* presence (tracker.h) */
+    struct hf_tracker_op *asked; /* by its join, not written yet; or NULL */
+    uint64_t number;             /* among all members of its process */
+    uint64_t told;               /* presence_diff up to here are not for it */
+    bool owed;                   /* the state */
+    bool present;                /* it may have entries */
+    uint8_t key_len;
     uint32_t in_flight;   /* pushes handed to the writer, not yet back */
-    bool held; /* rows wait for what is to come before them */
+    bool held;            /* rows wait for what is to come before them */
     bool with_cursors;    /* joined with `since`: rows carry join_ref */
     bool realtime;        /* takes binary payloads in kind 4 (encode.h) */
     uint8_t join_ref_len; /* JSON text, at most HF_REF_MAX */
-    char join_ref[];
+    char join_ref[];      /* and its presence key behind */
 };
 
 /* There may be rows after the member's cursor: have its session take them. */

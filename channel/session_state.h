@@ -65,6 +65,11 @@ static inline struct hf_str hf_member_join_ref(const struct hf_member *member)
     return hf_str(member->join_ref, member->join_ref_len);
 }
 
+static inline struct hf_str hf_member_key(const struct hf_member *member)
+{
+    return hf_str(member->join_ref + member->join_ref_len, member->key_len);
+}
+
 /* How the member's client takes messages. */
 static inline enum hf_form hf_member_form(const struct hf_member *member)
 {

@@ -20,6 +20,7 @@ unit_tests += \
 	tests/unit/test_origin \
 	tests/unit/test_post_hooks \
 	tests/unit/test_presence_poll \
+	tests/unit/test_presence_session \
 	tests/unit/test_process \
 	tests/unit/test_proto \
 	tests/unit/test_rate \
@@ -76,6 +77,8 @@ tests_unit_test_post_hooks_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_post_hooks_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_presence_poll_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_presence_poll_LDADD = $(CHANNEL_TEST_LINK)
+tests_unit_test_presence_session_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_presence_session_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_process_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_process_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_proto_CFLAGS = $(UNIT_CFLAGS)
