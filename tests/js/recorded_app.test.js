@@ -32,7 +32,7 @@ async function post(text, header = signature(text)) {
   return { status: response.status, body: await response.json() };
 }
 
-const socket = { id: "s1", user: null, params: { a: "1", vsn: "2.0.0" }, token: "t0" };
+const socket = { id: "s1", user: null, params: { a: "1" } };
 const ask = (hook, more) => post(JSON.stringify({ hook, socket, ...more }));
 const join_ = (topic, payload = {}) => ask("join", { topic, payload });
 const push = (event, payload = {}) => ask("push", { topic: "room:a", event, payload });
@@ -48,11 +48,13 @@ const ok = (...actions) => ({
 const error = (reason) => ({ status: "error", response: { reason } });
 
 describe("the recorded application", { timeout: 30000 }, () => {
-  it("accepts a connect, and names the user", async () => {
-    const nobody = { ...socket, token: undefined };
-    await gives(post(JSON.stringify({ hook: "connect", socket: nobody })), ok());
-    const named = { ...socket, params: { user_id: "7" } };
-    await gives(post(JSON.stringify({ hook: "connect", socket: named })), { ...ok(), id: "7" });
+  it("accepts a connect, names the user, and keeps the token", async () => {
+    const kept = { auth_token: "t0", params: { a: "1" } };
+    await gives(ask("connect", { token: "t0" }), { status: "ok", response: kept });
+    const params = { user_id: "7" };
+    const named = JSON.stringify({ hook: "connect", socket: { ...socket, params }, token: null });
+    const nobody = { auth_token: null, params };
+    await gives(post(named), { status: "ok", response: nobody, id: "7" });
   });
 
   it("refuses a connect, or raises", async () => {
@@ -70,12 +72,9 @@ describe("the recorded application", { timeout: 30000 }, () => {
     await gives(join_("room:deny"), error("unauthorized"));
     assert.equal((await join_("room:joincrash")).status, 500);
     await gives(join_("room:hello2", 5), { ...ok(), response: { hello: "world", params: 5 } });
-    const who = (auth_token) => ({ ...ok(), response: { auth_token, params: { a: "1" } } });
-    await gives(join_("room:who"), who(null));
-    const { id: user } = (await ask("connect")).body;
-    const named = { ...socket, user };
-    const asked = { hook: "join", socket: named, topic: "room:who", payload: {} };
-    await gives(post(JSON.stringify(asked)), who("t0"));
+    const told = { ...socket, params: { auth_token: "t0", params: { a: "1" } } };
+    const who = JSON.stringify({ hook: "join", socket: told, topic: "room:who", payload: {} });
+    await gives(post(who), { ...ok(), response: told.params });
     const welcome = { do: "push", event: "welcome", payload: { a: 1 } };
     await gives(join_("room:pushonjoin"), ok(welcome));
     const track = { do: "track", key: "k", meta: { m: 1 } };

@@ -12,7 +12,6 @@ hook_url, and ends when its standard input does. Python's standard library only.
 import argparse
 import hashlib
 import hmac
-import itertools
 import json
 import sys
 import threading
@@ -60,50 +59,25 @@ def push(event, payload):
 
 # --- connect -----------------------------------------------------------------
 
-# Tokens of sockets, by the user that they were given for it: room:who asks for
-# them. Nobody says when a socket has gone, so there is a bound.
-MAX_TOKENS = 10000
-tokens = {}
-tokens_lock = threading.Lock()
-user_numbers = itertools.count(1)
-
-
-def user_of(token):
-    user = f"bearer-{next(user_numbers)}"
-    with tokens_lock:
-        if len(tokens) >= MAX_TOKENS:
-            tokens.pop(next(iter(tokens)))
-        tokens[user] = token
-    return user
-
-
 def connect(request):
-    socket = request["socket"]
-    params = socket.get("params") or {}
+    params = request["socket"]["params"]
     reject = params.get("reject")
     if reject == "crash":
         raise Crash("connect")
     if reject in ("plain", "reason"):
         return refuse("rejected")
-    answer = okay()
+    # what room:who asks for: later hooks are told it in place of the parameters
+    answer = reply({"auth_token": request.get("token"), "params": params})
     if "user_id" in params:
         answer["id"] = params["user_id"]
-    elif socket.get("token"):
-        answer["id"] = user_of(socket["token"])
     return answer
 
 
 # --- join --------------------------------------------------------------------
 
 
-def own_params(socket):
-    """The connect parameters but for those of the protocol."""
-    params = socket.get("params") or {}
-    return {k: v for k, v in params.items() if k not in ("token", "vsn")}
-
-
 def join(request):
-    topic, payload, socket = request["topic"], request.get("payload"), request["socket"]
+    topic, payload = request["topic"], request.get("payload")
     if topic == "room:deny":
         return refuse("unauthorized")
     if topic == "room:joincrash":
@@ -114,8 +88,7 @@ def join(request):
     if topic.startswith("room:hello"):
         return reply({"hello": "world", "params": payload})
     if topic.startswith("room:who"):
-        token = tokens.get(socket.get("user"))
-        return reply({"auth_token": token, "params": own_params(socket)})
+        return reply(request["socket"]["params"])  # as connect said
     if topic.startswith("room:pushonjoin"):
         return okay(push("welcome", {"a": 1}))
     if topic.startswith("room:presence"):

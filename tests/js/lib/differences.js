@@ -292,13 +292,6 @@ export const AS_1_7 = ["ws-client-close-1001.websocket", "ws-client-close-4000.w
 
 // What Holdfast cannot do yet; an entry must go as soon as it can.
 export const NOT_YET = new Set([
-  // the hook connect
-  ...both("connect-params", "connect-refused-crash"),
-  ...both("connect-refused-plain", "connect-refused-reason", "disconnect-by-id"),
-  "lp-connect-refused-repeat.longpoll",
-  "lp-disconnect-while-polling.longpoll",
-  "lp-auth-token.longpoll",
-  "ws-auth-token.websocket",
   // presence by hooks
   ...both("presence"),
 ]);
