@@ -457,7 +457,9 @@ static int row_came(void *ctx, const struct hf_row *row)
 static int frame_came(void *ctx, uint64_t id, struct hf_str session)
 {
     (void)id;
+#ifndef HF_BROKEN_NO_SESSION_BELL
     hf_longpoll_nudge(ctx, session);
+#endif
     return 0;
 }
 
@@ -562,9 +564,12 @@ static void look_at_live(void *ctx)
 
         (void)hf_live_newest(lp->process->live, session_of(poll), &newest,
                              &reply_n);
+#ifndef HF_BROKEN_OLDER_POLL_STAYS
         if (newest > poll->poll_no)
             release(poll);
-        else if (reply_n > poll->token.replies)
+        else
+#endif
+            if (reply_n > poll->token.replies)
             make_dirty(poll);
     }
 }
@@ -581,6 +586,10 @@ enum hf_token_state hf_longpoll_token(const struct hf_longpoll *lp,
     if (text.len == 0 || hf_token_parse(text, key, out) ||
         out->mount != lp->mount)
         return HF_TOKEN_ABSENT;
+#ifdef HF_BROKEN_DEAD_IS_UNKNOWN
+    if (now > out->expiry_ms)
+        return HF_TOKEN_ABSENT;
+#endif
     if (now > out->expiry_ms || now > out->birth_ms + HF_TOKEN_LIFE_MS)
         return HF_TOKEN_DEAD;
     return HF_TOKEN_GOOD;

@@ -38,12 +38,18 @@ static int load(struct hf_post_work *work)
         err = hf_session_exists(work->journal, session, &work->exists);
     if (err || !work->exists)
         return err ? err : work->token.joined ? HF_ENOTFOUND : 0;
+#ifdef HF_BROKEN_POST_ACKNOWLEDGES
+    err = hf_session_acknowledged(work->journal, session, INT64_MAX);
+#else
     err = hf_session_acknowledged(work->journal, session, work->token.cursor);
+#endif
     if (err == 0)
         err = hf_session_rates(work->journal, session, &work->rates);
+#ifndef HF_BROKEN_STALE_POST
     if (err == 0)
         err =
             hf_memberships_each(work->journal, session, load_membership, work);
+#endif
     return err;
 }
 
@@ -51,6 +57,9 @@ static int load(struct hf_post_work *work)
 static int keep_rates(struct hf_post_work *work,
                       const struct hf_session_rates *before)
 {
+#ifdef HF_BROKEN_RATE_FORGOTTEN
+    return 0;
+#endif
     if (!work->exists || (work->rates.push_due_us == before->push_due_us &&
                           work->rates.join_due_us == before->join_due_us))
         return 0;
@@ -70,7 +79,9 @@ static int run(struct hf_job *job, struct hf_journal *journal)
     work->refused = 0;
     hf_buf_reset(&work->early);
     hf_buf_reset(&work->heads);
+#ifndef HF_BROKEN_STALE_POST
     hf_post_forget_all(work);
+#endif
     work->rates = (struct hf_session_rates){0, 0};
     err = load(work);
     before = work->rates;
@@ -294,6 +305,10 @@ static void start_work(struct hf_longpoll *lp, struct hf_post *post,
         hf_post_begin(work);
         return;
     }
+#ifdef HF_BROKEN_STALE_POST
+    (void)hf_memberships_each(lp->process->journal, hf_post_session(work),
+                              load_membership, work);
+#endif
     err = hf_writer_submit(lp->process->writer, &work->job);
     if (err) {
         work_free(work);

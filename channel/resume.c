@@ -168,6 +168,9 @@ int hf_join_response(struct hf_buf *out, const struct hf_resume *resume,
     if (!resume->asked)
         return hf_buf_add_str(out, HF_EMPTY);
     len = hf_cursor_format((struct hf_cursor){epoch, start->cursor}, cursor);
+#ifdef HF_BROKEN_REPLY_CURSOR_IS_HEAD
+    len = hf_cursor_format((struct hf_cursor){epoch, start->replay}, cursor);
+#endif
     return hf_buf_addf(out, "{\"cursor\":\"%.*s\",\"recovered\":%s%s%s%s}",
                        (int)len, cursor, start->recovered ? "true" : "false",
                        start->gap ? ",\"gap\":\"" : "",

@@ -71,6 +71,9 @@ static struct hf_msg *heads_msg(const struct hf_session *session,
     {
         struct hf_member *member = HF_ITEM(node, struct hf_member, in_session);
 
+#ifdef HF_BROKEN_HEADS_CRY_WOLF
+        member->sent = session->hub->cursor;
+#endif
         if (member->with_cursors)
             (void)hf_heads_add(
                 &heads, hf_topic_name(member->topic),

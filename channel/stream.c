@@ -185,6 +185,9 @@ static int add_row(void *ctx, const struct hf_row *row)
 
 static struct slice ref_for_rows(const struct hf_stream_member *member)
 {
+#ifdef HF_BROKEN_LIVE_NULL_REF
+    return (struct slice){0, 0};
+#endif
     return member->has_since ? member->join_ref : (struct slice){0, 0};
 }
 
@@ -499,8 +502,16 @@ static int emit_all(struct hf_stream *stream, struct hf_journal *journal,
         err = emit_item(stream, journal, token, item, &stop);
     }
     stream->more = stop || stream->cut;
+#ifdef HF_BROKEN_TWO_SNAPSHOTS
+    hf_journal_snapshot_end(journal);
+    if (err == 0)
+        err = hf_journal_head(journal, &stream->head);
+#endif
     if (err == 0 && !stop)
         stream->next.cursor = stream->cut ? stream->through : stream->head;
+#ifdef HF_BROKEN_CUT_IS_HEAD
+    stream->next.cursor = stream->head;
+#endif
     return err;
 }
 

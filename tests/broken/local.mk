@@ -8,6 +8,25 @@
 # library, where its own object is then not looked for.
 BROKEN_CFLAGS = $(UNIT_CFLAGS) -Wno-unused
 broken_programs = \
+	tests/broken/cut_is_head \
+	tests/broken/dead_is_unknown \
+	tests/broken/delete_at_leave \
+	tests/broken/head_is_hub \
+	tests/broken/heads_cry_wolf \
+	tests/broken/heads_cry_wolf_longpoll \
+	tests/broken/leave_does_not_wait \
+	tests/broken/live_null_ref \
+	tests/broken/no_key \
+	tests/broken/no_key_longpoll \
+	tests/broken/no_session_bell \
+	tests/broken/older_goes_on \
+	tests/broken/older_poll_stays \
+	tests/broken/post_acknowledges \
+	tests/broken/rate_forgotten \
+	tests/broken/reply_cursor_is_head \
+	tests/broken/stale_post \
+	tests/broken/trim_unseen \
+	tests/broken/two_snapshots \
 	tests/broken/ack_before_commit \
 	tests/broken/ack_before_commit_writer \
 	tests/broken/checkpoint_ignored \
@@ -21,6 +40,120 @@ broken_programs = \
 	tests/broken/no_watermark_longpoll \
 	tests/broken/replay_null_ref \
 	tests/broken/replay_null_ref_longpoll
+
+tests_broken_cut_is_head_SOURCES = \
+	tests/unit/test_interleave.c channel/stream.c
+tests_broken_cut_is_head_CPPFLAGS = $(AM_CPPFLAGS) -DHF_BROKEN_CUT_IS_HEAD
+tests_broken_cut_is_head_CFLAGS = $(BROKEN_CFLAGS)
+tests_broken_cut_is_head_LDADD = $(CHANNEL_TEST_LINK)
+
+tests_broken_dead_is_unknown_SOURCES = \
+	tests/unit/test_longpoll.c channel/longpoll.c
+tests_broken_dead_is_unknown_CPPFLAGS = $(AM_CPPFLAGS) -DHF_BROKEN_DEAD_IS_UNKNOWN
+tests_broken_dead_is_unknown_CFLAGS = $(BROKEN_CFLAGS)
+tests_broken_dead_is_unknown_LDADD = $(CHANNEL_TEST_LINK)
+
+tests_broken_delete_at_leave_SOURCES = \
+	tests/unit/test_interleave.c channel/post_frames.c
+tests_broken_delete_at_leave_CPPFLAGS = $(AM_CPPFLAGS) -DHF_BROKEN_DELETE_AT_LEAVE
+tests_broken_delete_at_leave_CFLAGS = $(BROKEN_CFLAGS)
+tests_broken_delete_at_leave_LDADD = $(CHANNEL_TEST_LINK)
+
+tests_broken_head_is_hub_SOURCES = \
+	tests/unit/test_session.c channel/member.c
+tests_broken_head_is_hub_CPPFLAGS = $(AM_CPPFLAGS) -DHF_BROKEN_HEAD_IS_HUB
+tests_broken_head_is_hub_CFLAGS = $(BROKEN_CFLAGS)
+tests_broken_head_is_hub_LDADD = $(CHANNEL_TEST_LINK)
+
+tests_broken_heads_cry_wolf_SOURCES = \
+	tests/unit/test_resume.c channel/session.c
+tests_broken_heads_cry_wolf_CPPFLAGS = $(AM_CPPFLAGS) -DHF_BROKEN_HEADS_CRY_WOLF
+tests_broken_heads_cry_wolf_CFLAGS = $(BROKEN_CFLAGS)
+tests_broken_heads_cry_wolf_LDADD = $(CHANNEL_TEST_LINK)
+
+tests_broken_heads_cry_wolf_longpoll_SOURCES = \
+	tests/unit/test_resume_poll.c channel/heads.c
+tests_broken_heads_cry_wolf_longpoll_CPPFLAGS = $(AM_CPPFLAGS) -DHF_BROKEN_HEADS_CRY_WOLF
+tests_broken_heads_cry_wolf_longpoll_CFLAGS = $(BROKEN_CFLAGS)
+tests_broken_heads_cry_wolf_longpoll_LDADD = $(CHANNEL_TEST_LINK)
+
+tests_broken_leave_does_not_wait_SOURCES = \
+	tests/unit/test_session.c channel/member.c
+tests_broken_leave_does_not_wait_CPPFLAGS = $(AM_CPPFLAGS) -DHF_BROKEN_LEAVE_DOES_NOT_WAIT
+tests_broken_leave_does_not_wait_CFLAGS = $(BROKEN_CFLAGS)
+tests_broken_leave_does_not_wait_LDADD = $(CHANNEL_TEST_LINK)
+
+tests_broken_live_null_ref_SOURCES = \
+	tests/unit/test_interleave.c channel/stream.c
+tests_broken_live_null_ref_CPPFLAGS = $(AM_CPPFLAGS) -DHF_BROKEN_LIVE_NULL_REF
+tests_broken_live_null_ref_CFLAGS = $(BROKEN_CFLAGS)
+tests_broken_live_null_ref_LDADD = $(CHANNEL_TEST_LINK)
+
+tests_broken_no_key_SOURCES = \
+	tests/unit/test_once.c channel/once.c
+tests_broken_no_key_CPPFLAGS = $(AM_CPPFLAGS) -DHF_BROKEN_NO_KEY
+tests_broken_no_key_CFLAGS = $(BROKEN_CFLAGS)
+tests_broken_no_key_LDADD = $(CHANNEL_TEST_LINK)
+
+tests_broken_no_key_longpoll_SOURCES = \
+	tests/unit/test_once_poll.c channel/once.c
+tests_broken_no_key_longpoll_CPPFLAGS = $(AM_CPPFLAGS) -DHF_BROKEN_NO_KEY
+tests_broken_no_key_longpoll_CFLAGS = $(BROKEN_CFLAGS)
+tests_broken_no_key_longpoll_LDADD = $(CHANNEL_TEST_LINK)
+
+tests_broken_no_session_bell_SOURCES = \
+	tests/unit/test_longpoll.c channel/longpoll.c
+tests_broken_no_session_bell_CPPFLAGS = $(AM_CPPFLAGS) -DHF_BROKEN_NO_SESSION_BELL
+tests_broken_no_session_bell_CFLAGS = $(BROKEN_CFLAGS)
+tests_broken_no_session_bell_LDADD = $(CHANNEL_TEST_LINK)
+
+tests_broken_older_goes_on_SOURCES = \
+	tests/unit/test_interleave.c channel/post_frames.c
+tests_broken_older_goes_on_CPPFLAGS = $(AM_CPPFLAGS) -DHF_BROKEN_OLDER_GOES_ON
+tests_broken_older_goes_on_CFLAGS = $(BROKEN_CFLAGS)
+tests_broken_older_goes_on_LDADD = $(CHANNEL_TEST_LINK)
+
+tests_broken_older_poll_stays_SOURCES = \
+	tests/unit/test_longpoll.c channel/longpoll.c
+tests_broken_older_poll_stays_CPPFLAGS = $(AM_CPPFLAGS) -DHF_BROKEN_OLDER_POLL_STAYS
+tests_broken_older_poll_stays_CFLAGS = $(BROKEN_CFLAGS)
+tests_broken_older_poll_stays_LDADD = $(CHANNEL_TEST_LINK)
+
+tests_broken_post_acknowledges_SOURCES = \
+	tests/unit/test_interleave.c channel/post.c
+tests_broken_post_acknowledges_CPPFLAGS = $(AM_CPPFLAGS) -DHF_BROKEN_POST_ACKNOWLEDGES
+tests_broken_post_acknowledges_CFLAGS = $(BROKEN_CFLAGS)
+tests_broken_post_acknowledges_LDADD = $(CHANNEL_TEST_LINK)
+
+tests_broken_rate_forgotten_SOURCES = \
+	tests/unit/test_rate_poll.c channel/post.c
+tests_broken_rate_forgotten_CPPFLAGS = $(AM_CPPFLAGS) -DHF_BROKEN_RATE_FORGOTTEN
+tests_broken_rate_forgotten_CFLAGS = $(BROKEN_CFLAGS)
+tests_broken_rate_forgotten_LDADD = $(CHANNEL_TEST_LINK)
+
+tests_broken_reply_cursor_is_head_SOURCES = \
+	tests/unit/test_session.c channel/resume.c
+tests_broken_reply_cursor_is_head_CPPFLAGS = $(AM_CPPFLAGS) -DHF_BROKEN_REPLY_CURSOR_IS_HEAD
+tests_broken_reply_cursor_is_head_CFLAGS = $(BROKEN_CFLAGS)
+tests_broken_reply_cursor_is_head_LDADD = $(CHANNEL_TEST_LINK)
+
+tests_broken_stale_post_SOURCES = \
+	tests/unit/test_interleave.c channel/post.c
+tests_broken_stale_post_CPPFLAGS = $(AM_CPPFLAGS) -DHF_BROKEN_STALE_POST
+tests_broken_stale_post_CFLAGS = $(BROKEN_CFLAGS)
+tests_broken_stale_post_LDADD = $(CHANNEL_TEST_LINK)
+
+tests_broken_trim_unseen_SOURCES = \
+	tests/unit/test_session.c channel/tail.c
+tests_broken_trim_unseen_CPPFLAGS = $(AM_CPPFLAGS) -DHF_BROKEN_TRIM_UNSEEN
+tests_broken_trim_unseen_CFLAGS = $(BROKEN_CFLAGS)
+tests_broken_trim_unseen_LDADD = $(CHANNEL_TEST_LINK)
+
+tests_broken_two_snapshots_SOURCES = \
+	tests/unit/test_stream.c channel/stream.c
+tests_broken_two_snapshots_CPPFLAGS = $(AM_CPPFLAGS) -DHF_BROKEN_TWO_SNAPSHOTS
+tests_broken_two_snapshots_CFLAGS = $(BROKEN_CFLAGS)
+tests_broken_two_snapshots_LDADD = $(CHANNEL_TEST_LINK)
 
 tests_broken_ack_before_commit_SOURCES = \
 	tests/unit/test_session.c channel/push.c

@@ -6,6 +6,7 @@ EXTRA_DIST += \
 	tests/js/clients.test.js \
 	tests/js/crash.test.js \
 	tests/js/demo.test.js \
+	tests/js/exact.test.js \
 	tests/js/forms.test.js \
 	tests/js/gateway.test.js \
 	tests/js/holdfast.test.js \

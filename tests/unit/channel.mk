@@ -9,6 +9,7 @@ unit_tests += \
 	tests/unit/test_hook_answer \
 	tests/unit/test_hooks \
 	tests/unit/test_identity \
+	tests/unit/test_interleave \
 	tests/unit/test_keeper \
 	tests/unit/test_keeper_poll \
 	tests/unit/test_leases \
@@ -55,6 +56,8 @@ tests_unit_test_hooks_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_hooks_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_identity_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_identity_LDADD = $(CHANNEL_TEST_LINK)
+tests_unit_test_interleave_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_interleave_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_keeper_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_keeper_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_keeper_poll_CFLAGS = $(UNIT_CFLAGS)
