@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "channel/hook_effects.h"
+#include "channel/hook_once.h"
 #include "channel/session_state.h"
 #include "channel/tracker.h"
 
@@ -18,6 +19,8 @@ struct hf_asking {
     const char *reason;     /* of a leave */
     struct hf_asking *then; /* the leave of a member that was lost meanwhile */
     struct hf_hook_answer *answer;
+    struct hf_hook_answer *kept; /* of its key: told instead */
+    struct hf_once once;
     uint64_t *after; /* of each action, and of the end: the row before it */
     struct hf_client client; /* loop's thread */
     struct hf_str session_id;
@@ -29,6 +32,7 @@ struct hf_asking {
 
 static void answered(struct hf_hook_call *call, enum hf_hook_result result,
                      struct hf_hook_answer *answer);
+static void settle(struct hf_asking *asking, int err);
 
 /* --- a frame that is kept -------------------------------------------------- */
 
@@ -88,6 +92,7 @@ static struct hf_asking *asking_new(struct hf_hub *hub, struct hf_str id,
 static void asking_free(struct hf_asking *asking)
 {
     hf_hook_answer_free(asking->answer);
+    hf_hook_answer_free(asking->kept);
     hf_client_release(&asking->client);
     free(asking->after);
     free(asking);
@@ -145,6 +150,7 @@ static int call_hook(struct hf_asking *asking)
         .payload = {frame->payload.raw, frame->kind == HF_KIND_BINARY},
         .join_ref = frame->join_ref.raw,
         .ref = frame->ref.raw,
+        .key = asking->once.key,
         .reason = asking->reason,
     };
 
@@ -167,13 +173,20 @@ int hf_ask(struct hf_session *session, enum hf_hook_kind kind,
 
     if (!asking)
         return HF_ENOMEM;
-    err = call_hook(asking);
+    if (kind == HF_HOOK_PUSH) /* it was judged before */
+        (void)hf_once_of(&asking->frame, asking->client.user, &asking->once);
+    err = hf_hook_once_find(session->hub->process->journal, &asking->frame,
+                            &asking->once, &asking->kept);
+    if (err)
+        err = err == HF_ECONFLICT ? err : call_hook(asking);
     if (err) {
         asking_free(asking);
         return err;
     }
     asking->session = session;
     hf_list_append(&session->asking, &asking->node);
+    if (asking->kept) /* it was answered before */
+        settle(asking, 0);
     return 0;
 }
 
@@ -269,10 +282,15 @@ static enum hf_kind kind_of(const struct hf_hook_payload *payload)
     return payload->binary ? HF_KIND_BINARY : HF_KIND_JSON;
 }
 
+static const struct hf_hook_answer *told(const struct hf_asking *asking)
+{
+    return asking->kept ? asking->kept : asking->answer;
+}
+
 static struct hf_msg *reply_msg(const struct hf_asking *asking,
                                 const struct hf_member *member)
 {
-    const struct hf_hook_answer *answer = asking->answer;
+    const struct hf_hook_answer *answer = told(asking);
 
     return hf_msg_reply(member, &asking->frame, answer->status,
                         kind_of(&answer->response), answer->response.text);
@@ -300,7 +318,7 @@ static void end_channel(struct hf_asking *asking, struct hf_member *member,
 /* Messages to the sender, each behind the rows that come before it. */
 static void tell(struct hf_asking *asking, struct hf_member *member)
 {
-    const struct hf_hook_answer *answer = asking->answer;
+    const struct hf_hook_answer *answer = told(asking);
     bool replies = answer->replies && asking->kind == HF_HOOK_PUSH;
     size_t i;
 
@@ -398,6 +416,12 @@ static int write_run(struct hf_job *job, struct hf_journal *journal)
     size_t i;
     int err;
 
+    hf_hook_answer_free(asking->kept); /* of a batch that was undone */
+    asking->kept = NULL;
+    err = hf_hook_once_keep(journal, &asking->frame, &asking->once, answer,
+                            &asking->kept);
+    if (err || asking->kept)
+        return err;
     for (i = 0; i < answer->count; i++) {
         asking->after[i] = last;
         err = hf_hook_write(journal, &answer->actions[i], &from, &last);
@@ -467,7 +491,7 @@ static int submit(struct hf_asking *asking)
 /* What the answer wants done, then whom to tell. */
 static void carry_out(struct hf_asking *asking)
 {
-    if (!hf_hook_answer_writes(asking->answer))
+    if (!hf_hook_answer_writes(asking->answer) && asking->once.key.len == 0)
         settle(asking, 0);
     else if (submit(asking))
         settle(asking, HF_EBUSY); /* the queue is full */

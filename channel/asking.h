@@ -29,7 +29,7 @@ bool hf_asking_wanted(const struct hf_session *session, enum hf_hook_kind kind,
                       struct hf_str topic);
 
 /* Ask about this frame, whose topic then waits. 0; HF_ELIMIT: too many wait
- * (say "busy"); HF_ENOMEM. */
+ * (say "busy"); HF_ECONFLICT: its key was used for another push; HF_ENOMEM. */
 int hf_ask(struct hf_session *session, enum hf_hook_kind kind,
            const struct hf_frame *frame);
 

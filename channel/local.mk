@@ -13,6 +13,7 @@ libchannel_a_SOURCES = \
 	channel/encode.c channel/encode.h \
 	channel/heads.c channel/heads.h \
 	channel/hook_answer.c channel/hook_answer.h \
+	channel/hook_once.c channel/hook_once.h \
 	channel/hooks.c channel/hooks.h \
 	channel/hub.c channel/hub.h \
 	channel/identity.c channel/identity.h \

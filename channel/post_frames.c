@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "channel/heads.h"
+#include "channel/hook_once.h"
 #include "channel/once.h"
 #include "channel/presence.h"
 
@@ -510,6 +511,26 @@ static int publish(struct hf_post_work *work, const struct hf_frame *frame,
                              : hf_post_reply_ok(work, frame, join_ref);
 }
 
+/* The application's answer, or what was kept for the push's key meanwhile. */
+static int answer_once(struct hf_post_work *work, const struct hf_frame *frame,
+                       const struct hf_once *once, struct hf_str join_ref)
+{
+    struct hf_hook_answer *answer = work->answer, *kept;
+    int err = hf_hook_once_keep(work->journal, frame, once, answer, &kept);
+
+    if (err == HF_ECONFLICT)
+        return hf_post_reply_error(work, frame, join_ref,
+                                   hf_publish_reason(err));
+    if (err)
+        return err;
+    if (kept)
+        work->answer = kept;
+    err = answer_and_end(work, frame);
+    work->answer = answer; /* a batch that is undone begins with it again */
+    hf_hook_answer_free(kept);
+    return err;
+}
+
 static int push(struct hf_post_work *work, const struct hf_frame *frame)
 {
     const struct hf_settings *settings = &work->longpoll->process->settings;
@@ -518,7 +539,7 @@ static int push(struct hf_post_work *work, const struct hf_frame *frame)
     const struct hf_joined *j = hf_post_joined(work, frame->topic);
     struct hf_str join_ref = j->join_ref;
     struct hf_presence_push presence;
-    struct hf_once once;
+    struct hf_once once = {.key = {NULL, 0}};
     int64_t retry_ms;
     bool is_presence = hf_presence_of_push(frame, grant, &presence);
     const char *refusal =
@@ -538,7 +559,7 @@ static int push(struct hf_post_work *work, const struct hf_frame *frame)
     if (refusal)
         return hf_post_reply_error(work, frame, join_ref, refusal);
     if (work->answer)
-        return answer_and_end(work, frame);
+        return answer_once(work, frame, &once, join_ref);
     if (is_presence)
         return push_presence(work, frame, j, &presence);
     return publish(work, frame, &once, join_ref, grant);

@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "channel/hook_effects.h"
+#include "channel/hook_once.h"
 #include "channel/once.h"
 
 /*
@@ -173,6 +174,18 @@ static int call_hook(struct hf_post_work *work, const struct hf_frame *frame)
     return hf_hooks_call(work->longpoll->process->hooks, &work->call, &request);
 }
 
+/* A push with a key that was answered before. 0; HF_ENOTFOUND; HF_ECONFLICT. */
+static int find_kept(struct hf_post_work *work, const struct hf_frame *frame)
+{
+    struct hf_once once;
+
+    if (kind_of(frame) != HF_HOOK_PUSH ||
+        hf_once_of(frame, work->came.user, &once))
+        return HF_ENOTFOUND;
+    return hf_hook_once_find(work->longpoll->process->journal, frame, &once,
+                             &work->answer);
+}
+
 /* One frame that may be a question. */
 static void ask(struct hf_post_work *work)
 {
@@ -181,6 +194,14 @@ static void ask(struct hf_post_work *work)
 
     work->wanted = true;
     work->asked = is_question(work, frame);
+    if (work->asked)
+        err = find_kept(work, frame);
+    if (work->answer || err == HF_ECONFLICT) {
+        work->reason = work->answer ? NULL : "key_reused";
+        submit(work, work->at + 1);
+        return;
+    }
+    err = 0;
     if (work->asked)
         err = hf_boot_ms() < work->hooks_end_ms ? call_hook(work, frame)
                                                 : HF_ELIMIT;

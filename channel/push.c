@@ -253,9 +253,10 @@ static int ask(struct hf_member *member, const struct hf_frame *frame)
 {
     int err = hf_ask(member->session, HF_HOOK_PUSH, frame);
 
-    if (err == HF_ELIMIT) {
+    if (err == HF_ELIMIT || err == HF_ECONFLICT) {
         hf_reply_in_order(
-            member, hf_msg_refusal(frame, hf_member_join_ref(member), "busy"));
+            member, hf_msg_refusal(frame, hf_member_join_ref(member),
+                                   err == HF_ELIMIT ? "busy" : "key_reused"));
         return 0;
     }
     return err;

@@ -150,4 +150,16 @@ CREATE INDEX presences_session ON presences (session);
 CREATE INDEX presences_lease ON presences (lease);
 CREATE INDEX presences_change ON presences (topic) WHERE change <> 0;
 
+-- What an application answered to a push with a key (kept_answers.h); written by
+-- our processes only.
+CREATE TABLE hook_answers (
+    publisher TEXT NOT NULL,
+    key       TEXT NOT NULL,
+    digest    TEXT NOT NULL,               -- of topic, event and payload
+    answer    TEXT NOT NULL,               -- its reply, in JSON
+    at        INTEGER NOT NULL,            -- milliseconds since 1970
+    PRIMARY KEY (publisher, key)
+) WITHOUT ROWID;
+CREATE INDEX hook_answers_at ON hook_answers (at);
+
 PRAGMA user_version = 3;

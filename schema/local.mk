@@ -16,6 +16,7 @@ libschema_a_SOURCES = \
 	schema/inspect_db.c schema/inspect_locks.c \
 	schema/journal.c schema/journal.h schema/journal_impl.h \
 	schema/keen.c schema/keen.h \
+	schema/kept_answers.c schema/kept_answers.h \
 	schema/live.c schema/live.h \
 	schema/migrate.c schema/migrate.h \
 	schema/policies.c schema/policies.h \

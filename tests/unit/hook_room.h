@@ -87,6 +87,8 @@ static const struct {
     {"push", "shout", "{\"actions\":[" ROOM_DO("shout") "]}", 0},
     {"push", "shout_ack",
      "{\"status\":\"ok\",\"actions\":[" ROOM_DO("shout") "]}", 0},
+    {"push", "slow_ack",
+     "{\"status\":\"ok\",\"actions\":[" ROOM_DO("shout") "]}", 300},
     {"push", "shout_others",
      "{\"status\":\"ok\",\"actions\":[{\"do\":\"broadcast_others\",\"event\":"
      "\"shout\",\"payload\":%s}]}",

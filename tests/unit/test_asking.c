@@ -354,6 +354,25 @@ static void whose_right_is_lost_meanwhile_is_refused(void **state)
     assert_null(strstr(room_log, "echo"));
 }
 
+#define KEYED(ref, e, p)                                                       \
+    "[\"1\",\"" ref "\",\"room:a\",\"" e "\"," p                               \
+    ",{\"key\":\"0123456789012345678901\"}]"
+
+static void a_push_with_a_key_is_asked_about_once(void **state)
+{
+    (void)state;
+    join(&a, 0);
+    say(&a, KEYED("2", "shout_ack", "1"));
+    got(&a, 1, ROW("room:a", "shout", "1"));
+    got(&a, 2, REPLY("1", "2", "room:a", "ok", "{}"));
+    say(&a, KEYED("3", "shout_ack", "1"));
+    got(&a, 3, REPLY("1", "3", "room:a", "ok", "{}"));
+    say(&a, KEYED("4", "shout_ack", "2"));
+    got(&a, 4, REASON("1", "4", "room:a", "key_reused"));
+    quiet(&a, 5);
+    assert_string_equal(room_log, "join room:a\npush room:a shout_ack\n");
+}
+
 static void topics_without_hooks_are_as_ever(void **state)
 {
     (void)state;
@@ -396,6 +415,7 @@ int main(void)
         TEST(who_is_gone_is_known_to_have_left),
         TEST(what_was_asked_goes_on_without_the_client),
         TEST(whose_right_is_lost_meanwhile_is_refused),
+        TEST(a_push_with_a_key_is_asked_about_once),
         TEST(topics_without_hooks_are_as_ever),
         TEST(a_process_that_ends_leaves_nothing_behind),
     };

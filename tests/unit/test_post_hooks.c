@@ -313,6 +313,43 @@ static void whose_right_is_lost_meanwhile_is_refused(void **state)
     got(&a, 2, REASON("1", "2", "room:a", "unauthorized"));
 }
 
+#define KEYED(ref, e, p)                                                       \
+    "[\"1\",\"" ref "\",\"room:a\",\"" e "\"," p                               \
+    ",{\"key\":\"0123456789012345678901\"}]"
+
+static void a_push_with_a_key_is_asked_about_once(void **state)
+{
+    (void)state;
+    join(&a, 0, 0);
+    say(&a, 0, KEYED("2", "shout_ack", "1"));
+    got(&a, 1, ROW("room:a", "shout", "1"));
+    got(&a, 2, REPLY("1", "2", "room:a", "ok", "{}"));
+    say(&a, 1, KEYED("3", "shout_ack", "1"));
+    got(&a, 3, REPLY("1", "3", "room:a", "ok", "{}"));
+    say(&a, 0, KEYED("4", "shout_ack", "2"));
+    got(&a, 4, REASON("1", "4", "room:a", "key_reused"));
+    quiet(&a, 5);
+    assert_string_equal(room_log, "join room:a\npush room:a shout_ack\n");
+}
+
+static void two_repeats_under_way_have_one_effect(void **state)
+{
+    struct postal one, two;
+
+    (void)state;
+    join(&a, 0, 0);
+    join(&b, 0, 0);
+    start(&one, 0, &a, KEYED("2", "slow_ack", "1"));
+    start(&two, 1, &b, KEYED("2", "slow_ack", "1"));
+    assert_true(turn_until(f.loop, &one.answered, 5000));
+    assert_true(turn_until(f.loop, &two.answered, 5000));
+    got(&a, 1, ROW("room:a", "shout", "1"));
+    got(&a, 2, REPLY("1", "2", "room:a", "ok", "{}"));
+    got(&b, 1, ROW("room:a", "shout", "1"));
+    got(&b, 2, REPLY("1", "2", "room:a", "ok", "{}"));
+    quiet(&a, 3);
+}
+
 static void topics_without_hooks_are_as_ever(void **state)
 {
     (void)state;
@@ -364,6 +401,8 @@ int main(void)
         TEST(a_heartbeat_overtakes_a_slow_application),
         TEST(a_post_whose_client_is_gone_is_done_all_the_same),
         TEST(whose_right_is_lost_meanwhile_is_refused),
+        TEST(a_push_with_a_key_is_asked_about_once),
+        TEST(two_repeats_under_way_have_one_effect),
         TEST(topics_without_hooks_are_as_ever),
         TEST(a_process_that_ends_answers_what_it_can),
     };
