@@ -32,6 +32,7 @@ broken_programs = \
 	tests/broken/checkpoint_ignored \
 	tests/broken/diff_later \
 	tests/broken/ids_reused \
+	tests/broken/lease_endless \
 	tests/broken/no_sync \
 	tests/broken/react_once \
 	tests/broken/ring_early \
@@ -208,6 +209,13 @@ tests_broken_diff_later_SOURCES = \
 tests_broken_diff_later_CPPFLAGS = $(AM_CPPFLAGS) -DHF_BROKEN_DIFF_LATER
 tests_broken_diff_later_CFLAGS = $(BROKEN_CFLAGS)
 tests_broken_diff_later_LDADD = $(SCHEMA_TEST_LINK)
+
+tests_broken_lease_endless_SOURCES = \
+	tests/unit/test_leases.c channel/leases.c
+tests_broken_lease_endless_CPPFLAGS = \
+	$(AM_CPPFLAGS) -DHF_BROKEN_LEASE_ENDLESS
+tests_broken_lease_endless_CFLAGS = $(BROKEN_CFLAGS)
+tests_broken_lease_endless_LDADD = $(CHANNEL_TEST_LINK)
 
 tests_broken_ids_reused_SOURCES = \
 	tests/unit/test_journal.c schema/history.c
