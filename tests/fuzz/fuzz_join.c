@@ -2,14 +2,15 @@
  * fuzz_join.c - any payload of a join or a heartbeat, any options of a push
  *
  * An input is the payload, a line end and the sixth element. What is asked of
- * the past, of heads and of a repeated push must be within its bounds, or be
- * refused.
+ * the past, of heads, of a repeated push and of presence must be within its
+ * bounds, or be refused.
  */
 #include "tests/fuzz/fuzz.h"
 
 #include "channel/dispatch.h"
 #include "channel/heads.h"
 #include "channel/once.h"
+#include "channel/presence.h"
 #include "channel/resume.h"
 
 static void check_resume(const struct hf_frame *frame)
@@ -42,6 +43,28 @@ static void check_once(const struct hf_frame *frame, struct hf_str user)
         CHECK(once.key.len >= HF_KEY_ANONYMOUS);
 }
 
+static void check_presence(const struct hf_frame *frame)
+{
+    static const struct hf_grant may = {.rights = HF_RIGHT_PRESENCE};
+    static const struct hf_grant may_not = {.rights = HF_RIGHT_JOIN};
+    static const struct hf_client nobody = {.vsn = HF_VSN_2};
+    struct hf_presence_join join;
+    struct hf_presence_push push;
+
+    hf_presence_of_join(frame, &nobody, HF_STR("0123456789012345678901"), may,
+                        &join);
+    if (!join.refused)
+        CHECK(join.allowed && join.key.len > 0 &&
+              join.key.len <= HF_PRESENCE_KEY);
+    hf_presence_of_join(frame, &nobody, HF_STR("0123456789012345678901"),
+                        may_not, &join);
+    CHECK(!join.allowed && join.key.len == 0);
+    if (hf_presence_of_push(frame, may, &push) && !push.refused)
+        CHECK(!push.tracks || push.meta.len > 0);
+    if (hf_presence_of_push(frame, may_not, &push))
+        CHECK(push.refused);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct hf_str all = hf_str((const char *)data, size);
@@ -51,7 +74,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct hf_buf text;
 
     hf_buf_init(&text, size + 100);
-    CHECK(!hf_buf_add_str(&text, HF_STR("[\"1\",\"1\",\"room:a\",\"e\",")));
+    CHECK(!hf_buf_add_str(&text, HF_STR("[\"1\",\"1\",\"room:a\",\"presence\",")));
     CHECK(!hf_buf_add_str(&text, hf_str(all.at, payload)));
     if (line) {
         CHECK(!hf_buf_add_byte(&text, ','));
@@ -62,6 +85,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_resume(&frame);
         check_once(&frame, HF_STR(""));
         check_once(&frame, HF_STR("ann"));
+        check_presence(&frame);
         (void)hf_heads_asked(&frame);
         (void)hf_join_realtime(&frame);
         hf_frame_release(&frame);

@@ -11,6 +11,7 @@ fuzz_programs = \
 	tests/fuzz/fuzz_frame \
 	tests/fuzz/fuzz_frame_1 \
 	tests/fuzz/fuzz_frame_binary \
+	tests/fuzz/fuzz_handshake \
 	tests/fuzz/fuzz_hook_answer \
 	tests/fuzz/fuzz_join \
 	tests/fuzz/fuzz_jwks \
@@ -45,6 +46,8 @@ tests_fuzz_fuzz_frame_1_LDADD = $(CHANNEL_LINK)
 tests_fuzz_fuzz_frame_binary_SOURCES = tests/fuzz/fuzz_frame_binary.c \
 	tests/fuzz/frames.h $(fuzz_driver)
 tests_fuzz_fuzz_frame_binary_LDADD = $(CHANNEL_LINK)
+tests_fuzz_fuzz_handshake_SOURCES = tests/fuzz/fuzz_handshake.c $(fuzz_driver)
+tests_fuzz_fuzz_handshake_LDADD = $(SIDECAR_LINK)
 tests_fuzz_fuzz_hook_answer_SOURCES = tests/fuzz/fuzz_hook_answer.c \
 	$(fuzz_driver)
 tests_fuzz_fuzz_hook_answer_LDADD = $(CHANNEL_LINK)
