@@ -208,6 +208,44 @@ static void only_three_parts_of_base64url_are_a_token(void **state)
     assert_int_equal(verify("a.b"), HF_JWT_FORM);
 }
 
+/* Signed as it stands, so that nothing but its letters is wrong. */
+static void padding_and_the_other_alphabet_are_refused(void **state)
+{
+    static const struct {
+        const char *input;
+        enum hf_jwt_state state;
+    } cases[] = {
+        /* {"exp":1300819380,"a":"???>>>"} */
+        {"eyJhbGciOiJIUzI1NiJ9."
+         "eyJleHAiOjEzMDA4MTkzODAsImEiOiI_Pz8-Pj4ifQ",
+         HF_JWT_VALID},
+        {"eyJhbGciOiJIUzI1NiJ9."
+         "eyJleHAiOjEzMDA4MTkzODAsImEiOiI/Pz8+Pj4ifQ",
+         HF_JWT_FORM},
+        {"eyJhbGciOiJIUzI1NiJ9."
+         "eyJleHAiOjEzMDA4MTkzODAsImEiOiI_Pz8-Pj4ifQ==",
+         HF_JWT_FORM},
+        {"eyJhbGciOiJIUzI1NiIgfQ==.eyJleHAiOjEzMDA4MTkzODB9", HF_JWT_FORM},
+    };
+    size_t i;
+
+    (void)state;
+    use_keys(HS256_KEY);
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        unsigned char mac[HF_JWK_SIGNATURE_MAX];
+        char text[300];
+        size_t len, at = strlen(cases[i].input);
+
+        assert_int_equal(
+            hf_jwk_sign(&set.keys[0], hf_str_of(cases[i].input), mac, &len), 0);
+        memcpy(text, cases[i].input, at);
+        text[at++] = '.';
+        at += hf_base64url(hf_str((char *)mac, len), text + at);
+        assert_int_equal(hf_jwt_verify(&jwt, hf_str(text, at), &set, EXP - 1),
+                         cases[i].state);
+    }
+}
+
 /* The last letter has bits to spare: one token, one text. */
 static void no_other_text_is_the_same_token(void **state)
 {
@@ -475,6 +513,7 @@ int main(void)
         cmocka_unit_test(the_critical_header_of_rfc_7515_appendix_e_is_refused),
         cmocka_unit_test(the_json_form_of_rfc_7515_is_no_token),
         cmocka_unit_test(only_three_parts_of_base64url_are_a_token),
+        cmocka_unit_test(padding_and_the_other_alphabet_are_refused),
         cmocka_unit_test(no_other_text_is_the_same_token),
         cmocka_unit_test(a_token_is_bounded),
         cmocka_unit_test(the_key_decides_the_algorithm),
