@@ -56,14 +56,17 @@ static bool take_elements(struct hf_json array, struct hf_frame *out)
 
 /* --- V1 (3.2) -------------------------------------------------------------- */
 
-enum member { TOPIC, EVENT, PAYLOAD, REF, JOIN_REF, MEMBERS };
+enum member { TOPIC, EVENT, PAYLOAD, REF, JOIN_REF, OPTIONS, MEMBERS };
 
 static enum member member_of(struct hf_json name)
 {
     static const struct hf_str names[MEMBERS] = {
-        [TOPIC] = HF_STR_INIT("topic"),       [EVENT] = HF_STR_INIT("event"),
-        [PAYLOAD] = HF_STR_INIT("payload"),   [REF] = HF_STR_INIT("ref"),
+        [TOPIC] = HF_STR_INIT("topic"),
+        [EVENT] = HF_STR_INIT("event"),
+        [PAYLOAD] = HF_STR_INIT("payload"),
+        [REF] = HF_STR_INIT("ref"),
         [JOIN_REF] = HF_STR_INIT("join_ref"),
+        [OPTIONS] = HF_STR_INIT("options"),
     };
     enum member m;
 
@@ -73,7 +76,7 @@ static enum member member_of(struct hf_json name)
     return m;
 }
 
-/* All but join_ref are required, others ignored. Of a name that stands twice
+/* All but join_ref and options are required, others ignored. Of a name that stands twice
  * the last one counts, as in JavaScript. */
 static bool take_members(struct hf_json object, struct hf_frame *out)
 {
@@ -84,7 +87,7 @@ static bool take_members(struct hf_json object, struct hf_frame *out)
 
     if (object.type != HF_JSON_OBJECT)
         return false;
-    found[JOIN_REF] = null;
+    found[JOIN_REF] = found[OPTIONS] = null;
     hf_json_walk(object, &walk);
     while (hf_json_member(&walk, &name, &value)) {
         enum member m = member_of(name);
@@ -98,6 +101,8 @@ static bool take_members(struct hf_json object, struct hf_frame *out)
     out->ref = found[REF];
     out->raw_topic = found[TOPIC];
     out->payload = found[PAYLOAD];
+    if (found[OPTIONS].type == HF_JSON_OBJECT)
+        out->options = found[OPTIONS];
     take_names(out, found[EVENT]);
     return true;
 }

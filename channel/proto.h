@@ -32,7 +32,7 @@ struct hf_frame {
     struct hf_json ref;
     struct hf_json raw_topic;
     struct hf_json payload; /* HF_KIND_BINARY: raw is bytes, type is NULL */
-    struct hf_json options; /* sixth element, an object (D8); else NULL */
+    struct hf_json options; /* sixth element or V1 member, an object (D8) */
     struct hf_str topic;    /* unescaped */
     struct hf_str event;
     char *made;

@@ -313,6 +313,19 @@ static void an_object_needs_no_join_ref_and_may_hold_more(void **state)
     assert_str(frame.event, "a\xc3\xa4");
     assert_int_equal(frame.topic.len, 0);
     assert_str(frame.raw_topic.raw, "7");
+    assert_str(frame.options.raw, "{}");
+}
+
+static void options_of_an_object_are_an_object(void **state)
+{
+    (void)state;
+    assert_int_equal(decode_1("{\"topic\":\"a\",\"event\":\"e\",\"ref\":1,"
+                              "\"payload\":1,\"options\":{\"key\":\"k\"}}"),
+                     0);
+    assert_str(frame.options.raw, "{\"key\":\"k\"}");
+    assert_int_equal(decode_1("{\"topic\":\"a\",\"event\":\"e\",\"ref\":1,"
+                              "\"payload\":1,\"options\":[1]}"),
+                     0);
     assert_int_equal(frame.options.type, HF_JSON_NULL);
 }
 
@@ -579,6 +592,7 @@ int main(void)
         cmocka_unit_test(refs_end_at_their_limit),
         cmocka_unit_test(an_object_is_taken_apart),
         cmocka_unit_test(an_object_needs_no_join_ref_and_may_hold_more),
+        cmocka_unit_test(options_of_an_object_are_an_object),
         cmocka_unit_test(of_a_member_that_stands_twice_the_last_counts),
         cmocka_unit_test(an_object_without_a_required_member_is_malformed),
         cmocka_unit_test(v1_has_no_binary_frames),
