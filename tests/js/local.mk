@@ -15,6 +15,7 @@ EXTRA_DIST += \
 	tests/js/longpoll.test.js \
 	tests/js/order.test.js \
 	tests/js/phoenix.test.js \
+	tests/js/presence.test.js \
 	tests/js/publish.test.js \
 	tests/js/recipes.test.js \
 	tests/js/recorded_app.test.js \
