@@ -41,6 +41,14 @@ const notAnswered400 = {
 const reserved = { section: "1", rule: "P-1.9", why: "the journal refuses to publish it" };
 const binaryAsJson = { section: "6.7", rule: "P-1.12", why: "binary payloads come as JSON" };
 
+const pc = { d: "pc", phx_ref: "{{phx_ref.1}}" };
+const tel = { d: "tel", phx_ref: "{{phx_ref.2}}" };
+const tab = { d: "tab", phx_ref: "{{phx_ref.3}}" };
+const joinedPresence = (keys) => {
+  const entries = Object.entries(keys).map(([key, metas]) => [key, { metas }]);
+  const state = ["1", null, "room:presence-l", "presence_state", Object.fromEntries(entries)];
+  return messages(reply("1", "1", "room:presence-l", "ok", {}), JSON.stringify(state));
+};
 const sameJoinRef = {
   section: "4.3",
   rule: "P-1.10",
@@ -242,6 +250,17 @@ export const DIFFERENT = {
     ...reserved,
     patch: { 7: { refused: true }, 9: nothing, 10: { refused: true }, 12: nothing },
   },
+  // no H mark: "usually without itself, as tracking happens right after"
+  "presence.longpoll": {
+    section: "7",
+    rule: "P-13.2",
+    why: "a state is that of the newest row, and holds who has just joined",
+    patch: {
+      6: joinedPresence({ alice: [pc] }),
+      12: joinedPresence({ alice: [pc], bob: [tel] }),
+      20: joinedPresence({ alice: [pc], bob: [tel, tab] }),
+    },
+  },
   // no H mark: "an asynchronous reply may come later than a reply to a later push"
   "late-reply.websocket": {
     section: "4",
@@ -290,23 +309,31 @@ export const OF_1_7 = Object.fromEntries([
 // answered with its own code (5.4).
 export const AS_1_7 = ["ws-client-close-1001.websocket", "ws-client-close-4000.websocket"];
 
-// What Holdfast cannot do yet; an entry must go as soon as it can.
-export const NOT_YET = new Set([
-  // presence by hooks
-  ...both("presence"),
-]);
-
 // What a recording left to chance, and how it is made certain here. The client
 // sees the same.
 const drop = (client) => ({ do: "drop", client });
+const gone = { phx_ref: "{{phx_ref.4}}", phx_ref_prev: "{{phx_ref.2}}", away: true, d: "tel" };
+const diff = { joins: {}, leaves: { bob: { metas: [gone] } } };
+const c = { client: "c", path: "/fast/longpoll?vsn=2.0.0&token={{token.c}}" };
+const lastDiff = [
+  { n: 46.1, do: "http-request", method: "GET", ...c },
+  {
+    n: 46.2,
+    do: "http-response",
+    to: 46.1,
+    ...c,
+    ...messages(JSON.stringify([null, null, "room:presence-l", "presence_diff", diff])),
+  },
+];
 export const MADE_CERTAIN = {
-  // racy: the last diff was cut off, or not, by the clients' end
   // joins of several topics, which the application is asked about at once:
   // between topics there is no order (4, 4.7)
   "too-many-channels.websocket": {
     each: (step) => (step.do === "ws-recv" ? { ...step, any_topic: true } : step),
   },
+  // racy: the last diff was cut off, or not, by the clients' end
   "presence.websocket": { insert: { 36: [drop("a")] } },
+  "presence.longpoll": { insert: { 46: lastDiff } },
 };
 
 export function patched(steps, { patch = {}, insert = {}, each = (step) => step }) {
