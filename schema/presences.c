@@ -148,7 +148,7 @@ static int read_state(struct hf_journal *journal, struct hf_str topic,
 
     err = hf_db_get(db,
                     "SELECT " COLUMNS " FROM presences WHERE topic = ?1"
-                    " AND change <> 2 ORDER BY key, ref LIMIT ?2",
+                    " AND change <> 2 ORDER BY key, since, ref LIMIT ?2",
                     &stmt);
     if (err)
         return err;
