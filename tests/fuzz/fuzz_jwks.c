@@ -37,7 +37,8 @@ static void check_key(const struct hf_jwks *set, const struct hf_jwk *key)
     else
         CHECK(key->pkey && key->secret_len == 0);
     CHECK(!hf_jwk_verify(key, HF_STR("said"), HF_STR("")));
-    check_signing(key);
+    if (key->alg != HF_JWK_RS256) /* a millisecond, and reading has tried it */
+        check_signing(key);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

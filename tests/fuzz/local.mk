@@ -20,6 +20,7 @@ fuzz_programs = \
 	tests/fuzz/fuzz_origin \
 	tests/fuzz/fuzz_params \
 	tests/fuzz/fuzz_query \
+	tests/fuzz/fuzz_row \
 	tests/fuzz/fuzz_token \
 	tests/fuzz/fuzz_utf8 \
 	tests/fuzz/fuzz_ws_frame
@@ -66,6 +67,8 @@ tests_fuzz_fuzz_params_SOURCES = tests/fuzz/fuzz_params.c $(fuzz_driver)
 tests_fuzz_fuzz_params_LDADD = $(BASE_LINK)
 tests_fuzz_fuzz_query_SOURCES = tests/fuzz/fuzz_query.c $(fuzz_driver)
 tests_fuzz_fuzz_query_LDADD = $(BASE_LINK)
+tests_fuzz_fuzz_row_SOURCES = tests/fuzz/fuzz_row.c $(fuzz_driver)
+tests_fuzz_fuzz_row_LDADD = $(CHANNEL_LINK)
 tests_fuzz_fuzz_token_SOURCES = tests/fuzz/fuzz_token.c $(fuzz_driver)
 tests_fuzz_fuzz_token_LDADD = $(CHANNEL_LINK)
 tests_fuzz_fuzz_utf8_SOURCES = tests/fuzz/fuzz_utf8.c $(fuzz_driver)
