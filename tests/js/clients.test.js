@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { can, transports, uncaught, versions } from "./lib/phoenix.js";
 import { Server, sleep, until, within } from "./lib/server.js";
 import { Story, Writer } from "./lib/story.js";
+import { mint, readKeys } from "./lib/tokens.js";
 
 let server;
 let writer;
@@ -406,6 +407,81 @@ describe("fallback", { concurrency: 24 }, () => {
     },
     { only: unable, begin: "begin", options, prepare: (line) => line.fail("WS", () => "reset") },
   );
+});
+
+// Who a client is: every version can say so by a parameter, which a function
+// names anew for each connection; 1.8 has authToken besides.
+describe("tokens", { concurrency: 24 }, () => {
+  let key;
+  before(() => {
+    [key] = readKeys(server);
+  });
+  const minted = (claims, ttl) => mint(key, claims, { ttl });
+  const vip = { topics: { "vip:*": ["join", "publish"] } };
+
+  async function followed(story, tokens) {
+    const params = () => ({ access_token: tokens.length > 1 ? tokens.shift() : tokens[0] });
+    story.options = { params };
+    story.follow(story.options);
+    await story.arrives();
+    await until(8000, "it hears", () => story.notes.length >= 3);
+  }
+
+  for (const transport of transports) {
+    each(
+      "a disconnect row ends the user's connections, and it is no ban",
+      transport,
+      async (story, version) => {
+        const user = `user-${version}-${transport}`;
+        story.topic = story.topic.replace("room:", "vip:");
+        await followed(story, [await minted({ sub: user, ...vip })]);
+        const again = story.rejoins();
+        writer.write(`user_socket:${user}`, {}, "disconnect");
+        await again();
+        if (transport === "websocket") assert.deepEqual(story.closes, [1001]);
+        else assert.ok(story.line.asked("GET").some((r) => r.token && r.answer?.status === 500));
+        await story.good();
+      },
+      { begin: "laid" },
+    );
+
+    each(
+      "its token expires, and it comes back with the next one",
+      transport,
+      async (story, version) => {
+        const user = `expiring-${version}-${transport}`;
+        story.topic = story.topic.replace("room:", "vip:");
+        const tokens = await Promise.all([2, 60].map((ttl) => minted({ sub: user, ...vip }, ttl)));
+        const ended = [];
+        await followed(story, tokens);
+        const again = story.rejoins();
+        story.socket.onMessage(({ event, payload }) => event === "phx_error" && ended.push(payload));
+        await again();
+        assert.deepEqual(ended, [{ reason: "token_expired" }]);
+        if (transport === "websocket") assert.deepEqual(story.closes, [1008]);
+        await story.good();
+      },
+      { begin: "laid" },
+    );
+
+    each(
+      "authToken says who it is",
+      transport,
+      async (story, version) => {
+        const authToken = await minted({ sub: `auth-${version}`, ...vip });
+        story.topic = story.topic.replace("room:", "vip:");
+        story.follow({ authToken });
+        if (can.authToken[version]) {
+          await story.arrives();
+          await story.good();
+        } else {
+          const { response } = await story.following.joined; // it does not know the option
+          assert.deepEqual(response, { reason: "unmatched topic" });
+        }
+      },
+      { begin: "laid" },
+    );
+  }
 });
 
 // All at once: one restart does for all. Default options of the client.

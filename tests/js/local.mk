@@ -17,6 +17,7 @@ EXTRA_DIST += \
 	tests/js/phoenix.test.js \
 	tests/js/presence.test.js \
 	tests/js/publish.test.js \
+	tests/js/realtime.test.js \
 	tests/js/recipes.test.js \
 	tests/js/recorded_app.test.js \
 	tests/js/sidecar.test.js \

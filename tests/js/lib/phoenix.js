@@ -63,7 +63,7 @@ const since = (first) =>
   Object.fromEntries(versions.map((version) => [version, number(version) >= number(first)]));
 
 // What a version can, and what it makes of trouble. This table is the only place
-// where tests know one version from another; docs/PROTOCOL.md section 13 says
+// where tests know one version from another; docs/PROTOCOL.md section 14 says
 // the same in words.
 export const can = {
   bytes: since("1.5.0"), // sends and reads binary messages on WebSocket

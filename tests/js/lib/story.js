@@ -41,11 +41,17 @@ let stories = 0;
 export class Story {
   // options: those of the Socket, or a function that makes them; prepare: what is done to the line before
   static async begin(server, writer, version, transport, { options = {}, prepare } = {}) {
-    const story = new Story(version, transport, writer);
-    story.line = await Line.open(server);
+    const story = await Story.laid(server, writer, version, transport);
     prepare?.(story.line);
     story.options = typeof options === "function" ? options() : options;
     story.follow(story.options);
+    return story;
+  }
+
+  // The line only.
+  static async laid(server, writer, version, transport) {
+    const story = new Story(version, transport, writer);
+    story.line = await Line.open(server);
     return story;
   }
 
@@ -79,7 +85,9 @@ export class Story {
     this.socket = connect(this.version, this.transport, this.line.endpoint, options);
     this.socket.onOpen(() => this.opens++);
     this.socket.onClose((event) => this.closes.push(event?.code));
-    this.following = resuming(this.socket, this.topic, this.following);
+    // a page that was there before has left its cursor, if it had come to one
+    const before = this.joins > 0 ? this.following : {};
+    this.following = resuming(this.socket, this.topic, before);
     const { channel, state, notes } = this.following;
     Object.assign(this, { channel, state, notes });
     this.said ??= [];
@@ -101,7 +109,7 @@ export class Story {
   }
 
   get joins() {
-    return this.state.cursors.length;
+    return this.state?.cursors.length ?? 0;
   }
 
   // What the client does comes to a further join.
@@ -140,7 +148,7 @@ export class Story {
 
   async end() {
     clearInterval(this.ticking);
-    await disconnect(this.socket);
+    if (this.socket) await disconnect(this.socket);
     await this.line.end();
   }
 }
