@@ -9,7 +9,7 @@
 //     "retry"     the server answers, nobody hears it, the same request is sent
 //                 again and its answer is passed on: what proxies do
 //     "double"    the request is sent twice at once; the answer of the later one
-//                 is passed on, that of the earlier one is kept in `line.first`
+//                 is passed on, both are kept in `line.first` and `line.second`
 //     "gone"      the token is cut off the request: a new session
 //     {status, body, type}     an answer made up, status being that of HTTP
 //
@@ -39,6 +39,7 @@ export class Line {
     this.faults = { GET: [], POST: [], WS: [] };
     this.origin = null; // set: the page is from there
     this.first = null;
+    this.second = null;
     this.sockets = new Set(); // open WebSockets: { client, upstream }
     this.http = http.createServer((req, res) => this.#request(req, res));
     this.http.on("upgrade", (req, client, head) => this.#upgrade(req, client, head));
@@ -187,7 +188,8 @@ export class Line {
       case "double": {
         const first = this.#ask(ask, res);
         await new Promise((done) => setTimeout(done, 50));
-        const second = this.#ask(ask, res);
+        const second = await this.#ask(ask, res);
+        this.second = JSON.parse(second.text);
         this.first = JSON.parse((await first).text);
         return second;
       }

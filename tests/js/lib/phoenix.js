@@ -166,5 +166,5 @@ export function resuming(socket, topic, before = {}) {
     state.cursors.push(response.cursor);
     state.since = response.cursor;
   });
-  return { channel, state, notes, joined: answer(joining) };
+  return { channel, state, notes, joined: answer(joining, 25000) };
 }

@@ -60,7 +60,7 @@ export class Story {
     const story = await Story.begin(...args);
     try {
       assert.equal((await story.following.joined).status, "ok");
-      await hears(story.notes, 3, 15000);
+      await hears(story.notes, 3, 25000);
     } catch (error) {
       await story.end();
       throw error;
@@ -97,7 +97,7 @@ export class Story {
   }
 
   // It joins, at whichever try.
-  arrives(ms = 15000) {
+  arrives(ms = 25000) {
     return until(ms, "it is joined", () => this.joins > 0 && this.channel.state === "joined");
   }
 
@@ -105,7 +105,7 @@ export class Story {
   async quiet() {
     clearInterval(this.ticking);
     const last = () => this.notes.at(-1)?.[0].uid === `n-${this.written}`;
-    await until(8000, "it has heard the last row", last);
+    await until(20000, "it has heard the last row", last);
   }
 
   get joins() {
@@ -113,12 +113,12 @@ export class Story {
   }
 
   // What the client does comes to a further join.
-  rejoins(count = 1, ms = 15000) {
+  rejoins(count = 1, ms = 25000) {
     const before = this.joins;
     return () => until(ms, `it joins again (${before} before)`, () => this.joins >= before + count);
   }
 
-  say(n, ms = 8000) {
+  say(n, ms = 20000) {
     return answer(this.channel.push("say", { n }, ms), ms + 4000);
   }
 
