@@ -117,6 +117,9 @@ static struct hf_asking *find(const struct hf_session *session,
 
 bool hf_asking_about(const struct hf_session *session, struct hf_str topic)
 {
+#ifdef HF_BROKEN_ASKING_OVERTAKEN
+    return false; /* for tests: what this module must never do */
+#endif
     return find(session, topic) != NULL;
 }
 

@@ -108,6 +108,9 @@ int hf_session_lock_take(struct hf_session_locks *locks,
 {
     int err;
 
+#ifdef HF_BROKEN_NO_POST_TURN
+    return 0; /* for tests: nobody waits for anybody */
+#endif
     lock->owner = locks;
     lock->at = place_of(session);
     lock->deadline_ms = hf_boot_ms() + wait_ms;

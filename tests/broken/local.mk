@@ -8,6 +8,7 @@
 # library, where its own object is then not looked for.
 BROKEN_CFLAGS = $(UNIT_CFLAGS) -Wno-unused
 broken_programs = \
+	tests/broken/asking_overtaken \
 	tests/broken/cut_is_head \
 	tests/broken/dead_is_unknown \
 	tests/broken/delete_at_leave \
@@ -18,6 +19,7 @@ broken_programs = \
 	tests/broken/live_null_ref \
 	tests/broken/no_key \
 	tests/broken/no_key_longpoll \
+	tests/broken/no_post_turn \
 	tests/broken/no_session_bell \
 	tests/broken/older_goes_on \
 	tests/broken/older_poll_stays \
@@ -41,6 +43,19 @@ broken_programs = \
 	tests/broken/no_watermark_longpoll \
 	tests/broken/replay_null_ref \
 	tests/broken/replay_null_ref_longpoll
+
+tests_broken_asking_overtaken_SOURCES = \
+	tests/unit/test_asking.c channel/asking.c
+tests_broken_asking_overtaken_CPPFLAGS = $(AM_CPPFLAGS) \
+	-DHF_BROKEN_ASKING_OVERTAKEN
+tests_broken_asking_overtaken_CFLAGS = $(BROKEN_CFLAGS)
+tests_broken_asking_overtaken_LDADD = $(CHANNEL_TEST_LINK)
+
+tests_broken_no_post_turn_SOURCES = \
+	tests/unit/test_post_hooks.c schema/session_lock.c
+tests_broken_no_post_turn_CPPFLAGS = $(AM_CPPFLAGS) -DHF_BROKEN_NO_POST_TURN
+tests_broken_no_post_turn_CFLAGS = $(BROKEN_CFLAGS)
+tests_broken_no_post_turn_LDADD = $(CHANNEL_TEST_LINK)
 
 tests_broken_cut_is_head_SOURCES = \
 	tests/unit/test_interleave.c channel/stream.c
