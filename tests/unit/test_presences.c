@@ -273,6 +273,28 @@ static void a_key_may_have_several_owners(void **state)
     assert_null(strstr(state_of(w), "{\"d\":1,"));
 }
 
+static void metas_of_a_key_stand_in_the_order_in_which_they_came(void **state)
+{
+    char owner[2] = "a", meta[20];
+    const char *at;
+    int n;
+
+    (void)state;
+    for (n = 0; n < 8; n++) {
+        owner[0] = (char)('a' + n);
+        (void)snprintf(meta, sizeof(meta), "{\"d\":%d}", n);
+        begin();
+        track(owner, "bob", meta);
+        commit();
+    }
+    at = state_of(w);
+    for (n = 0; n < 8; n++) {
+        (void)snprintf(meta, sizeof(meta), "{\"d\":%d,", n);
+        at = strstr(at, meta);
+        assert_non_null(at);
+    }
+}
+
 static void the_same_meta_again_only_changes_the_holder(void **state)
 {
     uint64_t head;
@@ -764,6 +786,7 @@ int main(void)
         PRESENCE_TEST(a_change_of_meta_is_one_diff),
         PRESENCE_TEST(what_comes_and_goes_in_one_transaction_is_not_told),
         PRESENCE_TEST(a_key_may_have_several_owners),
+        PRESENCE_TEST(metas_of_a_key_stand_in_the_order_in_which_they_came),
         PRESENCE_TEST(the_same_meta_again_only_changes_the_holder),
         PRESENCE_TEST(an_entrusted_presence_stays_until_its_new_lease_ends),
         PRESENCE_TEST(a_reaped_lease_spares_what_came_after_the_judgement),
