@@ -171,6 +171,7 @@ static void settle(struct hf_push *push, int err)
     if (!member) {
         forget_orphan(session, push);
         hf_reply(session, msg);
+        hf_session_unstall(session); /* a leave may wait for it */
         return;
     }
     member->in_flight--;

@@ -101,6 +101,13 @@ static void leave(struct hf_session *session)
     drop_if_empty(user);
 }
 
+static bool is_known_as(const struct hf_session *session, struct hf_str topic)
+{
+    const struct hf_user *user = session->user;
+
+    return user && hf_str_eq(hf_str(user->topic, user->len), topic);
+}
+
 int hf_user_watch(struct hf_session *session)
 {
     char room[HF_USER_TOPIC_MAX];
@@ -108,6 +115,10 @@ int hf_user_watch(struct hf_session *session)
     struct hf_user *user = NULL;
 
     session->expiry.fire = on_expiry;
+    /* What the hub has not read yet, which may be hours old where nobody had
+     * joined, is for those of before. Should it fail, the client comes again. */
+    if (topic.len > 0 && !is_known_as(session, topic))
+        (void)hf_hub_catch_up(session->hub);
     if (topic.len > 0 && !(user = user_for(session->hub, topic)))
         return HF_ENOMEM;
     if (arm(session)) {
@@ -196,25 +207,27 @@ const char *hf_user_reason(int err)
 
 int hf_user_renew(struct hf_session *session, struct hf_json payload, bool join)
 {
-    struct hf_client former = session->client;
+    struct hf_client *client = &session->client;
+    struct hf_identity *former = client->identity;
     struct hf_identity *identity = NULL;
     int err =
         hf_user_token(session->hub->process->keys, payload, join, &identity);
 
     if (err)
         return err;
-    err = hf_user_may_be(&former, identity);
-    if (err == 0) {
-        session->client.identity = identity;
-        session->client.user = identity->user;
-        err = hf_user_watch(session);
-    }
+    err = hf_user_may_be(client, identity);
     if (err) {
-        session->client = former;
         hf_identity_unref(identity);
         return err;
     }
-    hf_client_release(&former);
+    (void)hf_identity_ref(former); /* until the new one is watched */
+    hf_client_set(client, identity);
+    err = hf_user_watch(session);
+    if (err) {
+        hf_client_set(client, former);
+        return err;
+    }
+    hf_identity_unref(former);
     check_rights(session);
     return 0;
 }

@@ -2,10 +2,11 @@
  * user.h - whose a WebSocket is, how long, and how it ends from outside
  *
  * A session with a user listens, besides its topics, for rows `disconnect` on
- * user_socket:<user> (specification 5.6), whoever inserts them. A session with
- * a token ends when that expires, on time and not when the next frame comes:
- * each channel gets phx_error {"reason":"token_expired"}, then the socket is
- * closed with 1008. Before that the client may bring a fresher token.
+ * user_socket:<user> (specification 5.6), whoever inserts them; those inserted
+ * before it was known as that user are not for it. A session with a token ends
+ * when that expires, on time and not when the next frame comes: each channel
+ * gets phx_error {"reason":"token_expired"}, then the socket is closed with
+ * 1008. Before that the client may bring a fresher token.
  */
 #ifndef HF_CHANNEL_USER_H
 #define HF_CHANNEL_USER_H

@@ -36,7 +36,8 @@ unit_tests += \
 	tests/unit/test_session_forms \
 	tests/unit/test_stream \
 	tests/unit/test_token \
-	tests/unit/test_topic
+	tests/unit/test_topic \
+	tests/unit/test_user
 
 tests_unit_test_asking_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_asking_LDADD = $(CHANNEL_TEST_LINK)
@@ -115,3 +116,5 @@ tests_unit_test_topic_LDADD = $(CHANNEL_TEST_LINK)
 EXTRA_DIST += tests/unit/hook_app.h tests/unit/hook_room.h \
 	tests/unit/journal_fixture.h tests/unit/longpoll_fixture.h \
 	tests/unit/session_fixture.h
+tests_unit_test_user_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_user_LDADD = $(CHANNEL_TEST_LINK)
