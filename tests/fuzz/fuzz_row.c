@@ -14,13 +14,28 @@
 #define EPOCH UINT64_C(0x0123456789abcdef)
 #define TOPIC HF_STR("room:a")
 
+/* Nothing stands beside the bytes, or it would be lost. */
+static bool is_bytes_alone(const struct hf_row *row)
+{
+    struct hf_json all, payload, name, value;
+    struct hf_json_walk walk;
+
+    CHECK(!hf_json_read(row->payload, HF_JSON_DEPTH, &all));
+    CHECK(hf_json_find(all, HF_STR("payload"), &payload));
+    CHECK(payload.type == HF_JSON_OBJECT);
+    hf_json_walk(payload, &walk);
+    return hf_json_member(&walk, &name, &value) &&
+           hf_json_is(name, HF_STR("_binary")) &&
+           !hf_json_member(&walk, &name, &value);
+}
+
 /* 04 | T | E | M | enc 0 | topic | user event | metadata | payload */
 static void check_kind_4(struct hf_str bytes, const struct hf_row *row)
 {
     const unsigned char *at = (const unsigned char *)bytes.at;
     size_t head;
 
-    CHECK(bytes.len >= 5 && at[4] == 0);
+    CHECK(bytes.len >= 5 && at[4] == 0 && is_bytes_alone(row));
     head = 5u + at[1] + at[2] + at[3];
     CHECK(bytes.len >= head && bytes.len - head <= row->payload.len);
     CHECK(hf_str_eq(hf_str(bytes.at + 5, at[1]), row->topic));
