@@ -28,6 +28,7 @@ static int app_listener = -1;
 static pthread_t app_thread;
 static _Atomic int app_calls;   /* that came */
 static _Atomic int app_working; /* at this moment */
+static _Atomic int app_threads;
 static _Atomic int app_most;    /* at once, ever */
 
 /* An answer with status 200 and this JSON. */
@@ -84,13 +85,14 @@ static inline void *app_serve(void *arg)
         app_calls++;
         answer = app_answers(head, body);
     }
+    app_working--; /* whoever has the answer may ask the next at once */
     if (answer && send(fd, answer, strlen(answer), MSG_NOSIGNAL) < 0)
         (void)fputs("# the caller is gone\n", stderr);
-    app_working--;
     (void)shutdown(fd, SHUT_RDWR);
     (void)close(fd);
     free(answer);
     free(head);
+    app_threads--;
     return NULL;
 }
 
@@ -102,10 +104,13 @@ static inline void *app_run(void *arg)
     while ((fd = accept(app_listener, NULL, NULL)) >= 0) {
         pthread_t thread;
 
-        if (pthread_create(&thread, NULL, app_serve, (void *)(intptr_t)fd))
+        app_threads++;
+        if (pthread_create(&thread, NULL, app_serve, (void *)(intptr_t)fd)) {
             (void)close(fd);
-        else
+            app_threads--;
+        } else {
             (void)pthread_detach(thread);
+        }
     }
     return NULL;
 }
@@ -134,7 +139,7 @@ static inline void app_stop(void)
     (void)shutdown(app_listener, SHUT_RDWR);
     (void)pthread_join(app_thread, NULL);
     (void)close(app_listener);
-    for (i = 0; i < 500 && app_working > 0; i++)
+    for (i = 0; i < 500 && app_threads > 0; i++)
         (void)usleep(10000);
 }
 
