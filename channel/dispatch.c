@@ -46,13 +46,29 @@ struct hf_str hf_join_ref_of(const struct hf_frame *frame)
                : frame->join_ref.raw;
 }
 
-bool hf_join_realtime(const struct hf_frame *frame)
+static bool broadcast_config(const struct hf_frame *frame, struct hf_json *out)
 {
-    struct hf_json config, broadcast;
+    struct hf_json config;
 
     return hf_json_find(frame->payload, HF_STR("config"), &config) &&
-           hf_json_find(config, HF_STR("broadcast"), &broadcast) &&
-           broadcast.type == HF_JSON_OBJECT;
+           hf_json_find(config, HF_STR("broadcast"), out) &&
+           out->type == HF_JSON_OBJECT;
+}
+
+bool hf_join_realtime(const struct hf_frame *frame)
+{
+    struct hf_json broadcast;
+
+    return broadcast_config(frame, &broadcast);
+}
+
+bool hf_join_without_self(const struct hf_frame *frame)
+{
+    struct hf_json broadcast, self;
+
+    return broadcast_config(frame, &broadcast) &&
+           hf_json_find(broadcast, HF_STR("self"), &self) &&
+           self.type == HF_JSON_FALSE;
 }
 
 const char *hf_join_refused(const struct hf_frame *frame, struct hf_grant grant,

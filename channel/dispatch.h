@@ -36,6 +36,9 @@ struct hf_str hf_join_ref_of(const struct hf_frame *frame);
 /* Is it the join of a realtime-js client, who takes kind 4 only (9.1)? */
 bool hf_join_realtime(const struct hf_frame *frame);
 
+/* And does it ask not to be sent its own rows: "self" is false there? */
+bool hf_join_without_self(const struct hf_frame *frame);
+
 /* May this join happen? NULL: yes. Else the reason for the error reply;
  * *out_null_ref: it is answered with join_ref null (4.2). */
 const char *hf_join_refused(const struct hf_frame *frame, struct hf_grant grant,

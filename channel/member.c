@@ -115,6 +115,7 @@ static int add_member(struct hf_session *session, const struct hf_frame *frame,
     member->answers_end = &member->answers;
     member->with_cursors = with_cursors;
     member->realtime = hf_join_realtime(frame);
+    member->without_self = hf_join_without_self(frame);
     member->join_ref_len = (uint8_t)join_ref.len;
     memcpy(member->join_ref, join_ref.at, join_ref.len);
     member->key_len = (uint8_t)key.len;

@@ -242,7 +242,8 @@ static int submit(struct hf_member *member, const struct hf_frame *frame,
     struct hf_session *session = member->session;
     struct hf_push *push =
         push_new(member, frame, once, frame->payload.raw,
-                 grant.echo ? HF_STR("") : hf_session_id(session));
+                 grant.echo && !member->without_self ? HF_STR("")
+                                                     : hf_session_id(session));
 
     if (!push)
         return HF_ENOMEM;

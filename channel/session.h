@@ -47,6 +47,7 @@ struct hf_member {
     uint32_t in_flight;   /* pushes handed to the writer, not yet back */
     bool held;            /* rows wait for what is to come before them */
     bool with_cursors;    /* joined with `since`: rows carry join_ref */
+    bool without_self;    /* asked not to be sent what it pushes */
     bool realtime;        /* takes binary payloads in kind 4 (encode.h) */
     uint8_t join_ref_len; /* JSON text, at most HF_REF_MAX */
     char join_ref[];      /* and its presence key behind */

@@ -83,6 +83,23 @@ for (const vsn of ["2.0.0", "1.0.0"]) {
       });
     }
 
+    test("with self false it is not sent its own, and others are", async () => {
+      const name = `open-${++topics}`;
+      const config = { broadcast: { self: false, ack: true } };
+      const a = subscribe(await client(vsn), name, { config });
+      const b = subscribe(await client(vsn), name);
+      await a.subscribed();
+      await b.subscribed();
+      assert.equal(await a.send("shout", { i: 1 }), "ok");
+      assert.equal(await b.send("shout", { i: 2 }), "ok");
+      await until(8000, "both heard", () => a.heard.length >= 1 && b.heard.length >= 2);
+      assert.deepEqual(a.heard, [["shout", { i: 2 }]]);
+      assert.deepEqual(b.heard, [
+        ["shout", { i: 1 }],
+        ["shout", { i: 2 }],
+      ]);
+    });
+
     test("presence: who comes and who goes", async () => {
       const name = `open-${++topics}`;
       const of = (key) => ({ config: { presence: { key } }, presence: true });
