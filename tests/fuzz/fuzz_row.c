@@ -35,7 +35,8 @@ static void check_kind_4(struct hf_str bytes, const struct hf_row *row)
     const unsigned char *at = (const unsigned char *)bytes.at;
     size_t head;
 
-    CHECK(bytes.len >= 5 && at[4] == 0 && is_bytes_alone(row));
+    CHECK(bytes.len >= 5 && at[4] == 0);
+    CHECK(row->kind == HF_KIND_BINARY || is_bytes_alone(row));
     head = 5u + at[1] + at[2] + at[3];
     CHECK(bytes.len >= head && bytes.len - head <= row->payload.len);
     CHECK(hf_str_eq(hf_str(bytes.at + 5, at[1]), row->topic));
