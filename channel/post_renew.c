@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base/err.h"
+#include "channel/connecting.h"
 #include "channel/owner.h"
 #include "channel/user.h"
 
@@ -18,55 +19,57 @@
 struct hf_post_renewal {
     struct hf_post_renewal *next;
     const struct hf_frame *frame;
+    bool join;                    /* the frame is one */
+    bool passes;                  /* as of hf_user_may_be */
+    bool again;                   /* an earlier one has brought this token */
     struct hf_str token;          /* JSON text, of the frame */
     int err;                      /* of the token: HF_EEXPIRED, HF_EDENIED */
     struct hf_identity *identity; /* a reference, unless err */
 };
 
 /* The token of a frame, as that of an earlier one if it is the same. */
-static int verify(struct hf_post_work *work, const struct hf_frame *frame,
-                  bool join, struct hf_str token, struct hf_identity **out)
+static int verify(struct hf_post_work *work, struct hf_post_renewal *renewal)
 {
     const struct hf_post_renewal *r;
     unsigned others = 0;
 
     for (r = work->renewals; r; r = r->next) {
-        if (hf_str_eq(r->token, token)) {
-            *out = hf_identity_ref(r->identity);
+        if (hf_str_eq(r->token, renewal->token)) {
+            renewal->again = true;
+            renewal->identity = hf_identity_ref(r->identity);
             return r->err;
         }
-        others++;
+        others += !r->again;
     }
-    return others < TOKENS_MAX ? hf_user_token(work->longpoll->process->keys,
-                                               frame->payload, join, out)
-                               : HF_EDENIED;
+    return others < TOKENS_MAX
+               ? hf_user_token(work->longpoll->process, renewal->frame->payload,
+                               renewal->join, &renewal->identity)
+               : HF_EDENIED;
 }
 
 static int read_frame(struct hf_post_work *work, const struct hf_frame *frame)
 {
     bool join = hf_str_eq(frame->event, HF_STR("phx_join"));
-    struct hf_post_renewal *renewal;
-    struct hf_identity *identity = NULL;
     struct hf_json token = {.type = HF_JSON_NULL};
-    int err;
+    struct hf_post_renewal *renewal;
 
     if (!join && !hf_renewal_asked(frame))
         return 0;
     (void)hf_json_find(frame->payload, HF_STR("access_token"), &token);
-    if (join && token.type != HF_JSON_STRING)
+    if (join && !hf_user_token_counts(work->longpoll->process, token))
         return 0;
-    err = verify(work, frame, join, token.raw, &identity);
-    if ((err == HF_ENOTFOUND && join) || err == HF_ENOMEM)
-        return err == HF_ENOMEM ? err : 0;
     renewal = calloc(1, sizeof(*renewal));
-    if (!renewal) {
-        hf_identity_unref(identity);
+    if (!renewal)
         return HF_ENOMEM;
-    }
-    *renewal = (struct hf_post_renewal){work->renewals, frame, token.raw, err,
-                                        identity};
+    *renewal = (struct hf_post_renewal){
+        .frame = frame,
+        .join = join,
+        .passes = join && hf_connecting_wanted(work->longpoll->process),
+        .token = token.raw};
+    renewal->err = verify(work, renewal);
+    renewal->next = work->renewals;
     work->renewals = renewal;
-    return 0;
+    return renewal->err == HF_ENOMEM ? HF_ENOMEM : 0;
 }
 
 int hf_post_renewals_read(struct hf_post_work *work)
@@ -124,13 +127,21 @@ static void take(struct hf_client *client,
     client->user = renewal->identity->user;
 }
 
+static int may_be(const struct hf_client *client,
+                  const struct hf_post_renewal *renewal)
+{
+    return renewal->err
+               ? renewal->err
+               : hf_user_may_be(client, renewal->identity, renewal->passes);
+}
+
 struct hf_client hf_post_client_with(const struct hf_post_work *work,
                                      const struct hf_frame *frame)
 {
     const struct hf_post_renewal *renewal = find(work, frame);
     struct hf_client client = work->came;
 
-    if (renewal && !renewal->err && !hf_user_may_be(&client, renewal->identity))
+    if (renewal && !may_be(&client, renewal))
         take(&client, renewal);
     return client;
 }
@@ -150,8 +161,9 @@ int hf_post_renew(struct hf_post_work *work, const struct hf_frame *frame,
     *out_refusal = NULL;
     if (!renewal)
         return 0;
-    err = renewal->err ? renewal->err
-                       : hf_user_may_be(&work->client, renewal->identity);
+    err = may_be(&work->client, renewal);
+    if (err == HF_ENOTFOUND && renewal->join)
+        return 0; /* passed over */
     if (err) {
         *out_refusal = hf_user_reason(err);
         return 0;

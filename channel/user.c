@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "base/jwt.h"
 #include "base/log.h"
+#include "channel/connecting.h"
 #include "channel/session_state.h"
 
 /* The wall clock may be set meanwhile: look again at least so often, ms. */
@@ -168,8 +169,15 @@ static void check_rights(struct hf_session *session)
     }
 }
 
-int hf_user_token(struct hf_keys *keys, struct hf_json payload, bool join,
-                  struct hf_identity **out)
+bool hf_user_token_counts(const struct hf_process *process,
+                          struct hf_json value)
+{
+    return value.type == HF_JSON_STRING &&
+           process->settings.tokens != HF_TOKENS_APPLICATION;
+}
+
+int hf_user_token(const struct hf_process *process, struct hf_json payload,
+                  bool join, struct hf_identity **out)
 {
     struct hf_json value;
     struct hf_str token;
@@ -178,26 +186,26 @@ int hf_user_token(struct hf_keys *keys, struct hf_json payload, bool join,
     int err;
 
     if (!hf_json_find(payload, HF_STR("access_token"), &value) ||
-        (join && value.type != HF_JSON_STRING))
+        (join && !hf_user_token_counts(process, value)))
         return HF_ENOTFOUND;
     token = hf_str(text, 0);
     if (hf_json_unescape(value, text, sizeof(text), &token.len))
         return HF_EDENIED;
     if (join && !hf_jwt_shaped(token))
         return HF_ENOTFOUND;
-    err =
-        hf_identity_of_token(hf_keys_now(keys), token, hf_wall_ms(), out, &why);
+    err = hf_identity_of_token(hf_keys_now(process->keys), token, hf_wall_ms(),
+                               out, &why);
     if (err)
         HF_LOG(HF_LOG_INFO, "token_refused", hf_field("why", why));
     return err;
 }
 
 int hf_user_may_be(const struct hf_client *client,
-                   const struct hf_identity *identity)
+                   const struct hf_identity *identity, bool passes)
 {
-    return client->user.len == 0 || hf_str_eq(client->user, identity->user)
-               ? 0
-               : HF_EDENIED;
+    if (client->user.len == 0 || hf_str_eq(client->user, identity->user))
+        return 0;
+    return passes ? HF_ENOTFOUND : HF_EDENIED;
 }
 
 const char *hf_user_reason(int err)
@@ -207,15 +215,16 @@ const char *hf_user_reason(int err)
 
 int hf_user_renew(struct hf_session *session, struct hf_json payload, bool join)
 {
+    const struct hf_process *process = session->hub->process;
     struct hf_client *client = &session->client;
     struct hf_identity *former = client->identity;
     struct hf_identity *identity = NULL;
-    int err =
-        hf_user_token(session->hub->process->keys, payload, join, &identity);
+    int err = hf_user_token(process, payload, join, &identity);
 
     if (err)
         return err;
-    err = hf_user_may_be(client, identity);
+    err =
+        hf_user_may_be(client, identity, join && hf_connecting_wanted(process));
     if (err) {
         hf_identity_unref(identity);
         return err;

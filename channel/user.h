@@ -37,13 +37,20 @@ int hf_user_renew(struct hf_session *session, struct hf_json payload,
 
 /* --- for both transports ------------------------------------------------- */
 
-/* The token in a payload's member access_token. 0, or as above. In a join, a
- * word that is no token at all is passed over (HF_ENOTFOUND). */
-int hf_user_token(struct hf_keys *keys, struct hf_json payload, bool join,
-                  struct hf_identity **out);
-/* May it take the place of what the client has? 0, HF_EDENIED. */
+/* Is this member access_token of a join one to be looked at? Not where tokens
+ * are the application's (connect.h): Supabase's clients join with theirs. */
+bool hf_user_token_counts(const struct hf_process *process,
+                          struct hf_json value);
+/* The token in a payload's member access_token. 0, or as above. In a join one
+ * that does not count, and a word that is no token at all, is passed over
+ * (HF_ENOTFOUND). */
+int hf_user_token(const struct hf_process *process, struct hf_json payload,
+                  bool join, struct hf_identity **out);
+/* May it take the place of what the client has? 0; HF_EDENIED: it is another
+ * user's; with `passes` that is HF_ENOTFOUND: in a join, where the application
+ * says who connects and may know the user by another name than the token. */
 int hf_user_may_be(const struct hf_client *client,
-                   const struct hf_identity *identity);
+                   const struct hf_identity *identity, bool passes);
 /* The word for the client: "token_expired" or "unauthorized". */
 const char *hf_user_reason(int err);
 

@@ -1,7 +1,10 @@
 #include "channel/user.h"
 
 #include "base/jwt.h"
+#include "channel/session_state.h"
 #include "tests/unit/session_fixture.h"
+
+#include "tests/unit/hook_room.h"
 
 /* Somebody, whose connect had parameters. */
 static void open_user(struct client *c, const char *user)
@@ -9,9 +12,8 @@ static void open_user(struct client *c, const char *user)
     struct hf_client client = {.vsn = HF_VSN_2};
     struct hf_identity *identity;
 
-    assert_int_equal(hf_identity_new(hf_str_of(user), HF_STR(""), HF_NEVER,
-                                     &identity),
-                     0);
+    assert_int_equal(
+        hf_identity_new(hf_str_of(user), HF_STR(""), HF_NEVER, &identity), 0);
     hf_client_set(&client, identity);
     assert_int_equal(hf_client_set_params(&client, HF_STR("{\"a\":\"1\"}")), 0);
     close_client(c);
@@ -20,8 +22,8 @@ static void open_user(struct client *c, const char *user)
     hf_client_release(&client);
 }
 
-/* Push a token of this user on room:a. */
-static void renew(struct client *c, const char *user)
+/* A frame of room:a that brings a token of this user. */
+static void bring(struct client *c, const char *event, const char *user)
 {
     const struct hf_jwks *keys = hf_keys_now(process.keys);
     char claims[200], frame[3000];
@@ -32,11 +34,16 @@ static void renew(struct client *c, const char *user)
                    user, (long long)(hf_wall_ms() / 1000 + 600));
     assert_int_equal(hf_jwt_make(&keys->keys[0], hf_str_of(claims), &token), 0);
     (void)snprintf(frame, sizeof(frame),
-                   "[\"1\",\"2\",\"room:a\",\"access_token\","
+                   "[\"1\",\"2\",\"room:a\",\"%s\","
                    "{\"access_token\":\"%.*s\"}]",
-                   (int)token.len, token.at);
+                   event, (int)token.len, token.at);
     hf_buf_release(&token);
     say(c, frame);
+}
+
+static void renew(struct client *c, const char *user)
+{
+    bring(c, "access_token", user);
 }
 
 static void disconnect(const char *user)
@@ -63,6 +70,10 @@ static void wait_closed(const struct client *c)
     "[\"1\",\"2\",\"room:a\",\"phx_reply\",{\"status\":\"ok\","                \
     "\"response\":{}}]"
 
+#define UNAUTHORIZED                                                           \
+    "[\"1\",\"2\",\"room:a\",\"phx_reply\",{\"status\":\"error\","             \
+    "\"response\":{\"reason\":\"unauthorized\"}}]"
+
 static void a_fresher_token_leaves_the_parameters(void **state)
 {
     (void)state;
@@ -72,9 +83,7 @@ static void a_fresher_token_leaves_the_parameters(void **state)
     renew(&a, "ann");
     got(&a, 1, RENEWED);
     renew(&a, "bob");
-    got(&a, 2,
-        "[\"1\",\"2\",\"room:a\",\"phx_reply\",{\"status\":\"error\","
-        "\"response\":{\"reason\":\"unauthorized\"}}]");
+    got(&a, 2, UNAUTHORIZED);
     renew(&a, "ann");
     got(&a, 3, RENEWED);
 }
@@ -103,8 +112,8 @@ static void a_disconnect_is_not_for_who_comes_later(void **state)
     assert_int_equal(b.closed, 0);
 }
 
-static void what_waited_behind_a_push_goes_on_when_its_channel_was_ended(
-    void **state)
+static void
+what_waited_behind_a_push_goes_on_when_its_channel_was_ended(void **state)
 {
     (void)state;
     say(&a, JOIN("1"));
@@ -125,6 +134,57 @@ static void what_waited_behind_a_push_goes_on_when_its_channel_was_ended(
     quiet(&a, 4);
 }
 
+static void a_join_brings_no_token_of_another_user(void **state)
+{
+    (void)state;
+    open_user(&a, "ann");
+    bring(&a, "phx_join", "bob");
+    got(&a, 0, UNAUTHORIZED);
+    bring(&a, "phx_join", "ann");
+    got(&a, 1, RENEWED);
+}
+
+static void where_tokens_are_the_applications_none_is_judged(void **state)
+{
+    (void)state;
+    process.settings.tokens = HF_TOKENS_APPLICATION;
+    open_user(&a, "ann");
+    bring(&a, "phx_join", "bob");
+    got(&a, 0, RENEWED);
+    assert_true(hf_str_eq(a.session->client.user, HF_STR("ann")));
+    bring(&a, "access_token", "bob");
+    got(&a, 1, UNAUTHORIZED);
+}
+
+static int begin_asked(void **state)
+{
+    (void)state;
+    fixture_begin(&f);
+    room_open(f.dir, "connect", "1s");
+    fixture_open(&f, &process, true);
+    assert_int_equal(hf_hub_open(&process, &hub), 0);
+    open_client(&a);
+    open_client(&b);
+    return 0;
+}
+
+static int end_asked(void **state)
+{
+    app_stop();
+    return teardown(state);
+}
+
+static void whom_the_application_has_named_may_join_with_its_token(void **state)
+{
+    (void)state;
+    open_user(&a, "number 7");
+    bring(&a, "phx_join", "ann");
+    got(&a, 0, RENEWED);
+    assert_true(hf_str_eq(a.session->client.user, HF_STR("number 7")));
+    renew(&a, "ann");
+    got(&a, 1, UNAUTHORIZED);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -134,6 +194,11 @@ int main(void)
         T(a_disconnect_ends_its_user_alone),
         T(a_disconnect_is_not_for_who_comes_later),
         T(what_waited_behind_a_push_goes_on_when_its_channel_was_ended),
+        T(a_join_brings_no_token_of_another_user),
+        T(where_tokens_are_the_applications_none_is_judged),
+        cmocka_unit_test_setup_teardown(
+            whom_the_application_has_named_may_join_with_its_token, begin_asked,
+            end_asked),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
