@@ -36,6 +36,7 @@ struct hf_hub {
     struct hf_map topics;    /* name -> struct hf_topic */
     struct hf_map users;     /* topic -> struct hf_user (user.h) */
     bool behind;             /* the tail stopped before the end */
+    bool reading;            /* by the tail, at this moment */
     size_t refill_left;      /* rows that refills may still read this turn */
     struct hf_list deferred; /* sessions that wait for the next turn's share */
     struct hf_turn turn;

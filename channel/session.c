@@ -45,16 +45,6 @@ void hf_session_end(struct hf_session *session, int code)
         session->ending = (uint16_t)code;
 }
 
-void hf_session_undefer(struct hf_list *deferred)
-{
-    struct hf_list *node;
-
-    while ((node = hf_list_first(deferred)) != NULL) {
-        hf_list_remove(node);
-        hf_session_wake(HF_ITEM(node, struct hf_session, deferred));
-    }
-}
-
 /* --- frames ------------------------------------------------------------ */
 
 /* It overtakes what waits, so it names only what has gone before it. */
@@ -103,9 +93,9 @@ static int renew(struct hf_session *session, const struct hf_frame *frame)
     int err;
 
     if (retry_ms > 0) {
-        hf_reply_in_order(member,
-                          hf_msg_limited(frame, hf_member_join_ref(member),
-                                         retry_ms));
+        hf_reply_in_order(
+            member,
+            hf_msg_limited(frame, hf_member_join_ref(member), retry_ms));
         return 0;
     }
     err = hf_user_renew(session, frame->payload, false);
@@ -240,18 +230,46 @@ static void unstall_once(struct hf_session *session)
     }
 }
 
-/* A frame that is handled may end what others wait for: then once more. */
+static void defer(struct hf_session *session)
+{
+    struct hf_hub *hub = session->hub;
+
+    if (!hf_list_linked(&session->deferred))
+        hf_list_append(&hub->deferred, &session->deferred);
+    hf_loop_at_turn_end(hub->process->loop, &hub->turn);
+}
+
+/* A frame that is handled may end what others wait for: then once more. Not
+ * while the tail goes through topics and members, which a frame may end. */
 void hf_session_unstall(struct hf_session *session)
 {
     session->unstall = true;
     if (session->unstalling)
         return;
+    if (session->hub->reading) {
+        defer(session);
+        return;
+    }
     session->unstalling = true;
     while (session->unstall) {
         session->unstall = false;
         unstall_once(session);
     }
     session->unstalling = false;
+}
+
+void hf_session_undefer(struct hf_list *deferred)
+{
+    struct hf_list *node;
+
+    while ((node = hf_list_first(deferred)) != NULL) {
+        struct hf_session *session = HF_ITEM(node, struct hf_session, deferred);
+
+        hf_list_remove(node);
+        if (session->unstall)
+            hf_session_unstall(session);
+        hf_session_wake(session);
+    }
 }
 
 static bool is_heartbeat(const struct hf_frame *frame)

@@ -84,7 +84,12 @@ static void replaced(struct hf_topic *topic, void *ctx)
 
 int hf_tail_end(struct hf_hub *hub)
 {
-    return each_topic(hub, replaced, NULL);
+    int err;
+
+    hub->reading = true;
+    err = each_topic(hub, replaced, NULL);
+    hub->reading = false;
+    return err;
 }
 
 struct trim_check {
@@ -228,7 +233,9 @@ int hf_tail_page(struct hf_hub *hub, bool *out_more)
     err = hf_journal_snapshot(journal);
     if (err)
         return err;
+    hub->reading = true;
     err = page_in_snapshot(hub, out_more);
+    hub->reading = false;
     hf_journal_snapshot_end(journal);
     return err;
 }

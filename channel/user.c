@@ -153,7 +153,7 @@ void hf_user_disconnect(struct hf_hub *hub, struct hf_str topic)
 
 /* --- a fresher token ----------------------------------------------------- */
 
-static void check_rights(struct hf_session *session)
+static struct hf_member *not_allowed(const struct hf_session *session)
 {
     const struct hf_rights *rights = session->hub->process->rights;
     struct hf_list *node, *tmp;
@@ -165,8 +165,18 @@ static void check_rights(struct hf_session *session)
                                              hf_topic_name(member->topic));
 
         if (!(grant.rights & HF_RIGHT_JOIN))
-            hf_member_expel(member, "unauthorized");
+            return member;
     }
+    return NULL;
+}
+
+/* Frames that waited for one may go on when it ends, and change the list. */
+static void check_rights(struct hf_session *session)
+{
+    struct hf_member *member;
+
+    while ((member = not_allowed(session)) != NULL)
+        hf_member_expel(member, "unauthorized");
 }
 
 bool hf_user_token_counts(const struct hf_process *process,

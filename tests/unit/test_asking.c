@@ -1,5 +1,6 @@
 #include "channel/asking.h"
 
+#include "channel/session_state.h"
 #include "tests/unit/session_fixture.h"
 
 #include "tests/unit/hook_room.h"
@@ -179,6 +180,46 @@ static void an_answer_may_end_the_channel(void **state)
         "\"response\":{\"reason\":\"unmatched topic\"}}]");
     quiet(&a, 10);
     assert_null(strstr(room_log, "leave"));
+}
+
+/* Turn, without taking anything, until the end of room:a waits to be taken. */
+static void wait_for_end(const struct client *c)
+{
+    int64_t until = hf_boot_ms() + 5000;
+
+    while (hf_boot_ms() < until) {
+        struct hf_member *member = hf_member_find(c->session, HF_STR("room:a"));
+        const struct hf_answer *answer = member->answers;
+
+        while (answer && !answer->ends)
+            answer = answer->next;
+        if (answer)
+            return;
+        assert_int_equal(hf_loop_turn(f.loop, 10), 0);
+    }
+    fail_msg("the end has not come");
+}
+
+static void what_waits_for_an_end_goes_on_behind_the_tail(void **state)
+{
+    static const struct hf_str again =
+        HF_STR_INIT(FRAME("5", "5", "room:a", "phx_join", "{}"));
+
+    (void)state;
+    join(&a, 0);
+    assert_int_equal(
+        hf_session_receive(a.session,
+                           HF_STR(FRAME("1", "2", "room:a", "stop_reply", "7")),
+                           false),
+        0);
+    wait_for_end(&a);
+    assert_int_equal(hf_session_receive(a.session, again, false), 0);
+    allow(f.dir, "room:*", HF_RIGHT_PUBLISH, true);
+    assert_int_equal(hf_hub_catch_up(hub), 0); /* the tail ends the channel */
+    wait_for(&a, 4);
+    assert_string_equal(a.got[a.count - 1],
+                        REASON("5", "5", "room:a", "unauthorized"));
+    quiet(&a, a.count);
 }
 
 static void a_failing_application_gives_clear_errors(void **state)
@@ -405,6 +446,7 @@ int main(void)
         TEST(a_join_with_a_cursor_has_both_responses),
         TEST(every_kind_of_answer_reaches_its_client),
         TEST(an_answer_may_end_the_channel),
+        TEST(what_waits_for_an_end_goes_on_behind_the_tail),
         TEST(a_failing_application_gives_clear_errors),
         TEST(a_slow_answer_holds_up_its_channel_alone),
         TEST(joins_that_are_asked_about_count_as_joined),
