@@ -218,7 +218,8 @@ void hf_asking_lost(const struct hf_member *member, const char *reason)
     struct hf_asking *before = find(session, topic);
     struct hf_asking *leave;
 
-    if (!hf_asking_wanted(session, HF_HOOK_LEAVE, topic))
+    if (!hf_asking_wanted(session, HF_HOOK_LEAVE, topic) ||
+        (before && before->kind == HF_HOOK_LEAVE)) /* it is being told */
         return;
     leave = asking_new(session->hub, hf_session_id(session), &session->client,
                        HF_HOOK_LEAVE, &frame, reason);

@@ -222,6 +222,20 @@ static void what_waits_for_an_end_goes_on_behind_the_tail(void **state)
     quiet(&a, a.count);
 }
 
+static void who_leaves_and_goes_leaves_once(void **state)
+{
+    const char *leave;
+
+    (void)state;
+    join(&a, 0);
+    say(&a, FRAME("1", "2", "room:a", "phx_leave", "{}"));
+    close_client(&a); /* before the application has answered */
+    told("leave room:a");
+    quiet(&b, 0);
+    leave = strstr(room_log, "leave room:a");
+    assert_null(strstr(leave + 1, "leave room:a"));
+}
+
 static void a_failing_application_gives_clear_errors(void **state)
 {
     (void)state;
@@ -447,6 +461,7 @@ int main(void)
         TEST(every_kind_of_answer_reaches_its_client),
         TEST(an_answer_may_end_the_channel),
         TEST(what_waits_for_an_end_goes_on_behind_the_tail),
+        TEST(who_leaves_and_goes_leaves_once),
         TEST(a_failing_application_gives_clear_errors),
         TEST(a_slow_answer_holds_up_its_channel_alone),
         TEST(joins_that_are_asked_about_count_as_joined),
