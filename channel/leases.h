@@ -1,5 +1,6 @@
 /*
- * leases.h - ends presences whose lease has run out (D11, D20, G7)
+ * leases.h - ends presences whose lease has run out (D11, D20, G7), and the
+ * channels of silent long-poll sessions that the application knows of (D6)
  *
  * A presence depends on a lease in live.db: of its long-poll session, renewed
  * by polls; of the side-car's worker, for all its sockets; or of a socket that is
@@ -13,6 +14,10 @@
  * which comes back after all joins again and is tracked anew; without a
  * judgement nothing has ended, and the client goes on as if nothing had been.
  *
+ * A pass looks at sessions first, where there are hooks (losses.h), then at what
+ * is present; at the one moment when it began. Sessions are ended up to a ninth
+ * of a lease late, so that many of them do not cost a pass each.
+ *
  * A lease that live.db does not know begins when it is first missed: after a
  * reboot, and when live.db was lost, everybody has a whole lease to come back.
  */
@@ -25,12 +30,20 @@ struct hf_process;
 
 #define HF_LEASE_NAME 64u /* bytes at most */
 
-/* The reason of the phx_error. */
+/* The reason of the phx_error, of a presence. */
 #define HF_LEASE_REASON "presence_expired"
+
+enum hf_leases_stage {
+    HF_LEASES_REST,
+    HF_LEASES_SESSIONS, /* of channels with hooks */
+    HF_LEASES_PRESENCES,
+};
 
 struct hf_leases {
     struct hf_process *process; /* NULL = not started */
     struct hf_timer timer;
+    enum hf_leases_stage stage; /* of this pass */
+    int64_t began_ms;
     int64_t earliest_ms; /* of the leases looked at in this pass */
     size_t after_len;    /* where the pass goes on; 0 = at the start */
     char after[HF_LEASE_NAME];

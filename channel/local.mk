@@ -24,6 +24,7 @@ libchannel_a_SOURCES = \
 	channel/link.h \
 	channel/longpoll.c channel/longpoll.h \
 	channel/longpoll_state.h \
+	channel/losses.c channel/losses.h \
 	channel/member.c \
 	channel/msg.c channel/msg.h \
 	channel/once.c channel/once.h \

@@ -118,6 +118,7 @@ int hf_process_open(struct hf_process *process, struct hf_loop *loop,
     process->dir.fd = -1;
     process->loop = loop;
     process->threaded = threaded;
+    hf_losses_init(&process->losses);
     err = open_all(process, path, threaded, why);
     if (err)
         hf_process_close(process);

@@ -12,6 +12,7 @@
 #include "channel/keeper.h"
 #include "channel/keys.h"
 #include "channel/leases.h"
+#include "channel/losses.h"
 #include "channel/rights.h"
 #include "schema/journal.h"
 #include "schema/live.h"
@@ -27,7 +28,8 @@ struct hf_process {
     struct hf_writer *writer;
     struct hf_live *live;
     struct hf_hooks *hooks;   /* NULL: the application is asked nothing */
-    struct hf_leases leases;  /* of presences, in a resident process */
+    struct hf_leases leases;  /* in a resident process */
+    struct hf_losses losses;  /* of which the application is told */
     struct hf_keeper keeper;  /* retention, in a resident process */
     struct hf_rights *rights; /* for the loop's thread */
     struct hf_keys *keys;     /* of clients' tokens; loop's thread */

@@ -60,9 +60,8 @@ int hf_session_disconnected(struct hf_journal *journal, struct hf_str topic,
     sqlite3_stmt *stmt;
     int err;
 
-    err = hf_db_get(db,
-                    "SELECT 1 FROM disconnects WHERE topic = ?1 AND id > ?2",
-                    &stmt);
+    err = hf_db_get(
+        db, "SELECT 1 FROM disconnects WHERE topic = ?1 AND id > ?2", &stmt);
     if (err)
         return err;
     hf_db_bind_text(stmt, 1, topic);
@@ -82,8 +81,7 @@ int hf_session_rates(struct hf_journal *journal, struct hf_str session,
     int err;
 
     *out = (struct hf_session_rates){0, 0};
-    err = hf_db_get(db,
-                    "SELECT push_due, join_due FROM sessions WHERE id = ?1",
+    err = hf_db_get(db, "SELECT push_due, join_due FROM sessions WHERE id = ?1",
                     &stmt);
     if (err)
         return err;
@@ -235,8 +233,10 @@ int hf_frames_owners(struct hf_journal *journal, uint64_t after, size_t max,
     return err;
 }
 
-int hf_sessions_each(struct hf_journal *journal, struct hf_str after,
-                     size_t max, hf_frame_owner_fn each, void *ctx)
+/* A statement whose parameters are the session before, and how many. */
+static int each_after(struct hf_journal *journal, const char *sql,
+                      struct hf_str after, size_t max, hf_frame_owner_fn each,
+                      void *ctx)
 {
     struct hf_db *db = hf_journal_db(journal);
     sqlite3_stmt *stmt;
@@ -244,15 +244,31 @@ int hf_sessions_each(struct hf_journal *journal, struct hf_str after,
     size_t count = 0;
     int err;
 
-    err = hf_db_get(db,
-                    "SELECT 0, id FROM sessions"
-                    " WHERE id > ?1 ORDER BY id LIMIT ?2",
-                    &stmt);
+    err = hf_db_get(db, sql, &stmt);
     if (err)
         return err;
     hf_db_bind_text(stmt, 1, after);
     hf_db_bind_u64(stmt, 2, max);
     return each_owner(db, stmt, each, ctx, &last, &count);
+}
+
+int hf_sessions_each(struct hf_journal *journal, struct hf_str after,
+                     size_t max, hf_frame_owner_fn each, void *ctx)
+{
+    return each_after(journal,
+                      "SELECT 0, id FROM sessions"
+                      " WHERE id > ?1 ORDER BY id LIMIT ?2",
+                      after, max, each, ctx);
+}
+
+int hf_sessions_joined(struct hf_journal *journal, struct hf_str after,
+                       size_t max, hf_frame_owner_fn each, void *ctx)
+{
+    return each_after(journal,
+                      "SELECT DISTINCT 0, session FROM memberships"
+                      " WHERE session > ?1 AND ended = 0"
+                      " ORDER BY session LIMIT ?2",
+                      after, max, each, ctx);
 }
 
 /* --- writing ------------------------------------------------------------- */

@@ -95,5 +95,8 @@ int hf_session_remove(struct hf_journal *journal, struct hf_str session);
  * the pass that removes dead ones. */
 int hf_sessions_each(struct hf_journal *journal, struct hf_str after,
                      size_t max, hf_frame_owner_fn each, void *ctx);
+/* Those of them that have joined something now. */
+int hf_sessions_joined(struct hf_journal *journal, struct hf_str after,
+                       size_t max, hf_frame_owner_fn each, void *ctx);
 
 #endif

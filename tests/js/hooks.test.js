@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
+import http from "node:http";
 import net from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -192,6 +193,60 @@ for (const [name, Client, open, refused] of [
     }
   });
 }
+
+test("who was silent on long-poll for longer than its lease has left, and joins again", async () => {
+  const calls = [];
+  const app = http.createServer(async (req, res) => {
+    let body = "";
+    for await (const part of req) body += part;
+    const call = JSON.parse(body);
+    const went = { do: "broadcast", event: "went", payload: {} };
+    calls.push(call);
+    res.end(JSON.stringify({ status: "ok", actions: call.hook === "leave" ? [went] : [] }));
+  });
+  await new Promise((done) => app.listen(0, "127.0.0.1", done));
+  const other = await Server.start({
+    conf: {
+      http: { lease: "3s" },
+      gateway: { hold: "1s" },
+      hooks: {
+        hook_url: `http://127.0.0.1:${app.address().port}/`,
+        hook_events: "join, leave",
+        hook_topics: "room:*",
+      },
+    },
+  });
+  try {
+    const silent = await new Poller(other.port).open();
+    const there = await new Poller(other.port).open();
+    await silent.join("room:a");
+    await there.join("room:a");
+    await there.until(2, 20000);
+    assert.deepEqual(there.received[1], [null, null, "room:a", "went", {}]);
+    const [leave] = calls.filter((call) => call.hook === "leave");
+    assert.deepEqual(
+      [leave.reason, leave.topic, leave.join_ref, leave.socket.transport],
+      ["session_expired", "room:a", "1", "longpoll"],
+    );
+    await silent.until(2);
+    assert.deepEqual(silent.received[1], [
+      "1",
+      "1",
+      "room:a",
+      "phx_error",
+      { reason: "session_expired" },
+    ]);
+    await silent.join("room:a", {}, "2");
+    assert.deepEqual(
+      calls.map((call) => call.hook),
+      ["join", "join", "leave", "join"],
+    );
+    assert.equal(calls[3].socket.id, leave.socket.id);
+  } finally {
+    await other.stop();
+    app.close();
+  }
+});
 
 test("without the application clients get clear errors, and plain answers", async () => {
   const ann = await Ws.open("&name=ann");

@@ -4,8 +4,10 @@
  */
 #include "channel/leases.h"
 
+#include "tests/unit/hook_room.h"
 #include "tests/unit/journal_fixture.h"
 
+#include "channel/losses.h"
 #include "schema/presences.h"
 #include "schema/sessions.h"
 
@@ -266,6 +268,220 @@ static void a_lost_live_db_costs_nobody_its_presence(void **state)
     assert_int_equal(entries(), 0);
 }
 
+/* --- with an application ---------------------------------------------------- */
+
+#define SILENT "silent-session-0000000"
+#define THERE  "there-session-00000000"
+
+static void with_hooks(const char *events)
+{
+    hf_process_close(&process[0]);
+    room_open(f.dir, events, "1s");
+    fixture_open(&f, &process[0], true);
+    turn_for(f.loop, 30);
+}
+
+static void without_hooks(void)
+{
+    hf_process_close(&process[0]);
+    app_stop();
+}
+
+static uint64_t join(const char *session, const char *topic)
+{
+    struct hf_membership m = {.topic = hf_str_of(topic),
+                              .join_ref = HF_STR("\"7\"")};
+
+    assert_int_equal(hf_journal_begin(w), 0);
+    assert_int_equal(hf_session_add(w, hf_str_of(session)), 0);
+    assert_int_equal(hf_journal_draw(w, &m.joined), 0);
+    assert_int_equal(hf_membership_add(w, hf_str_of(session), &m), 0);
+    assert_int_equal(hf_journal_commit(w), 0);
+    return m.joined;
+}
+
+struct looked_for {
+    struct hf_str topic; /* empty: any */
+    size_t live;
+};
+
+static int count_live(void *ctx, const struct hf_membership *m)
+{
+    struct looked_for *l = ctx;
+
+    l->live +=
+        !m->ended && (l->topic.len == 0 || hf_str_eq(m->topic, l->topic));
+    return 0;
+}
+
+static size_t live(const char *session, const char *topic)
+{
+    struct looked_for l = {hf_str_of(topic), 0};
+
+    assert_int_equal(hf_memberships_each(w, hf_str_of(session), count_live, &l),
+                     0);
+    return l.live;
+}
+
+static int copy_frame(void *ctx, uint64_t id, struct hf_str text)
+{
+    (void)id;
+    (void)snprintf(ctx, 200, "%.*s", HF_STR_ARG(text));
+    return 0;
+}
+
+/* What is to come of a lease that is over has come. */
+static void settled(void)
+{
+    int i;
+
+    for (i = 0;
+         i < 100 && (live(SILENT, "room:h") > 0 || process[0].losses.telling);
+         i++)
+        turn_for(f.loop, 20);
+    turn_for(f.loop, 50);
+}
+
+static void a_silent_session_has_left_what_the_application_knows(void **state)
+{
+    char frame[200] = "";
+    uint64_t before, after;
+
+    (void)state;
+    with_hooks("join, push, leave");
+    grant(SILENT);
+    track(SILENT, "x", join(SILENT, "room:h"));
+    (void)join(SILENT, "plain:h");
+    (void)join(THERE, "room:h");
+    at(LEASE - 500);
+    grant(THERE);
+    turn_for(f.loop, 50);
+    assert_int_equal(live(SILENT, "room:h"), 1);
+    assert_int_equal(hf_journal_head(w, &before), 0);
+    at(LEASE + LEASE / 9);
+    settled();
+    assert_int_equal(live(SILENT, "room:h"), 0);
+    assert_int_equal(live(SILENT, "plain:h"), 1);
+    assert_int_equal(live(THERE, "room:h"), 1);
+    assert_int_equal(
+        hf_frames_each(w, HF_STR(SILENT), 0, 10, copy_frame, frame), 0);
+    assert_string_equal(frame, "[\"7\",\"7\",\"room:h\",\"phx_error\","
+                               "{\"reason\":\"session_expired\"}]");
+    assert_string_equal(room_log, "leave room:h session_expired\n");
+    /* the end, the diff of presence, and what the application wanted */
+    assert_int_equal(hf_journal_head(w, &after), 0);
+    assert_true(after >= before + 3);
+    grant(THERE);
+    at(LEASE + LEASE / 3); /* and that was all */
+    assert_string_equal(room_log, "leave room:h session_expired\n");
+    assert_int_equal(live(SILENT, "plain:h"), 1);
+    without_hooks();
+}
+
+static void without_hooks_a_silent_session_goes_on(void **state)
+{
+    (void)state;
+    grant(SILENT);
+    (void)join(SILENT, "room:h");
+    at(3 * LEASE);
+    assert_int_equal(live(SILENT, "room:h"), 1);
+}
+
+static void who_has_joined_again_is_not_said_to_have_left(void **state)
+{
+    struct hf_list list;
+    uint64_t joined;
+    size_t count = 0;
+
+    (void)state;
+    with_hooks("join, push, leave");
+    joined = join(SILENT, "room:h");
+    hf_list_init(&list);
+    assert_int_equal(
+        hf_losses_find(&process[0], HF_STR(SILENT), UINT64_MAX, &list, &count),
+        0);
+    assert_int_equal(count, 1);
+    HF_ITEM(hf_list_first(&list), struct hf_loss, node)->ended = true;
+    hf_losses_tell(&process[0], &list);
+    turn_for(f.loop, 100);
+    assert_string_equal(room_log, "");
+    /* who left before the transaction was told of it then */
+    count = 0;
+    assert_int_equal(
+        hf_losses_find(&process[0], HF_STR(SILENT), UINT64_MAX, &list, &count),
+        0);
+    assert_int_equal(hf_journal_begin(w), 0);
+    assert_int_equal(hf_membership_end(w, HF_STR(SILENT), joined, joined + 1),
+                     0);
+    assert_int_equal(hf_journal_commit(w), 0);
+    hf_losses_tell(&process[0], &list);
+    turn_for(f.loop, 100);
+    assert_string_equal(room_log, "");
+    /* what was joined behind the judgement is not judged */
+    (void)join(SILENT, "room:h");
+    assert_int_equal(
+        hf_losses_find(&process[0], HF_STR(SILENT), 0, &list, &count), 0);
+    assert_true(hf_list_empty(&list));
+    without_hooks();
+}
+
+static void many_channels_end_part_by_part(void **state)
+{
+    char topic[32];
+    int n;
+
+    (void)state;
+    with_hooks("join");
+    grant(SILENT);
+    for (n = 0; n < 300; n++) {
+        (void)snprintf(topic, sizeof(topic), "room:%d", n);
+        (void)join(SILENT, topic);
+    }
+    at(LEASE + LEASE / 9);
+    for (n = 0; n < 100 && live(SILENT, "") == 300; n++)
+        turn_for(f.loop, 20);
+    assert_int_equal(live(SILENT, ""), 44);
+    hf_clock_shift(LEASE + LEASE / 9 + 2000, 0);
+    for (n = 0; n < 100 && live(SILENT, "") > 0; n++)
+        turn_for(f.loop, 20);
+    assert_int_equal(live(SILENT, ""), 0);
+    assert_string_equal(room_log, "");
+    without_hooks();
+}
+
+static void plain_cgi_ends_it_and_cannot_tell(void **state)
+{
+    (void)state;
+    with_hooks("join, leave");
+    hf_leases_stop(&process[0].leases);
+    fixture_open(&f, &process[1], false);
+    grant(SILENT);
+    (void)join(SILENT, "room:h");
+    hf_clock_shift(LEASE + LEASE / 9, 0);
+    hf_leases_look(&process[1]);
+    assert_int_equal(live(SILENT, "room:h"), 0);
+    turn_for(f.loop, 50);
+    assert_string_equal(room_log, "");
+    without_hooks();
+}
+
+/* The application is being told, and others wait for their turn. */
+static void a_process_that_ends_forgets_whom_it_has_not_told(void **state)
+{
+    int n;
+
+    (void)state;
+    with_hooks("leave");
+    grant(SILENT);
+    (void)join(SILENT, "room:h");
+    (void)join(SILENT, "room:i");
+    at(LEASE + LEASE / 9);
+    for (n = 0; n < 100 && !process[0].losses.telling; n++)
+        turn_for(f.loop, 1);
+    without_hooks();
+    assert_int_equal(live(SILENT, ""), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -278,6 +494,12 @@ int main(void)
         LEASES_TEST(a_judgement_that_fails_is_made_again),
         LEASES_TEST(many_leases_are_looked_at_page_by_page),
         LEASES_TEST(a_lost_live_db_costs_nobody_its_presence),
+        LEASES_TEST(a_silent_session_has_left_what_the_application_knows),
+        LEASES_TEST(without_hooks_a_silent_session_goes_on),
+        LEASES_TEST(who_has_joined_again_is_not_said_to_have_left),
+        LEASES_TEST(many_channels_end_part_by_part),
+        LEASES_TEST(plain_cgi_ends_it_and_cannot_tell),
+        LEASES_TEST(a_process_that_ends_forgets_whom_it_has_not_told),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
