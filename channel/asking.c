@@ -482,8 +482,12 @@ static int submit(struct hf_asking *asking)
     asking->after = calloc(asking->answer->count + 1, sizeof(*asking->after));
     if (!asking->after)
         return HF_ENOMEM;
-    asking->holds = member && tracks(asking->answer) &&
-                    hf_tracker_hold(member, &asking->hold) == 0;
+    if (member && tracks(asking->answer)) {
+        err = hf_tracker_hold(member, &asking->hold);
+        if (err)
+            return err;
+        asking->holds = true;
+    }
     asking->job.run = write_run;
     asking->job.done = write_done;
     err = hf_writer_submit(asking->hub->process->writer, &asking->job);

@@ -25,15 +25,14 @@ static int broadcast(struct hf_journal *journal,
     return err;
 }
 
-/* Who leaves is present no more, whatever the application says. */
+/* Who leaves, or is gone, is present no more, whatever the application says;
+ * the rest of its answer is for others. */
 static int track(struct hf_journal *journal,
                  const struct hf_hook_action *action,
                  const struct hf_hook_from *from, enum hf_track how)
 {
-    if (from->leaving)
+    if (from->leaving || !from->holder)
         return 0;
-    if (!from->holder)
-        return HF_EINVAL;
     return hf_presence_track(journal, from->holder, from->topic, action->key,
                              action->meta, how);
 }
@@ -43,7 +42,7 @@ static int untrack(struct hf_journal *journal,
                    const struct hf_hook_from *from)
 {
     if (!from->holder)
-        return from->leaving ? 0 : HF_EINVAL;
+        return 0;
     return hf_presence_untrack(journal, from->holder->owner, from->topic,
                                action->key);
 }

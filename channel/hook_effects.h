@@ -11,7 +11,7 @@
 struct hf_hook_from {
     struct hf_str topic;   /* of the channel */
     struct hf_str session; /* of the sender, whom broadcast_others leaves out */
-    const struct hf_holder *holder; /* NULL: nothing can be tracked */
+    const struct hf_holder *holder; /* NULL: he is gone */
     bool leaving; /* and broadcast, too: he is as good as gone */
 };
 

@@ -104,6 +104,10 @@ static const struct {
      "{\"do\":\"broadcast\",\"event\":\"b2\",\"payload\":4},{\"do\":\"push\","
      "\"event\":\"p3\",\"payload\":%s}]}",
      0},
+    {"push", "here",
+     "{\"actions\":[{\"do\":\"track\",\"key\":\"k\",\"meta\":{}}," ROOM_DO(
+         "shout") "]}",
+     0},
     {"push", "crash", "{\"actions\":[{\"do\":\"crash\"}]}", 0},
     {"push", "stop", "{\"actions\":[{\"do\":\"stop\"}]}", 0},
     {"push", "stop_reply",

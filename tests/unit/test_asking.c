@@ -236,6 +236,16 @@ static void who_leaves_and_goes_leaves_once(void **state)
     assert_null(strstr(leave + 1, "leave room:a"));
 }
 
+static void who_is_gone_tracks_nothing_and_the_rest_is_done(void **state)
+{
+    (void)state;
+    join(&a, 0);
+    join(&b, 0);
+    push(&a, "here", "1");
+    close_client(&a); /* before the application has answered */
+    got(&b, 1, ROW("room:a", "shout", "1"));
+}
+
 static void a_failing_application_gives_clear_errors(void **state)
 {
     (void)state;
@@ -462,6 +472,7 @@ int main(void)
         TEST(an_answer_may_end_the_channel),
         TEST(what_waits_for_an_end_goes_on_behind_the_tail),
         TEST(who_leaves_and_goes_leaves_once),
+        TEST(who_is_gone_tracks_nothing_and_the_rest_is_done),
         TEST(a_failing_application_gives_clear_errors),
         TEST(a_slow_answer_holds_up_its_channel_alone),
         TEST(joins_that_are_asked_about_count_as_joined),
