@@ -1,7 +1,7 @@
 /*
  * link.h - the seam between the protocol and a transport that stays connected
  *
- * Four calls down, two callbacks up; all on the loop's thread. The transport
+ * Six calls down, two callbacks up; all on the loop's thread. The transport
  * turns bytes into whole frames and messages into bytes; it knows nothing of
  * topics. (Long-poll, which stays connected never, has longpoll.h.)
  *
@@ -11,6 +11,8 @@
  *                      <---------------   link->wake: there is something
  *     hf_session_take  ---------------->  next messages, oldest first
  *                      <---------------   link->close: say goodbye, detach
+ *     hf_session_has_presence  -------->  shall I look whether it is alive?
+ *     hf_session_give_up  ------------->  it is not
  *     hf_session_detach  -------------->  the session is gone
  */
 #ifndef HF_CHANNEL_LINK_H
@@ -51,6 +53,14 @@ int hf_session_receive(struct hf_session *session, struct hf_str frame,
  */
 size_t hf_session_take(struct hf_session *session, struct hf_msg **out,
                        size_t max, size_t max_bytes);
+
+/* May its client be present anywhere (tracker.h)? Then others are to be told
+ * within a lease when it is dead, so its silence matters. */
+bool hf_session_has_presence(const struct hf_session *session);
+
+/* The peer has been silent for so long that it counts as dead: detach then ends
+ * its presence at once, also that of a page which may come back. */
+void hf_session_give_up(struct hf_session *session);
 
 /* The transport is gone; frees the session. Pushes under way are still
  * journaled; their replies go nowhere. */

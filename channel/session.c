@@ -342,6 +342,16 @@ int hf_session_open(struct hf_hub *hub, struct hf_link *link,
     return 0;
 }
 
+bool hf_session_has_presence(const struct hf_session *session)
+{
+    return session->present > 0;
+}
+
+void hf_session_give_up(struct hf_session *session)
+{
+    session->given_up = true;
+}
+
 void hf_session_detach(struct hf_session *session)
 {
     struct hf_list *node, *tmp;

@@ -51,8 +51,10 @@ struct hf_session {
     int64_t push_due_us, join_due_us; /* of hf_boot_us (rate.h) */
     uint16_t stalled_count;
     uint16_t members_count;
+    uint16_t present; /* members that are */
     bool woken; /* the transport knows there is something */
     bool closing;
+    bool given_up; /* its client counts as dead */
     uint16_t ending; /* close with this when all replies are out; 0 = no */
     bool unstall; /* some that are stalled may go on */
     bool unstalling;

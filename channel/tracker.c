@@ -322,7 +322,15 @@ static void make_present(struct hf_tracker *t, struct hf_member *member)
     if (member->present)
         return;
     member->present = true;
+    member->session->present++;
     t->tracking++;
+}
+
+static void make_absent(struct hf_tracker *t, struct hf_member *member)
+{
+    member->present = false;
+    member->session->present--;
+    t->tracking--;
 }
 
 static int hold(struct hf_tracker *t, struct hf_member *member,
@@ -420,8 +428,7 @@ void hf_tracker_left(struct hf_member *member)
     member->asked = NULL;
     if (!member->present)
         return;
-    member->present = false;
-    t->tracking--;
+    make_absent(t, member);
     op = op_new(LEAVE, HF_STR(""), HF_STR(""), HF_STR(""));
     if (!op) /* it stays until this worker's lease ends */
         return;
@@ -436,7 +443,7 @@ void hf_tracker_gone(struct hf_session *session)
     struct hf_list *node, *tmp;
     struct hf_tracker_op *op = NULL;
 
-    if (!session->client.owned)
+    if (!session->client.owned || session->given_up)
         return;
     HF_LIST_EACH(node, tmp, &session->members)
     {
@@ -449,8 +456,7 @@ void hf_tracker_gone(struct hf_session *session)
         if (!op)
             return;
         fill_hold(t, member, &op->hold);
-        member->present = false; /* its end is told by the lease */
-        t->tracking--;
+        make_absent(t, member); /* its end is told by the lease */
     }
     if (!op)
         return;

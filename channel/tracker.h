@@ -12,7 +12,7 @@
  * takes a new one and ends the channels that were present, which join again. A
  * socket that goes without a word ends its presences at once, unless its page
  * gave a client_id: that may be on its way back by another connection, and has a
- * third of a lease.
+ * third of a lease; unless it was silent for so long before that it is given up.
  *
  * A member is told the state when its transport can take it, not when it joins:
  * a crowd's states would lie in memory otherwise, each as large as the crowd.

@@ -41,8 +41,8 @@
  * accepting and heartbeats go on while a broadcast reaches ten thousand. */
 #define HF_WRITE_SOCKETS 1000u
 
-/* How often deadlines are looked at, ms; also the longest time libmicrohttpd
- * goes without a run. */
+/* How often deadlines are looked at, ms; where `lease` is below 12 s, every
+ * twelfth of it. Also the longest time libmicrohttpd goes without a run. */
 #define HF_TICK_MS 1000
 
 /* --- handshakes ---------------------------------------------------------- */

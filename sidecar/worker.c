@@ -41,7 +41,7 @@ static void on_tick(struct hf_timer *timer)
         hf_http_tick(w->http);
     hf_conns_tick(&w->conns);
     /* Room for it was made when it was armed first. */
-    (void)hf_loop_arm(w->loop, &w->tick, HF_TICK_MS * 1000);
+    (void)hf_loop_arm(w->loop, &w->tick, w->conns.tick_ms * 1000);
 }
 
 static void on_leave(struct hf_timer *timer)
@@ -101,7 +101,7 @@ static int start_tick(struct worker *w)
 {
     w->tick.fire = on_tick;
     w->leave.fire = on_leave;
-    return hf_loop_arm(w->loop, &w->tick, HF_TICK_MS * 1000);
+    return hf_loop_arm(w->loop, &w->tick, w->conns.tick_ms * 1000);
 }
 
 static int open_http(struct worker *w, struct hf_why *why)

@@ -22,15 +22,17 @@ struct conn {
     struct hf_watch watch;
     struct hf_conns *conns;
     struct hf_session *session; /* NULL unless OPEN */
-    struct hf_list life;        /* in conns->open or conns->closing */
+    struct hf_list life;        /* in one of conns->open, or conns->closing */
     struct hf_list ready;       /* in conns->ready, when there may be output */
     int64_t since_ms; /* OPEN: last heard; CLOSING: goodbye was said */
     struct hf_ws_decoder in;
     struct partial *partial; /* NULL between messages */
     struct unsent *unsent;   /* NULL when nothing waits to be written */
     uint8_t state;
-    bool blocked;  /* waiting for EPOLLOUT */
-    uint16_t wish; /* code the session wants to close with; 0 = none */
+    uint8_t silence; /* OPEN: in which of conns->open */
+    bool pinged;     /* in this silence */
+    bool blocked;    /* waiting for EPOLLOUT */
+    uint16_t wish;   /* code the session wants to close with; 0 = none */
 };
 
 /* A message or control frame of which the end has not come yet. */
@@ -164,6 +166,13 @@ static void move_to(struct conn *conn, struct hf_list *list)
     conn->since_ms = hf_boot_ms();
     hf_list_remove(&conn->life);
     hf_list_append(list, &conn->life);
+}
+
+static void heard_of(struct conn *conn)
+{
+    conn->silence = 0;
+    conn->pinged = false;
+    move_to(conn, &conn->conns->open[0]);
 }
 
 /* OPEN -> CLOSING. Without memory for a close frame it is the end of the stream
@@ -341,7 +350,7 @@ static void on_input(struct conn *conn, size_t len)
             on_message_piece(conn, &piece);
     }
     if (heard && conn->state == OPEN)
-        move_to(conn, &conn->conns->open);
+        heard_of(conn);
 }
 
 static void read_some(struct conn *conn)
@@ -460,6 +469,16 @@ static void flush(struct conn *conn)
     settle(conn, err, progress, more);
 }
 
+/* Goodbye to a peer that seems to be dead. The presence of one that was silent
+ * for so long already does not wait for its return, or that would be more than a
+ * lease. */
+static void give_up(struct conn *conn, int code)
+{
+    if (hf_boot_ms() - conn->since_ms >= conn->conns->lease_ms * 2 / 3)
+        hf_session_give_up(conn->session);
+    say_goodbye(conn, code);
+}
+
 /* EPOLLOUT comes only when a good part of the kernel's buffer is free. Try
  * before a slow reader is taken for a dead one. */
 static void try_once_more(struct conn *conn)
@@ -468,7 +487,7 @@ static void try_once_more(struct conn *conn)
     int err = hf_ws_out_write(&conn->unsent->out, conn->watch.fd, &progress);
 
     if (err == HF_EAGAIN && !progress)
-        say_goodbye(conn, HF_WS_LATER);
+        give_up(conn, HF_WS_LATER);
     else
         settle(conn, err, progress, true);
 }
@@ -533,6 +552,58 @@ static struct conn *longest_stuck(const struct hf_conns *conns,
     return unsent->progress_ms <= older_than_ms ? unsent->conn : NULL;
 }
 
+/* Silent for so long, a socket goes on from step n. */
+static int64_t step_ms(const struct hf_conns *conns, unsigned n)
+{
+    if (n == HF_SILENCES - 2)
+        return conns->lease_ms - conns->tick_ms;
+    return conns->lease_ms * (n + 1) / 3;
+}
+
+static void ping(struct conn *conn)
+{
+    if (!get_unsent(conn) || hf_ws_out_ping(&conn->unsent->out))
+        return;
+    conn->pinged = true;
+    if (!conn->blocked)
+        schedule(conn);
+}
+
+static void step_on(struct conn *conn)
+{
+    bool present = hf_session_has_presence(conn->session);
+    bool last = conn->silence == HF_SILENCES - 2;
+
+    if (present && last && conn->pinged) {
+        give_up(conn, HF_WS_AWAY);
+        return;
+    }
+    if (present && last) { /* only now, or no memory: it was not asked */
+        heard_of(conn);
+        return;
+    }
+    conn->silence++;
+    hf_list_remove(&conn->life);
+    hf_list_append(&conn->conns->open[conn->silence], &conn->life);
+    if (present)
+        ping(conn);
+}
+
+/* The last step first: one in a tick for each, so that after a pause of ours
+ * whoever is asked has time to answer. */
+static void look_at_silence(struct hf_conns *conns, int64_t now_ms)
+{
+    struct conn *conn;
+    unsigned n;
+
+    for (n = 0; n < HF_SILENCES; n++)
+        while ((conn = longest(&conns->open[n], now_ms - conns->idle_ms)))
+            give_up(conn, HF_WS_AWAY);
+    for (n = HF_SILENCES - 1; n-- > 0;)
+        while ((conn = longest(&conns->open[n], now_ms - step_ms(conns, n))))
+            step_on(conn);
+}
+
 void hf_conns_tick(struct hf_conns *conns)
 {
     int64_t now_ms = hf_boot_ms();
@@ -542,16 +613,17 @@ void hf_conns_tick(struct hf_conns *conns)
         cut(conn);
     while ((conn = longest_stuck(conns, now_ms - HF_STUCK_MS)))
         try_once_more(conn);
-    while ((conn = longest(&conns->open, now_ms - conns->idle_ms)))
-        say_goodbye(conn, HF_WS_AWAY);
+    look_at_silence(conns, now_ms);
 }
 
 void hf_conns_goodbye(struct hf_conns *conns, int code)
 {
     struct hf_list *node;
+    unsigned n;
 
-    while ((node = hf_list_first(&conns->open)))
-        say_goodbye(HF_ITEM(node, struct conn, life), code);
+    for (n = 0; n < HF_SILENCES; n++)
+        while ((node = hf_list_first(&conns->open[n])))
+            say_goodbye(HF_ITEM(node, struct conn, life), code);
 }
 
 /* --- start and end -------------------------------------------------------- */
@@ -580,7 +652,7 @@ static struct conn *conn_new(struct hf_conns *conns, int fd)
         return NULL;
     }
     conns->count++;
-    move_to(conn, &conns->open);
+    heard_of(conn);
     return conn;
 }
 
@@ -612,14 +684,21 @@ void hf_conns_add(struct hf_conns *conns, int fd,
 int hf_conns_init(struct hf_conns *conns, struct hf_loop *loop,
                   struct hf_hub *hub, const struct hf_settings *settings)
 {
+    unsigned n;
+
     *conns = (struct hf_conns){
         .loop = loop,
         .hub = hub,
         .max_message = settings->max_frame,
         .idle_ms = settings->idle_ms,
+        .lease_ms = settings->lease_ms,
+        .tick_ms = settings->lease_ms / 12 < HF_TICK_MS
+                       ? settings->lease_ms / 12
+                       : HF_TICK_MS,
         .turn = {.end = on_turn_end},
     };
-    hf_list_init(&conns->open);
+    for (n = 0; n < HF_SILENCES; n++)
+        hf_list_init(&conns->open[n]);
     hf_list_init(&conns->closing);
     hf_list_init(&conns->ready);
     hf_list_init(&conns->stuck);
@@ -631,11 +710,13 @@ int hf_conns_init(struct hf_conns *conns, struct hf_loop *loop,
 void hf_conns_release(struct hf_conns *conns)
 {
     struct hf_list *node;
+    unsigned n;
 
     if (!conns->loop)
         return;
-    while ((node = hf_list_first(&conns->open)))
-        end(HF_ITEM(node, struct conn, life));
+    for (n = 0; n < HF_SILENCES; n++)
+        while ((node = hf_list_first(&conns->open[n])))
+            end(HF_ITEM(node, struct conn, life));
     while ((node = hf_list_first(&conns->closing)))
         end(HF_ITEM(node, struct conn, life));
     hf_loop_cancel_turn(&conns->turn);

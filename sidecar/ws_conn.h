@@ -14,13 +14,22 @@
  *         v                                            v HF_CLOSING_MS passed
  *      (freed) <-------------------------------------(freed)
  *
- *     OPEN     the session lives; in `open`, longest silent first
+ *     OPEN     the session lives; in one of `open`, longest silent first
  *     CLOSING  no session; the close frame is under way or sent, and after it
  *              our side of the connection is shut; what comes in is dropped
  *
  * Shutting our side and waiting for the peer's end, instead of closing at once,
  * lets the close frame arrive: closing with unread input would reset the
  * connection and could take it back.
+ *
+ * A peer that vanished without a word, cut off or switched off, is only silent.
+ * Where others believe it present they are to know within a lease. So silent
+ * sockets take steps, from one list to the next, at a third of the lease, at two
+ * thirds and at the last tick before its end; at the first two a socket with
+ * presence is sent a ping, at the third it is given up. Any frame, a pong too,
+ * takes it back to the start. Others take the same steps unnoticed, as they may
+ * become present meanwhile, and end after `idle`. A step takes constant time, a
+ * silence has three.
  *
  * Writing happens at the end of a turn, see `ready`, so that all that a turn
  * brings for a socket leaves in one call.
@@ -33,16 +42,21 @@
 #include "sidecar/limits.h"
 #include "sidecar/ws_frame.h"
 
+/* Steps of silence, see above. */
+#define HF_SILENCES 4u
+
 struct hf_conns {
     struct hf_loop *loop;
     struct hf_hub *hub;
     size_t max_message; /* bytes */
     int64_t idle_ms;
-    size_t count; /* sockets, open and closing */
+    int64_t lease_ms;
+    int64_t tick_ms; /* how often hf_conns_tick is to be called */
+    size_t count;    /* sockets, open and closing */
     /* private */
-    struct hf_list open;     /* by when something was last heard */
-    struct hf_list closing;  /* by when the goodbye was said */
-    struct hf_list ready;    /* may have something to write */
+    struct hf_list open[HF_SILENCES]; /* each by when last heard */
+    struct hf_list closing;           /* by when the goodbye was said */
+    struct hf_list ready;             /* may have something to write */
     struct hf_list stuck;    /* by when the kernel last took something */
     struct hf_list partials; /* unfinished messages, oldest first */
     size_t partial_bytes;
@@ -62,7 +76,8 @@ void hf_conns_release(struct hf_conns *conns);
 void hf_conns_add(struct hf_conns *conns, int fd,
                   const struct hf_client *client, struct hf_str early);
 
-/* Once a second: ends what is silent, stuck, or takes too long to close. */
+/* Every tick_ms: asks and ends what is silent, ends what is stuck or takes too
+ * long to close. */
 void hf_conns_tick(struct hf_conns *conns);
 
 /* Say goodbye to all (enum hf_ws_status). They are gone when count is 0. */

@@ -76,10 +76,23 @@ int hf_ws_out_pong(struct hf_ws_out *out, struct hf_str payload)
 
     if (!msg)
         return HF_ENOMEM;
-    /* Messages end before the pongs' slots, so the last one is a pong; and it
-     * is not the first, so it was not begun. */
+    /* Messages end before the pongs' slots, so the last one is a pong, or a ping
+     * that nobody needs now; and it is not the first, so it was not begun. */
     if (out->count == GOODBYE_SLOT)
         drop_last(out);
+    append(out, msg);
+    return 0;
+}
+
+int hf_ws_out_ping(struct hf_ws_out *out)
+{
+    struct hf_msg *msg;
+
+    if (out->count == GOODBYE_SLOT)
+        return HF_EAGAIN;
+    msg = control(HF_WS_PING, HF_STR(""));
+    if (!msg)
+        return HF_ENOMEM;
     append(out, msg);
     return 0;
 }

@@ -6,9 +6,9 @@
  * once stays here, a frame begun is always finished. Exists only while there is
  * something to write; an idle socket has none.
  *
- *     messages  0 .. HF_WRITE_BATCH - 1, taken from the session
- *     pongs     behind them, up to HF_WRITE_PONGS beyond the batch
- *     goodbye   one slot that nothing else may use
+ *     messages      0 .. HF_WRITE_BATCH - 1, taken from the session
+ *     pongs, pings  behind them, up to HF_WRITE_PONGS beyond the batch
+ *     goodbye       one slot that nothing else may use
  */
 #ifndef HF_SIDECAR_WS_OUT_H
 #define HF_SIDECAR_WS_OUT_H
@@ -49,6 +49,9 @@ void hf_ws_out_add(struct hf_ws_out *out, struct hf_msg *msg);
 /* Queue an answer to a ping. Where none fits it replaces the newest. 0 or
  * HF_ENOMEM, when it is left out. */
 int hf_ws_out_pong(struct hf_ws_out *out, struct hf_str payload);
+
+/* Queue a ping without data. 0, HF_ENOMEM, or HF_EAGAIN: no room. */
+int hf_ws_out_ping(struct hf_ws_out *out);
 
 /* Drop what was not begun and queue a close frame; NO_STATUS gives one without
  * a code. Nothing may be queued behind it. 0 or HF_ENOMEM. */

@@ -3,6 +3,7 @@
 import { after, afterEach, before, describe, it } from "node:test";
 import assert from "node:assert/strict";
 import { answer, clients, connect, disconnectAll, transports, versions } from "./lib/phoenix.js";
+import { RawWs } from "./lib/rawws.js";
 import { Server, sleep, told, until } from "./lib/server.js";
 
 const LEASE = 4000;
@@ -87,6 +88,37 @@ describe("who dies without a word", () => {
     bob.socket.disconnect(); // tells the server nothing
     await is(ann, "ann1", 2 * LEASE);
   });
+
+  // Whose host is cut off: its connection stands, and nothing comes of it. The
+  // web server in between is told nothing either.
+  for (const query of ["", "&client_id=0123456789abcdefghijklmnop"]) {
+    test(`a WebSocket that has gone silent is gone after its lease (${query || "nameless"})`, async () => {
+      const topic = `room:${++topicNo}`;
+      const ann = await enter(version, "websocket", topic, "ann"); // her WebSocket answers pings
+      const path = `/socket/websocket?vsn=2.0.0${query}`;
+      const bob = await RawWs.open({ port: server.port, path });
+      try {
+        bob.text(JSON.stringify(["1", "1", topic, "phx_join", { presence: { key: "bob", meta: {} } }]));
+        const silentSince = performance.now();
+        await is(ann, "ann1 bob1");
+        bob.socket.pause();
+        await sleep(LEASE / 2 - (performance.now() - silentSince));
+        assert.equal(ann.here(), "ann1 bob1");
+        await is(ann, "ann1", LEASE);
+        const after = performance.now() - silentSince;
+        assert.ok(after < LEASE + 1000, `gone after ${after} ms`);
+        bob.socket.resume();
+        const kinds = [];
+        for (let got; got?.kind !== "close"; kinds.push(got.kind)) got = await bob.inbox.next();
+        assert.deepEqual(kinds.filter((kind) => kind !== "text"), ["ping", "ping", "close"]);
+        await sleep(LEASE);
+        assert.equal(ann.here(), "ann1");
+        assert.deepEqual(ann.log, ["+ann", "+bob", "-bob"]);
+      } finally {
+        bob.destroy();
+      }
+    });
+  }
 
   test("a killed side-car's members are gone after its lease", async () => {
     const topic = `room:${++topicNo}`;

@@ -25,6 +25,7 @@
 #include "base/log.h"
 #include "base/sys.h"
 #include "channel/process.h"
+#include "channel/tracker.h"
 #include "schema/policies.h"
 
 #define HEARTBEAT "[null,\"1\",\"phoenix\",\"heartbeat\",{}]"
@@ -40,11 +41,12 @@ static char path[64];
 
 /* --- set-up --------------------------------------------------------------- */
 
-static int allow(const char *pattern)
+static int allow(const char *pattern, unsigned further_rights)
 {
     struct hf_journal *journal;
     struct hf_policy policy = {.pattern = hf_str_of(pattern),
-                               .rights = HF_RIGHT_JOIN | HF_RIGHT_PUBLISH,
+                               .rights = HF_RIGHT_JOIN | HF_RIGHT_PUBLISH |
+                                         further_rights,
                                .echo = true};
     struct hf_why why;
     int err = hf_journal_open(&process.dir, &process.settings, HF_JOURNAL_WRITE,
@@ -76,7 +78,8 @@ static int set_up(void **state)
     }
     hf_log_open("test", HF_LOG_ERROR, false);
     process.settings.idle_ms = 60000;
-    if (allow("room:*") || hf_hub_open(&process, &hub) ||
+    if (allow("room:*", 0) || allow("hall:*", HF_RIGHT_PRESENCE) ||
+        hf_hub_open(&process, &hub) ||
         hf_conns_init(&conns, loop, hub, &process.settings))
         return -1;
     return 0;
@@ -109,7 +112,8 @@ static void turns(int count)
         assert_int_equal(hf_loop_turn(loop, 0), 0);
 }
 
-static void connect_with(struct client *client, struct hf_str early)
+static void connect_as(struct client *client, const struct hf_client *who,
+                       struct hf_str early)
 {
     int pair[2];
 
@@ -119,7 +123,12 @@ static void connect_with(struct client *client, struct hf_str early)
                      0);
     *client = (struct client){.fd = pair[0]};
     hf_buf_init(&client->got, (size_t)1 << 24);
-    hf_conns_add(&conns, pair[1], &(struct hf_client){.vsn = HF_VSN_2}, early);
+    hf_conns_add(&conns, pair[1], who, early);
+}
+
+static void connect_with(struct client *client, struct hf_str early)
+{
+    connect_as(client, &(struct hf_client){.vsn = HF_VSN_2}, early);
 }
 
 static void connect_client(struct client *client)
@@ -206,6 +215,33 @@ static void expect_tail(struct client *client, struct hf_str tail)
         fail_msg("%zu bytes that do not end as expected: %.*s", client->got.len,
                  (int)client->got.len, client->got.at);
     hf_buf_reset(&client->got);
+}
+
+static bool has(const struct client *client, const char *part)
+{
+    return client->got.len > 0 &&
+           memmem(client->got.at, client->got.len, part, strlen(part));
+}
+
+/* Somewhere in what comes. */
+static void expect_news(struct client *client, const char *part)
+{
+    int tries = 200;
+
+    while (!has(client, part) && tries-- > 0) {
+        assert_int_equal(hf_loop_turn(loop, 10), 0);
+        collect(client);
+    }
+    if (!has(client, part))
+        fail_msg("no %s in %.*s", part, (int)client->got.len, client->got.at);
+    hf_buf_reset(&client->got);
+}
+
+static void expect_nothing(struct client *client)
+{
+    collect(client);
+    if (client->got.len > 0 || client->ended)
+        fail_msg("%zu bytes or the end", client->got.len);
 }
 
 static void expect_text(struct client *client, const char *text)
@@ -400,6 +436,202 @@ static void who_is_silent_too_long_is_sent_away(void **state)
     hang_up(&dribbles);
 }
 
+#define PING HF_STR("\x89\0")
+
+/* May know who is present, and is not. */
+static void watch(struct client *client)
+{
+    connect_client(client);
+    send_text(client, "[\"1\",\"1\",\"hall:a\",\"phx_join\",{}]");
+    expect_news(client, "presence_state");
+}
+
+static void appear(struct client *client, const struct hf_client *who,
+                   struct client *watcher)
+{
+    connect_as(client, who, HF_STR(""));
+    send_text(client, "[\"1\",\"1\",\"hall:a\",\"phx_join\","
+                      "{\"presence\":{\"key\":\"ann\",\"meta\":{}}}]");
+    expect_news(watcher, "presence_diff");
+    turns(3);
+    collect(client);
+    hf_buf_reset(&client->got);
+}
+
+static void pong(const struct client *client)
+{
+    send_frame(client, 0x8a, HF_STR(""));
+    turns(2);
+}
+
+static void who_is_present_and_silent_is_asked_and_a_pong_will_do(void **state)
+{
+    struct client present, watcher;
+    int i;
+
+    (void)state;
+    watch(&watcher);
+    appear(&present, &(struct hf_client){.vsn = HF_VSN_2}, &watcher);
+    for (i = 0; i < 4; i++) {
+        pass_ms(14000);
+        expect_nothing(&present);
+        pass_ms(1100);
+        expect_tail(&present, PING);
+        pong(&present);
+        expect_alive(&watcher);
+        expect_nothing(&watcher);
+    }
+    pass_ms(15100);
+    expect_tail(&present, PING);
+    pass_ms(14000);
+    expect_nothing(&present);
+    pass_ms(1000);
+    expect_tail(&present, PING); /* at two thirds, the second time */
+    pass_ms(10000);
+    pong(&present);
+    pass_ms(10000);
+    expect_alive(&present);
+    hang_up(&present);
+    hang_up(&watcher);
+}
+
+static void who_is_present_and_does_not_answer_is_gone_in_a_lease(void **state)
+{
+    struct client present, watcher;
+
+    (void)state;
+    watch(&watcher);
+    appear(&present, &(struct hf_client){.vsn = HF_VSN_2}, &watcher);
+    pass_ms(15100);
+    pass_ms(15000);
+    pass_ms(13500);
+    expect_tail(&present, HF_STR("\x89\0\x89\0"));
+    expect_nothing(&watcher);
+    pass_ms(800);
+    expect_goodbye(&present, HF_WS_AWAY);
+    expect_news(&watcher, "\"leaves\":{\"ann\"");
+    hang_up(&present);
+    hang_up(&watcher);
+}
+
+/* That page could come back, but not beyond the lease. */
+static void a_page_that_gave_a_client_id_gets_no_more_than_a_lease(void **state)
+{
+    struct hf_client who = {
+        .vsn = HF_VSN_2, .owned = true, .owner = "0123456789abcdefghijkl"};
+    struct client present, watcher;
+    int i;
+
+    (void)state;
+    watch(&watcher);
+    appear(&present, &who, &watcher);
+    for (i = 0; i < 2; i++)
+        pass_ms(15100);
+    pass_ms(14000);
+    expect_goodbye(&present, HF_WS_AWAY);
+    expect_news(&watcher, "\"leaves\":{\"ann\"");
+    hang_up(&present);
+    appear(&present, &who, &watcher);
+    hang_up(&present); /* heard of just now */
+    turns(20);
+    expect_nothing(&watcher);
+    hang_up(&watcher);
+}
+
+static void who_is_not_present_is_not_asked(void **state)
+{
+    struct client plain, watcher, left;
+
+    (void)state;
+    watch(&watcher);
+    appear(&left, &(struct hf_client){.vsn = HF_VSN_2}, &watcher);
+    send_text(&left, "[\"1\",\"2\",\"hall:a\",\"phx_leave\",{}]");
+    expect_news(&left, "phx_close");
+    expect_news(&watcher, "leaves");
+    connect_client(&plain);
+    join(&plain);
+    pass_ms(20000);
+    pass_ms(20000);
+    pass_ms(10000);
+    expect_nothing(&plain);
+    expect_nothing(&watcher);
+    expect_nothing(&left);
+    pass_ms(10001);
+    expect_goodbye(&plain, HF_WS_AWAY); /* after `idle`, as ever */
+    expect_goodbye(&watcher, HF_WS_AWAY);
+    expect_goodbye(&left, HF_WS_AWAY);
+    hang_up(&plain);
+    hang_up(&left);
+    hang_up(&watcher);
+}
+
+/* As by the application, which may take its time. */
+static void make_present_unheard(void)
+{
+    size_t at = 0;
+    struct hf_topic *topic = hf_map_next(&hub->topics, &at);
+    struct hf_hold hold;
+
+    assert_non_null(topic);
+    assert_int_equal(hf_tracker_hold(HF_ITEM(hf_list_first(&topic->members),
+                                             struct hf_member, in_topic),
+                                     &hold),
+                     0);
+}
+
+static void who_becomes_present_while_silent_is_asked_too(void **state)
+{
+    struct client client;
+    int i;
+
+    (void)state;
+    watch(&client);
+    for (i = 0; i < 2; i++) {
+        pass_ms(20000);
+        pass_ms(15000);
+        make_present_unheard();
+        pass_ms(10000); /* beyond the lease, but it was not asked */
+        expect_nothing(&client);
+        pass_ms(15100);
+        expect_tail(&client, PING);
+        pong(&client);
+        send_text(&client, "[\"1\",\"2\",\"hall:a\",\"phx_leave\",{}]");
+        expect_news(&client, "phx_close");
+        send_text(&client, "[\"1\",\"3\",\"hall:a\",\"phx_join\",{}]");
+        expect_news(&client, "presence_state");
+    }
+    hang_up(&client);
+}
+
+/* It was we who did not listen. */
+static void after_a_pause_of_ours_who_is_present_is_asked_first(void **state)
+{
+    struct client present, watcher;
+
+    (void)state;
+    watch(&watcher);
+    appear(&present, &(struct hf_client){.vsn = HF_VSN_2}, &watcher);
+    pass_ms(22000);
+    pass_ms(22500);
+    expect_tail(&present, HF_STR("\x89\0\x89\0"));
+    pong(&present);
+    pass_ms(1000);
+    expect_alive(&present);
+    expect_nothing(&watcher);
+    hang_up(&present);
+    hang_up(&watcher);
+}
+
+static void a_short_lease_is_looked_at_more_often(void **state)
+{
+    (void)state;
+    assert_int_equal(conns.tick_ms, HF_TICK_MS);
+    hf_conns_release(&conns);
+    process.settings.lease_ms = 2000;
+    assert_int_equal(hf_conns_init(&conns, loop, hub, &process.settings), 0);
+    assert_int_equal(conns.tick_ms, 166);
+}
+
 /* Replies until the kernel takes no more. */
 static void fill(const struct client *client)
 {
@@ -577,6 +809,13 @@ int main(void)
         TEST(who_asks_and_never_reads_is_closed_with_1008),
         TEST(a_socket_sends_at_once_and_buffers_little),
         TEST(who_is_silent_too_long_is_sent_away),
+        TEST(who_is_present_and_silent_is_asked_and_a_pong_will_do),
+        TEST(who_is_present_and_does_not_answer_is_gone_in_a_lease),
+        TEST(a_page_that_gave_a_client_id_gets_no_more_than_a_lease),
+        TEST(who_is_not_present_is_not_asked),
+        TEST(who_becomes_present_while_silent_is_asked_too),
+        TEST(after_a_pause_of_ours_who_is_present_is_asked_first),
+        TEST(a_short_lease_is_looked_at_more_often),
         TEST(who_reads_nothing_for_30_seconds_is_given_up),
         TEST(who_reads_a_little_is_not),
         TEST(who_wakes_up_after_1013_reads_whole_frames_up_to_it),

@@ -182,6 +182,31 @@ static void when_pongs_do_not_fit_the_latest_counts(void **state)
     close_pair(pair);
 }
 
+static void a_ping_goes_behind_the_messages_where_there_is_room(void **state)
+{
+    struct hf_ws_out out = {.count = 0};
+    struct hf_buf got;
+    bool progress;
+    unsigned i;
+    int pair[2];
+
+    (void)state;
+    open_pair(pair);
+    hf_buf_init(&got, 10000);
+    for (i = 0; i < HF_WRITE_BATCH; i++)
+        hf_ws_out_add(&out, hf_msg_of(HF_STR("m")));
+    assert_int_equal(hf_ws_out_ping(&out), 0);
+    for (i = 1; i < HF_WRITE_PONGS; i++)
+        assert_int_equal(hf_ws_out_pong(&out, HF_STR("")), 0);
+    assert_int_equal(hf_ws_out_ping(&out), HF_EAGAIN);
+    assert_int_equal(hf_ws_out_write(&out, pair[0], &progress), 0);
+    collect(pair[1], &got);
+    assert_int_equal(got.len, HF_WRITE_BATCH * 3 + HF_WRITE_PONGS * 2);
+    assert_memory_equal(got.at + HF_WRITE_BATCH * 3, "\x89\0\x8a\0", 4);
+    hf_buf_release(&got);
+    close_pair(pair);
+}
+
 static void a_goodbye_drops_what_was_not_begun(void **state)
 {
     struct hf_ws_out out = {.count = 0};
@@ -250,6 +275,7 @@ int main(void)
         cmocka_unit_test(what_the_socket_does_not_take_waits_and_stays_whole),
         cmocka_unit_test(room_ends_with_the_batch_or_its_bytes),
         cmocka_unit_test(when_pongs_do_not_fit_the_latest_counts),
+        cmocka_unit_test(a_ping_goes_behind_the_messages_where_there_is_room),
         cmocka_unit_test(a_goodbye_drops_what_was_not_begun),
         cmocka_unit_test(a_goodbye_comes_behind_the_frame_that_was_begun),
         cmocka_unit_test(a_broken_connection_is_told_without_a_signal),
