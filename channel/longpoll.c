@@ -357,22 +357,58 @@ static void answer_expired(struct hf_longpoll *lp, struct hf_poll *poll)
     hf_buf_release(&farewell.text);
 }
 
-/* Compute; true when the poll has been answered. */
-static bool answer_if_any(struct hf_longpoll *lp, struct hf_poll *poll)
+/* phoenix.js sends its authToken with every GET. One of a later expiry is kept;
+ * all else that is wrong with it was said when the session was made. */
+static bool take_fresher(const struct hf_longpoll *lp, struct hf_poll *poll,
+                         const struct hf_hello *hello)
 {
+    struct hf_identity *identity;
+
+    if (!hello || lp->process->settings.tokens == HF_TOKENS_APPLICATION ||
+        !hf_connect_fresher(lp->process->keys, hello, &poll->client, &identity))
+        return false;
+    hf_client_set(&poll->client, identity);
+    return true;
+}
+
+/* Whose the session is, what came for it and whether it may still have that:
+ * all of one moment (D6). `hello`: of the GET, or NULL when it was parked. */
+static int compute(struct hf_longpoll *lp, struct hf_poll *poll,
+                   const struct hf_hello *hello)
+{
+    struct hf_process *process = lp->process;
+    struct hf_journal *journal = process->journal;
+    bool fresher = false;
     uint64_t born;
-    int err = hf_owner_find(lp->process->journal, lp->process->live,
-                            &poll->token, &poll->client, &born);
+    int err = hf_journal_snapshot(journal);
+
+    if (err)
+        return err;
+    err = hf_owner_find(journal, process->live, &poll->token, &poll->client,
+                        &born);
+    if (err == 0) {
+        fresher = take_fresher(lp, poll, hello);
+        err = hf_stream_read_within(&lp->stream, journal, process->live,
+                                    &poll->token, poll->client.vsn);
+    }
+    if (err == 0)
+        err = check_rights(lp, &poll->client);
+    hf_journal_snapshot_end(journal);
+    if (fresher)
+        hf_owner_renew(process, &poll->token, &poll->client, born);
+    return err;
+}
+
+/* Compute; true when the poll has been answered. */
+static bool answer_if_any(struct hf_longpoll *lp, struct hf_poll *poll,
+                          const struct hf_hello *hello)
+{
+    int err = compute(lp, poll, hello);
 
     if (err == HF_EEXPIRED) {
         answer_expired(lp, poll);
         return true;
     }
-    if (err == 0)
-        err = hf_stream_read(&lp->stream, lp->process->journal,
-                             lp->process->live, &poll->token, poll->client.vsn);
-    if (err == 0)
-        err = check_rights(lp, &poll->client);
     if (err) {
         if (err != HF_EGAP && err != HF_ENOTFOUND && err != HF_EDENIED)
             HF_LOG(HF_LOG_WARN, "poll_failed",
@@ -415,7 +451,7 @@ static void deadline(struct hf_timer *timer)
     struct hf_poll *poll = HF_ITEM(timer, struct hf_poll, deadline);
     struct hf_longpoll *lp = poll->owner;
 
-    if (!answer_if_any(lp, poll))
+    if (!answer_if_any(lp, poll, NULL))
         answer_stream(lp, poll);
 }
 
@@ -431,7 +467,7 @@ static void answer_dirty(struct hf_longpoll *lp)
         struct hf_poll *poll = HF_ITEM(node, struct hf_poll, dirty);
 
         hf_list_remove(node);
-        if (!answer_if_any(lp, poll))
+        if (!answer_if_any(lp, poll, NULL))
             wait_anew(lp, poll);
     }
     hf_list_remove(&lp->later);
@@ -628,12 +664,13 @@ static void release_older(struct hf_longpoll *lp, struct hf_poll *poll)
         release(older);
 }
 
-static void go_on(struct hf_longpoll *lp, struct hf_poll *poll)
+static void go_on(struct hf_longpoll *lp, struct hf_poll *poll,
+                  const struct hf_hello *hello)
 {
     bool room;
 
     release_older(lp, poll);
-    if (answer_if_any(lp, poll)) {
+    if (answer_if_any(lp, poll, hello)) {
         (void)hf_live_seen(lp->process->live, session_of(poll),
                            lp->process->settings.lease_ms);
         return;
@@ -704,24 +741,6 @@ static void connect_new(struct hf_longpoll *lp, struct hf_poll *poll,
         create(lp, poll);
 }
 
-/* phoenix.js sends its authToken with every GET. One of a later expiry is kept;
- * all else that is wrong with it was said when the session was made. */
-static void take_fresher(struct hf_longpoll *lp, struct hf_poll *poll,
-                         const struct hf_hello *hello)
-{
-    struct hf_identity *identity;
-    uint64_t born;
-
-    if (hello->auth_token.len == 0 ||
-        lp->process->settings.tokens == HF_TOKENS_APPLICATION ||
-        hf_owner_find(lp->process->journal, lp->process->live, &poll->token,
-                      &poll->client, &born) ||
-        !hf_connect_fresher(lp->process->keys, hello, &poll->client, &identity))
-        return;
-    hf_client_set(&poll->client, identity);
-    hf_owner_renew(lp->process, &poll->token, &poll->client, born);
-}
-
 void hf_poll_start(struct hf_longpoll *lp, struct hf_poll *poll,
                    const struct hf_hello *hello, struct hf_str token)
 {
@@ -739,8 +758,7 @@ void hf_poll_start(struct hf_longpoll *lp, struct hf_poll *poll,
         answer_bare(poll, "{\"status\":500}");
         return;
     case HF_TOKEN_GOOD:
-        take_fresher(lp, poll, hello);
-        go_on(lp, poll);
+        go_on(lp, poll, hello);
         return;
     }
 }

@@ -596,18 +596,24 @@ static int read_in_snapshot(struct hf_stream *stream,
     return err ? err : emit_states(stream, journal);
 }
 
+int hf_stream_read_within(struct hf_stream *stream, struct hf_journal *journal,
+                          struct hf_live *live, const struct hf_token *token,
+                          enum hf_vsn vsn)
+{
+    reset(stream, token);
+    stream->vsn = vsn;
+    return read_in_snapshot(stream, journal, live, token);
+}
+
 int hf_stream_read(struct hf_stream *stream, struct hf_journal *journal,
                    struct hf_live *live, const struct hf_token *token,
                    enum hf_vsn vsn)
 {
-    int err;
+    int err = hf_journal_snapshot(journal);
 
-    reset(stream, token);
-    stream->vsn = vsn;
-    err = hf_journal_snapshot(journal);
     if (err)
         return err;
-    err = read_in_snapshot(stream, journal, live, token);
+    err = hf_stream_read_within(stream, journal, live, token, vsn);
     hf_journal_snapshot_end(journal);
     return err;
 }

@@ -52,6 +52,11 @@ struct hf_stream {
 int hf_stream_read(struct hf_stream *stream, struct hf_journal *journal,
                    struct hf_live *live, const struct hf_token *token,
                    enum hf_vsn vsn);
+/* The same in the snapshot that the caller has begun, for what must be known of
+ * the session at the same moment. */
+int hf_stream_read_within(struct hf_stream *stream, struct hf_journal *journal,
+                          struct hf_live *live, const struct hf_token *token,
+                          enum hf_vsn vsn);
 
 /* Names of the topics it is joined to, for waiting: start with *at = 0; false
  * at the end. Borrowed until the next read. */

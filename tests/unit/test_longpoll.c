@@ -1,7 +1,9 @@
 #include "channel/longpoll.h"
 
+#include "base/jwt.h"
 #include "channel/longpoll_state.h"
 #include "schema/failed.h"
+#include "schema/journal_impl.h"
 #include "tests/unit/longpoll_fixture.h"
 
 #define HEARTBEAT(ref) "[null,\"" ref "\",\"phoenix\",\"heartbeat\",{}]"
@@ -575,6 +577,57 @@ static void a_shutdown_answers_every_parked_poll(void **state)
     assert_int_equal(hf_longpoll_parked(gate[0]), 0);
 }
 
+/* --- one answer, one transaction (D6) ---------------------------------- */
+
+static int transactions;
+
+/* A statement that begins outside of a transaction is one, or begins one. */
+static int traced(unsigned what, void *ctx, void *stmt, void *text)
+{
+    (void)what;
+    (void)stmt;
+    (void)text;
+    transactions += sqlite3_get_autocommit(ctx) != 0;
+    return 0;
+}
+
+/* A token of ann for so long, until the next one. */
+static void bear(int seconds)
+{
+    static char text[HF_JWT_MAX];
+    const struct hf_jwks *keys = hf_keys_now(process[0].keys);
+    char claims[100];
+    struct hf_buf token;
+
+    hf_buf_init(&token, sizeof(text));
+    (void)snprintf(claims, sizeof(claims), "{\"sub\":\"ann\",\"exp\":%lld}",
+                   (long long)(hf_wall_ms() / 1000 + seconds));
+    assert_int_equal(hf_jwt_make(&keys->keys[0], hf_str_of(claims), &token), 0);
+    memcpy(text, token.at, token.len);
+    hello.auth_token = hf_str(text, token.len);
+    hf_buf_release(&token);
+}
+
+static void an_answer_is_computed_in_one_transaction(void **state)
+{
+    sqlite3 *db = hf_journal_db(process[0].journal)->handle;
+
+    (void)state;
+    bear(300);
+    open_session(&a);
+    say(&a, 0, JOIN("1"));
+    got(&a, 0, JOINED("1"));
+    publish("room:a", "1");
+    bear(600); /* and it brings a fresher one */
+    assert_int_equal(sqlite3_trace_v2(db, SQLITE_TRACE_STMT, traced, db), 0);
+    transactions = 0;
+    poll_once(&a, 0);
+    assert_int_equal(sqlite3_trace_v2(db, 0, NULL, NULL), 0);
+    assert_int_equal(a.count, 2);
+    assert_int_equal(transactions, 1);
+    hello.auth_token = hf_str(NULL, 0);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -603,6 +656,7 @@ int main(void)
         T(a_heartbeat_is_answered_when_live_db_was_lost),
         T(replaced_files_end_parked_polls_at_once),
         T(a_shutdown_answers_every_parked_poll),
+        T(an_answer_is_computed_in_one_transaction),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
