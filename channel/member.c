@@ -278,13 +278,14 @@ struct join {
     int64_t retry_ms;        /* > 0: too soon, whatever it is */
 };
 
-/* `pending`: joins the application is asked about, which count as joined. */
+/* `token`: what became of the one it brought. `pending`: joins the application
+ * is asked about, which count as joined. */
 static struct join judge_join(struct hf_session *session,
-                              const struct hf_frame *frame, size_t pending)
+                              const struct hf_frame *frame, int token,
+                              size_t pending)
 {
     struct hf_presence_join presence;
     struct join join = {NULL, NULL, false, 0};
-    int token = hf_user_renew(session, frame->payload, true);
     /* Up to the head first, so that whatever is committed later reaches the
      * member live and nothing earlier does (D7); rights are then the newest,
      * too. It may end memberships, so look for the older one after it. */
@@ -342,14 +343,18 @@ static int settle_join(struct hf_session *session, const struct hf_frame *frame,
 
 int hf_member_join(struct hf_session *session, const struct hf_frame *frame)
 {
-    struct join join = judge_join(session, frame, hf_asking_joins(session));
-    struct hf_member *member;
-    int err;
+    struct hf_member *member = hf_member_find(session, frame->topic);
+    struct join join = {.older = member};
+    int token, err;
 
-    if (join.older && join.older->in_flight > 0)
+    if (member && member->in_flight > 0)
         return HF_EAGAIN;
     join.retry_ms = hf_rate_take(hf_join_rate(&session->hub->process->settings),
                                  &session->join_due_us, hf_boot_us());
+    if (join.retry_ms == 0) { /* only now: to verify a token is dear */
+        token = hf_user_renew(session, frame->payload, true);
+        join = judge_join(session, frame, token, hf_asking_joins(session));
+    }
     if (!join.refusal && join.retry_ms == 0 &&
         hf_asking_wanted(session, HF_HOOK_JOIN, frame->topic)) {
         err = hf_ask(session, HF_HOOK_JOIN, frame);
@@ -365,7 +370,8 @@ int hf_member_join_asked(struct hf_session *session,
                          const struct hf_hook_answer *answer,
                          struct hf_member **out)
 {
-    struct join join = judge_join(session, frame, 0);
+    /* The token it brought was taken before; a fresher one may have come. */
+    struct join join = judge_join(session, frame, 0, 0);
 
     *out = NULL;
     if (!join.refusal)

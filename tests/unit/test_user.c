@@ -6,11 +6,12 @@
 
 #include "tests/unit/hook_room.h"
 
-/* Somebody, whose connect had parameters. */
-static void open_user(struct client *c, const char *user)
+/* `client` as this user, whose connect had parameters. */
+static int connect_user(struct client *c, struct hf_client client,
+                        const char *user)
 {
-    struct hf_client client = {.vsn = HF_VSN_2};
     struct hf_identity *identity;
+    int err;
 
     assert_int_equal(
         hf_identity_new(hf_str_of(user), HF_STR(""), HF_NEVER, &identity), 0);
@@ -18,12 +19,20 @@ static void open_user(struct client *c, const char *user)
     assert_int_equal(hf_client_set_params(&client, HF_STR("{\"a\":\"1\"}")), 0);
     close_client(c);
     *c = (struct client){.link = {woken, closed}};
-    assert_int_equal(hf_session_open(hub, &c->link, &client, &c->session), 0);
+    err = hf_session_open(hub, &c->link, &client, &c->session);
     hf_client_release(&client);
+    return err;
 }
 
-/* A frame of room:a that brings a token of this user. */
-static void bring(struct client *c, const char *event, const char *user)
+static void open_user(struct client *c, const char *user)
+{
+    assert_int_equal(
+        connect_user(c, (struct hf_client){.vsn = HF_VSN_2}, user), 0);
+}
+
+/* A frame that brings a token of this user for so long. */
+static void bring_to(struct client *c, const char *topic, const char *event,
+                     const char *user, int seconds)
 {
     const struct hf_jwks *keys = hf_keys_now(process.keys);
     char claims[200], frame[3000];
@@ -31,14 +40,19 @@ static void bring(struct client *c, const char *event, const char *user)
 
     hf_buf_init(&token, HF_JWT_MAX);
     (void)snprintf(claims, sizeof(claims), "{\"sub\":\"%s\",\"exp\":%lld}",
-                   user, (long long)(hf_wall_ms() / 1000 + 600));
+                   user, (long long)(hf_wall_ms() / 1000 + seconds));
     assert_int_equal(hf_jwt_make(&keys->keys[0], hf_str_of(claims), &token), 0);
     (void)snprintf(frame, sizeof(frame),
-                   "[\"1\",\"2\",\"room:a\",\"%s\","
+                   "[\"1\",\"2\",\"%s\",\"%s\","
                    "{\"access_token\":\"%.*s\"}]",
-                   event, (int)token.len, token.at);
+                   topic, event, (int)token.len, token.at);
     hf_buf_release(&token);
     say(c, frame);
+}
+
+static void bring(struct client *c, const char *event, const char *user)
+{
+    bring_to(c, "room:a", event, user, 600);
 }
 
 static void renew(struct client *c, const char *user)
@@ -144,6 +158,32 @@ static void a_join_brings_no_token_of_another_user(void **state)
     got(&a, 1, RENEWED);
 }
 
+static void a_join_beyond_the_rate_brings_no_token(void **state)
+{
+    (void)state;
+    process.settings.join_rate = 1;
+    process.settings.max_channels = 1;
+    say(&a, JOIN("1"));
+    say(&a, JOIN("1"));
+    wait_for(&a, 2);
+    bring(&a, "phx_join", "ann");
+    wait_for(&a, 3);
+    assert_non_null(strstr(a.got[2], "rate_limited"));
+    assert_int_equal(a.session->client.user.len, 0);
+}
+
+static void a_join_that_waits_has_not_brought_its_token(void **state)
+{
+    (void)state;
+    say(&a, JOIN("1"));
+    got(&a, 0, JOINED("1"));
+    say(&a, "[\"1\",\"2\",\"room:a\",\"news\",{}]"); /* under way */
+    bring(&a, "phx_join", "ann");
+    assert_int_equal(a.session->client.user.len, 0);
+    wait_for(&a, 4);
+    assert_true(hf_str_eq(a.session->client.user, HF_STR("ann")));
+}
+
 static void where_tokens_are_the_applications_none_is_judged(void **state)
 {
     (void)state;
@@ -168,6 +208,18 @@ static int begin_asked(void **state)
     return 0;
 }
 
+static int begin_joined(void **state)
+{
+    (void)state;
+    fixture_begin(&f);
+    room_open(f.dir, "join", "1s");
+    fixture_open(&f, &process, true);
+    assert_int_equal(hf_hub_open(&process, &hub), 0);
+    open_client(&a);
+    open_client(&b);
+    return 0;
+}
+
 static int end_asked(void **state)
 {
     app_stop();
@@ -185,6 +237,21 @@ static void whom_the_application_has_named_may_join_with_its_token(void **state)
     got(&a, 1, UNAUTHORIZED);
 }
 
+static void a_join_brings_its_token_once(void **state)
+{
+    int64_t until;
+
+    (void)state;
+    bring_to(&a, "room:a", "phx_join", "ann", 300);
+    got(&a, 0, RENEWED);
+    bring_to(&a, "room:slow", "phx_join", "ann", 600);
+    bring_to(&a, "room:a", "access_token", "ann", 900);
+    got(&a, 1, RENEWED);
+    until = a.session->client.identity->expires_ms;
+    wait_for(&a, 3);
+    assert_int_equal(a.session->client.identity->expires_ms, until);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -195,10 +262,14 @@ int main(void)
         T(a_disconnect_is_not_for_who_comes_later),
         T(what_waited_behind_a_push_goes_on_when_its_channel_was_ended),
         T(a_join_brings_no_token_of_another_user),
+        T(a_join_beyond_the_rate_brings_no_token),
+        T(a_join_that_waits_has_not_brought_its_token),
         T(where_tokens_are_the_applications_none_is_judged),
         cmocka_unit_test_setup_teardown(
             whom_the_application_has_named_may_join_with_its_token, begin_asked,
             end_asked),
+        cmocka_unit_test_setup_teardown(a_join_brings_its_token_once,
+                                        begin_joined, end_asked),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
