@@ -52,6 +52,10 @@ struct hf_client {
     struct hf_str user;           /* the identity's; empty = nobody known */
     struct hf_identity *identity; /* a reference; NULL = anonymous */
     struct hf_shared *params;     /* for hooks, a JSON object; NULL = none */
+    /* The application was asked to let it in, when this was the journal's head:
+     * a `disconnect` behind it is for this client, too. */
+    bool asked;
+    uint64_t asked_at;
 };
 
 static inline struct hf_str hf_client_params(const struct hf_client *client)

@@ -87,7 +87,7 @@ int hf_connecting_start(struct hf_connecting *connecting,
                         struct hf_process *process,
                         const struct hf_hello *hello, const char *transport)
 {
-    const struct hf_client *client = connecting->client;
+    struct hf_client *client = connecting->client;
     char room[HF_JWT_MAX];
     struct hf_hook_request request = {
         .kind = HF_HOOK_CONNECT,
@@ -97,7 +97,11 @@ int hf_connecting_start(struct hf_connecting *connecting,
         .params = hf_client_params(client),
         .transport = transport,
     };
+    int err = hf_journal_head(process->journal, &client->asked_at);
 
+    if (err)
+        return err;
+    client->asked = true;
     connecting->call.answered = answered;
     return hf_hooks_call(process->hooks, &connecting->call, &request);
 }

@@ -28,7 +28,8 @@ int hf_connect_params(const struct hf_process *process,
 bool hf_connecting_wanted(const struct hf_process *process);
 
 /* `done` and `client` are set; `client` stays until done or cancelled. 0;
- * HF_ELIMIT, HF_ENOMEM, HF_ECLOSED: not asked. */
+ * HF_ELIMIT, HF_ENOMEM, HF_ECLOSED, HF_ESTORE, HF_EBUSY, HF_EREPLACED: not
+ * asked. */
 int hf_connecting_start(struct hf_connecting *connecting,
                         struct hf_process *process,
                         const struct hf_hello *hello, const char *transport);

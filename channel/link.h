@@ -35,7 +35,8 @@ struct hf_link {
 struct hf_session;
 
 /* A client that passed hf_connect_check; `client` is copied. *out belongs to
- * the hub until detach. 0, HF_ENOMEM, HF_ELIMIT. */
+ * the hub until detach. 0; HF_ENOTFOUND: its user was disconnected while the
+ * application was asked: close with 1001; HF_ENOMEM, HF_ESTORE, HF_EBUSY. */
 int hf_session_open(struct hf_hub *hub, struct hf_link *link,
                     const struct hf_client *client, struct hf_session **out);
 

@@ -32,7 +32,8 @@ int hf_owner_keep(struct hf_live *live, struct hf_token *token,
     token->owned = client->identity || client->params;
     if (!token->owned)
         return 0;
-    owner = hf_owner_of(client, token->cursor);
+    owner =
+        hf_owner_of(client, client->asked ? client->asked_at : token->cursor);
     return hf_live_own(live, session_of(token), &owner);
 }
 
@@ -61,17 +62,17 @@ static int take(void *ctx, const struct hf_session_owner *owner)
     return 0;
 }
 
-static int check_disconnected(struct hf_journal *journal,
-                              const struct found *found)
+int hf_owner_check(struct hf_journal *journal, struct hf_str user,
+                   uint64_t after)
 {
     char room[HF_USER_TOPIC_MAX];
-    struct hf_str topic = hf_user_topic(found->client->user, room);
+    struct hf_str topic = hf_user_topic(user, room);
     bool ended = false;
     int err;
 
     if (topic.len == 0)
         return 0;
-    err = hf_session_disconnected(journal, topic, found->born, &ended);
+    err = hf_session_disconnected(journal, topic, after, &ended);
     return err ? err : ended ? HF_ENOTFOUND : 0;
 }
 
@@ -92,7 +93,7 @@ int hf_owner_find(struct hf_journal *journal, struct hf_live *live,
     if (err == HF_ENOTFOUND)
         err = hf_live_owner(live, session_of(token), take, &found);
     if (err == 0)
-        err = check_disconnected(journal, &found);
+        err = hf_owner_check(journal, client->user, found.born);
     if (err)
         return err;
     *out_born = found.born;

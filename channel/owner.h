@@ -30,6 +30,11 @@ int hf_owner_find(struct hf_journal *journal, struct hf_live *live,
                   const struct hf_token *token, struct hf_client *client,
                   uint64_t *out_born);
 
+/* Has no `disconnect` of this user come behind an id? Nobody has none. 0;
+ * HF_ENOTFOUND: one has; HF_ESTORE, HF_EBUSY. */
+int hf_owner_check(struct hf_journal *journal, struct hf_str user,
+                   uint64_t after);
+
 /* What is written of an owner; borrowed from the client. */
 struct hf_session_owner hf_owner_of(const struct hf_client *client,
                                     uint64_t born);

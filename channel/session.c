@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "channel/heads.h"
+#include "channel/owner.h"
 #include "channel/session_state.h"
 #include "channel/tracker.h"
 #include "channel/token.h"
@@ -316,10 +317,22 @@ struct hf_str hf_session_id(struct hf_session *session)
 
 /* --- life -------------------------------------------------------------- */
 
+/* What the hub has passed already while the application was asked. */
+static int check_still_wanted(const struct hf_session *session)
+{
+    const struct hf_client *client = &session->client;
+
+    if (!client->asked)
+        return 0;
+    return hf_owner_check(session->hub->process->journal, client->user,
+                          client->asked_at);
+}
+
 int hf_session_open(struct hf_hub *hub, struct hf_link *link,
                     const struct hf_client *client, struct hf_session **out)
 {
     struct hf_session *session = calloc(1, sizeof(*session));
+    int err;
 
     if (!session)
         return HF_ENOMEM;
@@ -331,11 +344,14 @@ int hf_session_open(struct hf_hub *hub, struct hf_link *link,
     hf_list_init(&session->ready);
     session->replies_end = &session->replies;
     session->stalled_end = &session->stalled;
-    if (hf_user_watch(session)) {
+    err = hf_user_watch(session);
+    if (err == 0)
+        err = check_still_wanted(session);
+    if (err) {
         hf_user_unwatch(session);
         hf_client_release(&session->client);
         free(session);
-        return HF_ENOMEM;
+        return err;
     }
     hub->counts.sessions++;
     *out = session;

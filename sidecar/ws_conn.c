@@ -672,7 +672,7 @@ void hf_conns_add(struct hf_conns *conns, int fd,
     tune(fd);
     err = hf_session_open(conns->hub, &conn->link, client, &conn->session);
     if (err) {
-        say_goodbye(conn, HF_WS_LATER);
+        say_goodbye(conn, err == HF_ENOTFOUND ? HF_WS_AWAY : HF_WS_LATER);
         return;
     }
     if (early.len > 0) {

@@ -32,7 +32,7 @@ enum hf_ws_opcode {
 /* Section 7.4.1 and the registry it opens: the codes that we send. Never 1000,
  * after which some clients do not come back (specification section 8.5). */
 enum hf_ws_status {
-    HF_WS_AWAY = 1001,      /* nothing heard for too long */
+    HF_WS_AWAY = 1001,      /* silent for too long, or disconnected */
     HF_WS_PROTOCOL = 1002,  /* broken framing */
     HF_WS_BAD_TEXT = 1007,  /* not UTF-8 */
     HF_WS_POLICY = 1008,    /* asks faster than it reads */

@@ -31,9 +31,13 @@ static inline void room_word(const char *body, const char *name, char *out,
 
 static inline char *room_payload(const char *body)
 {
-    const char *at = strstr(body, ",\"payload\":") + 11;
-    const char *end = strstr(at, ",\"join_ref\":");
+    const char *at = strstr(body, ",\"payload\":");
+    const char *end;
 
+    if (!at)
+        return strdup("null"); /* of a connect */
+    at += 11;
+    end = strstr(at, ",\"join_ref\":");
     return strndup(at, (size_t)(end - at));
 }
 
@@ -62,6 +66,7 @@ static const struct {
     const char *answer;      /* NULL: HTTP 500 */
     int after_ms;
 } room_rules[] = {
+    {"connect", "", "{\"status\":\"ok\",\"id\":\"ann\"}", 200},
     {"join", "room:deny",
      "{\"status\":\"error\",\"response\":{\"reason\":\"unauthorized\"}}", 0},
     {"join", "room:hello",

@@ -19,6 +19,19 @@ static int begin(void **state)
     return 0;
 }
 
+/* Who connects is ann, says the application after a while. */
+static int begin_connect(void **state)
+{
+    (void)state;
+    hello.query = HF_STR("vsn=2.0.0&");
+    fixture_begin(&f);
+    room_open(f.dir, "connect", "1s");
+    open_gate(0);
+    open_gate(1);
+    a = b = (struct client){0};
+    return 0;
+}
+
 static int end(void **state)
 {
     (void)teardown(state);
@@ -384,6 +397,30 @@ static void a_process_that_ends_answers_what_it_can(void **state)
     got(&a, 2, REPLY("1", "5", "room:a", "ok", "1"));
 }
 
+static void a_disconnect_while_it_is_asked_about_is_for_it(void **state)
+{
+    static const char sql[] =
+        "INSERT INTO messages (topic, event, payload) VALUES"
+        " ('user_socket:ann', 'disconnect', '{}')";
+    struct get get;
+    bool never = false;
+
+    (void)state;
+    fixture_sql(&f, sql); /* before: for others */
+    get_start(&get, 0, "");
+    (void)turn_until(f.loop, &never, 50);
+    assert_false(get.answered);
+    fixture_sql(&f, sql);
+    get_wait(&get, 1000);
+    assert_int_equal(get.status, 410);
+    snprintf(a.token, sizeof(a.token), "%s", get.token);
+    get_start(&get, 1, a.token);
+    get_wait(&get, 100);
+    assert_int_equal(get.status, 500);
+    open_session(&b); /* it is no ban */
+    poll_once(&b, 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -405,6 +442,8 @@ int main(void)
         TEST(two_repeats_under_way_have_one_effect),
         TEST(topics_without_hooks_are_as_ever),
         TEST(a_process_that_ends_answers_what_it_can),
+        cmocka_unit_test_setup_teardown(
+            a_disconnect_while_it_is_asked_about_is_for_it, begin_connect, end),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

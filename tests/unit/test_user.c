@@ -126,6 +126,22 @@ static void a_disconnect_is_not_for_who_comes_later(void **state)
     assert_int_equal(b.closed, 0);
 }
 
+static void a_disconnect_while_it_is_asked_about_is_for_it(void **state)
+{
+    struct hf_client asked = {.vsn = HF_VSN_2, .asked = true};
+
+    (void)state;
+    disconnect("ann");
+    assert_int_equal(hf_journal_head(process.journal, &asked.asked_at), 0);
+    disconnect("ann");
+    assert_int_equal(hf_hub_catch_up(hub), 0); /* as busy hubs have */
+    assert_int_equal(connect_user(&a, asked, "ann"), HF_ENOTFOUND);
+    assert_int_equal(connect_user(&b, asked, "bob"), 0);
+    close_client(&b);
+    assert_int_equal(hf_journal_head(process.journal, &asked.asked_at), 0);
+    assert_int_equal(connect_user(&a, asked, "ann"), 0);
+}
+
 static void
 what_waited_behind_a_push_goes_on_when_its_channel_was_ended(void **state)
 {
@@ -260,6 +276,7 @@ int main(void)
         T(a_fresher_token_leaves_the_parameters),
         T(a_disconnect_ends_its_user_alone),
         T(a_disconnect_is_not_for_who_comes_later),
+        T(a_disconnect_while_it_is_asked_about_is_for_it),
         T(what_waited_behind_a_push_goes_on_when_its_channel_was_ended),
         T(a_join_brings_no_token_of_another_user),
         T(a_join_beyond_the_rate_brings_no_token),
