@@ -241,8 +241,8 @@ static const char *presence_refused(struct hf_post_work *work,
         out->meta = HF_STR("");
     if (out->refused || out->meta.len == 0)
         return out->refused;
-    return hf_presence_reason(
-        hf_presence_room(work->journal, owner, frame->topic, out->key));
+    return hf_presence_reason(hf_presence_room(
+        work->journal, owner, frame->topic, out->key, out->meta));
 }
 
 static int push_presence(struct hf_post_work *work,

@@ -386,7 +386,7 @@ const char *hf_tracker_refused(struct hf_tracker *t,
     if (t->waiting.count >= OPS_MAX)
         return "busy";
     err = hf_presence_room(t->hub->process->journal, owner, frame->topic,
-                           presence->key);
+                           presence->key, presence->meta);
     return err ? (hf_presence_reason(err) ? hf_presence_reason(err) : "busy")
                : NULL;
 }

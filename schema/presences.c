@@ -408,11 +408,13 @@ static int check_room(struct hf_journal *journal, struct hf_str topic)
 }
 
 int hf_presence_room(struct hf_journal *journal, struct hf_str owner,
-                     struct hf_str topic, struct hf_str key)
+                     struct hf_str topic, struct hf_str key, struct hf_str meta)
 {
     struct had had;
-    int err = look(journal, owner, topic, key, HF_STR(""), &had);
+    int err = check(journal, key, meta, &meta);
 
+    if (!err)
+        err = look(journal, owner, topic, key, meta, &had);
     return err || had.present[0] ? err : check_room(journal, topic);
 }
 

@@ -94,9 +94,11 @@ bool hf_presence_key_legal(struct hf_str key);
 int hf_presence_state(struct hf_journal *journal, struct hf_str topic,
                       struct hf_buf *out);
 
-/* May this owner track this key? 0, or HF_ELIMIT. */
+/* May this owner track this key with this meta? 0, HF_EINVAL or HF_ELIMIT, as
+ * hf_presence_track would say now. */
 int hf_presence_room(struct hf_journal *journal, struct hf_str owner,
-                     struct hf_str topic, struct hf_str key);
+                     struct hf_str topic, struct hf_str key,
+                     struct hf_str meta);
 int hf_presence_count(struct hf_journal *journal, struct hf_str topic,
                       uint64_t *out);
 /* Of the whole journal, for status. */

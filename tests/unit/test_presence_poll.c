@@ -292,6 +292,33 @@ static void a_topic_that_is_full_refuses_who_wants_to_be_seen(void **state)
     assert_non_null(strstr(b.got[0], "invalid presence"));
 }
 
+static void a_meta_that_fits_into_no_diff_refuses_its_join_alone(void **state)
+{
+    char text[4000];
+    FILE *conf;
+    int n;
+
+    (void)state;
+    (void)snprintf(text, sizeof(text), "%s/holdfast.conf", f.dir);
+    conf = fopen(text, "w");
+    assert_non_null(conf);
+    (void)fputs("[journal]\nmax_payload = 4096\n", conf);
+    assert_int_equal(fclose(conf), 0);
+    for (n = 0; n < 2; n++)
+        close_gate(n);
+    for (n = 0; n < 2; n++)
+        open_gate(n);
+    (void)snprintf(text, sizeof(text),
+                   "[\"1\",\"1\",\"room:a\",\"phx_join\",{\"presence\":"
+                   "{\"key\":\"al\",\"meta\":{\"a\":\"%02030d\"}}}]\n"
+                   "[\"2\",\"2\",\"room:a\",\"phx_join\",{}]",
+                   0);
+    say(&a, 0, text);
+    poll_until(&a, 2);
+    assert_non_null(strstr(a.got[0], "invalid presence"));
+    assert_string_equal(a.got[1], JOINED("2"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -305,6 +332,7 @@ int main(void)
         POLL_TEST(who_polls_is_never_reaped),
         POLL_TEST(a_client_id_takes_over_from_the_former_session),
         POLL_TEST(a_topic_that_is_full_refuses_who_wants_to_be_seen),
+        POLL_TEST(a_meta_that_fits_into_no_diff_refuses_its_join_alone),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
