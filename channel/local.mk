@@ -32,6 +32,7 @@ libchannel_a_SOURCES = \
 	channel/owner.c channel/owner.h \
 	channel/post.c channel/post_state.h \
 	channel/post_frames.c channel/post_hooks.c \
+	channel/post_rates.c \
 	channel/post_renew.c \
 	channel/presence.c channel/presence.h \
 	channel/process.c channel/process.h \

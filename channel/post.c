@@ -82,7 +82,7 @@ static int run(struct hf_job *job, struct hf_journal *journal)
 #ifndef HF_BROKEN_STALE_POST
     hf_post_forget_all(work);
 #endif
-    work->rates = (struct hf_session_rates){0, 0};
+    work->rates = work->unjoined; /* unless it has a row */
     err = load(work);
     before = work->rates;
     for (n = work->at; n < work->upto && err == 0; n++)
@@ -309,6 +309,7 @@ static void start_work(struct hf_longpoll *lp, struct hf_post *post,
     (void)hf_memberships_each(lp->process->journal, hf_post_session(work),
                               load_membership, work);
 #endif
+    hf_post_count_joins(work);
     err = hf_writer_submit(lp->process->writer, &work->job);
     if (err) {
         work_free(work);

@@ -101,7 +101,7 @@ static bool is_limited(const struct hf_post_work *work,
 
     if (kind_of(frame) == HF_HOOK_LEAVE)
         return false;
-    if (hf_session_rates(process->journal, hf_post_session(work), &rates))
+    if (hf_post_rates_now(work, &rates))
         return true; /* the transaction will say */
     return hf_rate_take(join ? hf_join_rate(&process->settings)
                              : hf_push_rate(&process->settings),
@@ -144,6 +144,7 @@ static bool is_question(const struct hf_post_work *work,
 static void submit(struct hf_post_work *work, size_t upto)
 {
     work->upto = upto;
+    hf_post_count_joins(work);
     if (hf_writer_submit(work->longpoll->process->writer, &work->job))
         hf_post_finish(work, HF_EBUSY);
 }

@@ -5,6 +5,7 @@
  *     post_frames.c  what each of its frames does to the session's rows
  *     post_hooks.c   the same where the application is asked: in stages
  *     post_renew.c   fresher tokens that frames bring
+ *     post_rates.c   how often who has joined nothing yet may try
  */
 #ifndef HF_CHANNEL_POST_STATE_H
 #define HF_CHANNEL_POST_STATE_H
@@ -37,8 +38,10 @@ struct hf_post_work {
     struct hf_journal *journal; /* writer thread, while run */
     struct hf_joined *joined;
     size_t joined_count;
-    bool exists;                   /* the session has rows */
-    struct hf_session_rates rates; /* and how often it may do what */
+    bool exists;                      /* the session has rows */
+    struct hf_session_rates rates;    /* and how often it may do what */
+    struct hf_session_rates unjoined; /* the same without rows */
+    size_t counted;                   /* joins among frames before this one */
     struct hf_buf heads; /* as heads.h has it, once somebody has asked */
     struct hf_buf text;  /* scratch of one frame */
     struct hf_buf early; /* replies for live.db: length, text */
@@ -102,6 +105,14 @@ int hf_post_renew(struct hf_post_work *work, const struct hf_frame *frame,
 struct hf_client hf_post_client_with(const struct hf_post_work *work,
                                      const struct hf_frame *frame);
 void hf_post_renewed(struct hf_post_work *work);
+
+/* --- post_rates.c; on the loop's thread */
+
+/* Before the transaction of the frames up to work->upto, each of them once. */
+void hf_post_count_joins(struct hf_post_work *work);
+/* As far as it is known here. 0, or HF_ESTORE, HF_EBUSY. */
+int hf_post_rates_now(const struct hf_post_work *work,
+                      struct hf_session_rates *out);
 
 /* --- post_frames.c */
 

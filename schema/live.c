@@ -15,7 +15,7 @@
 #include "schema/sql.h"
 
 #define APPLICATION_ID 0x48464c31 /* "HFL1" */
-#define SCHEMA_VERSION 2
+#define SCHEMA_VERSION 3
 #define WAIT_MS        1000 /* for other processes */
 #define FILES_MAX      100u /* live-99.db: somebody damages them for sport */
 
@@ -561,8 +561,8 @@ int hf_live_own(struct hf_live *live, struct hf_str session,
     return end_transaction(live, insert_owner(live, session, owner));
 }
 
-int hf_live_owner(struct hf_live *live, struct hf_str session,
-                  hf_owner_fn each, void *ctx)
+int hf_live_owner(struct hf_live *live, struct hf_str session, hf_owner_fn each,
+                  void *ctx)
 {
     struct hf_session_owner owner;
     sqlite3_stmt *stmt;
@@ -587,6 +587,53 @@ int hf_live_owner(struct hf_live *live, struct hf_str session,
     err = each(ctx, &owner);
     hf_db_done(stmt);
     return err;
+}
+
+/* --- rates ---------------------------------------------------------------- */
+
+int hf_live_rates(struct hf_live *live, struct hf_str session,
+                  struct hf_session_rates *out)
+{
+    sqlite3_stmt *stmt;
+    bool row;
+    int err;
+
+    *out = (struct hf_session_rates){0, 0};
+    err = hf_db_get(&live->db,
+                    "SELECT push_due, join_due FROM leases WHERE session = ?1",
+                    &stmt);
+    if (err)
+        return err;
+    hf_db_bind_text(stmt, 1, session);
+    err = hf_db_step(&live->db, stmt, &row);
+    if (err || !row)
+        return err;
+    out->push_due_us = sqlite3_column_int64(stmt, 0);
+    out->join_due_us = sqlite3_column_int64(stmt, 1);
+    hf_db_done(stmt);
+    return 0;
+}
+
+int hf_live_set_rates(struct hf_live *live, struct hf_str session,
+                      const struct hf_session_rates *rates)
+{
+    sqlite3_stmt *stmt;
+    int err;
+
+    err = hf_db_get(&live->db,
+                    "INSERT INTO leases (session, seen_ms, push_due, join_due)"
+                    " VALUES (?1, ?2, ?3, ?4) ON CONFLICT (session) DO UPDATE"
+                    " SET seen_ms = excluded.seen_ms,"
+                    " push_due = excluded.push_due,"
+                    " join_due = excluded.join_due",
+                    &stmt);
+    if (err)
+        return err;
+    hf_db_bind_text(stmt, 1, session);
+    bind_now(stmt, 2, 0);
+    (void)sqlite3_bind_int64(stmt, 3, rates->push_due_us);
+    (void)sqlite3_bind_int64(stmt, 4, rates->join_due_us);
+    return hf_db_finish(&live->db, stmt);
 }
 
 /* --- forgetting ---------------------------------------------------------- */

@@ -78,8 +78,17 @@ int hf_live_replies_drop(struct hf_live *live, struct hf_str session,
  */
 int hf_live_own(struct hf_live *live, struct hf_str session,
                 const struct hf_session_owner *owner);
-int hf_live_owner(struct hf_live *live, struct hf_str session,
-                  hf_owner_fn each, void *ctx);
+int hf_live_owner(struct hf_live *live, struct hf_str session, hf_owner_fn each,
+                  void *ctx);
+
+/*
+ * How often a session may push and join, kept here until it has a row in the
+ * journal. Zeros when nothing is known. Writing it renews the session's lease.
+ */
+int hf_live_rates(struct hf_live *live, struct hf_str session,
+                  struct hf_session_rates *out);
+int hf_live_set_rates(struct hf_live *live, struct hf_str session,
+                      const struct hf_session_rates *rates);
 
 /* Forget sessions not seen for so long, at most max at a time. */
 int hf_live_expire(struct hf_live *live, int64_t older_than_ms, size_t max);

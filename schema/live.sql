@@ -11,7 +11,11 @@ CREATE TABLE leases (
     session TEXT NOT NULL PRIMARY KEY,  -- or '@' and a lease of another kind
     seen_ms INTEGER NOT NULL,
     poll_no INTEGER NOT NULL DEFAULT 0, -- of the newest poll that was parked
-    reply_n INTEGER NOT NULL DEFAULT 0  -- last number given in replies
+    reply_n INTEGER NOT NULL DEFAULT 0, -- last number given in replies
+    -- How often it may push and join until it has a row in the journal: as in
+    -- its sessions, of the wall clock. A join alone can come before the first.
+    push_due INTEGER NOT NULL DEFAULT 0,
+    join_due INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 CREATE INDEX leases_seen ON leases (seen_ms);
 
@@ -42,4 +46,4 @@ INSERT INTO boot (id) VALUES ('');
 INSERT INTO reaper (due_ms) VALUES (0);
 
 PRAGMA application_id = 0x48464c31;
-PRAGMA user_version = 2;
+PRAGMA user_version = 3;

@@ -56,6 +56,29 @@ static void a_newer_poll_has_a_higher_number(void **state)
     hf_live_close(other);
 }
 
+static void what_a_session_may_do_is_known_to_others_and_forgotten(void **state)
+{
+    const struct hf_session_rates kept = {7, 1767225600000000};
+    struct hf_session_rates rates = {1, 1};
+    struct hf_live *other = open_live();
+
+    (void)state;
+    assert_int_equal(hf_live_rates(live, HF_STR("s"), &rates), 0);
+    assert_true(rates.push_due_us == 0 && rates.join_due_us == 0);
+    assert_int_equal(park("s"), 1);
+    assert_int_equal(hf_live_set_rates(live, HF_STR("s"), &kept), 0);
+    assert_int_equal(hf_live_set_rates(live, HF_STR("t"), &kept), 0);
+    assert_int_equal(park("s"), 2);
+    assert_int_equal(hf_live_rates(other, HF_STR("s"), &rates), 0);
+    assert_memory_equal(&rates, &kept, sizeof(kept));
+    assert_int_equal(hf_live_rates(other, HF_STR("t"), &rates), 0);
+    assert_memory_equal(&rates, &kept, sizeof(kept));
+    assert_int_equal(hf_live_expire(live, -1, 10), 0);
+    assert_int_equal(hf_live_rates(other, HF_STR("t"), &rates), 0);
+    assert_true(rates.join_due_us == 0);
+    hf_live_close(other);
+}
+
 static void a_lease_is_renewed_when_a_third_is_used(void **state)
 {
     int64_t first;
@@ -273,6 +296,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         LIVE_TEST(a_newer_poll_has_a_higher_number),
         LIVE_TEST(a_lease_is_renewed_when_a_third_is_used),
+        LIVE_TEST(what_a_session_may_do_is_known_to_others_and_forgotten),
         LIVE_TEST(sessions_not_seen_are_counted_out_and_expire),
         LIVE_TEST(replies_wait_until_they_were_shown),
         LIVE_TEST(replies_are_bounded),

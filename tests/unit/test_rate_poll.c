@@ -76,6 +76,59 @@ static void joins_are_counted_through_all_processes(void **state)
     assert_string_equal(a.got[9], JOINED("6"));
 }
 
+#define REFUSED(ref) "[\"" ref "\",\"" ref "\",\"private:a\",\"phx_join\",{}]"
+
+static void start(struct postal *postal, int n, const char *body)
+{
+    *postal = (struct postal){.post = {.answer = post_answered}};
+    hf_post_start(gate[n], &postal->post, &hello, hf_str_of(a.token),
+                  hf_str_of(body), true);
+}
+
+/* Without a row in the journal: it never joins. */
+static void joins_that_are_refused_are_counted_too(void **state)
+{
+    (void)state;
+    set_rates(0, 1, 2);
+    say(&a, 0, REFUSED("1") "\n" REFUSED("2"));
+    say(&a, 1, REFUSED("3") "\n" REFUSED("4") "\n" REFUSED("5"));
+    say(&a, 0, REFUSED("6"));
+    close_gate(0); /* and beyond their lives */
+    open_gate(0);
+    set_rates(0, 1, 2);
+    say(&a, 0, REFUSED("7"));
+    poll_until(&a, 7);
+    assert_int_equal(count(&a, "\"unmatched topic\""), 4);
+    assert_int_equal(count(&a, LIMITED), 3);
+    say(&a, 0, JOIN("8")); /* what would be accepted waits as well */
+    poll_until(&a, 8);
+    assert_int_equal(count(&a, LIMITED), 4);
+    hf_clock_shift(500, 500);
+    say(&a, 1, JOIN("9") "\n" JOIN("10"));
+    poll_until(&a, 10);
+    assert_string_equal(a.got[8], JOINED("9"));
+    assert_int_equal(count(&a, LIMITED), 5); /* the row goes on counting */
+    say(&b, 0, JOIN("1"));                   /* others have their own */
+    poll_until(&b, 1);
+    assert_int_equal(count(&b, LIMITED), 0);
+}
+
+static void joins_under_way_together_are_counted_together(void **state)
+{
+    static struct postal posts[6];
+    int n;
+
+    (void)state;
+    set_rates(0, 1, 2);
+    for (n = 0; n < 6; n++)
+        start(&posts[n], n & 1, REFUSED("1"));
+    for (n = 0; n < 6; n++)
+        assert_true(turn_until(f.loop, &posts[n].answered, 5000));
+    poll_until(&a, 6);
+    assert_int_equal(count(&a, "\"unmatched topic\""), 4);
+    assert_int_equal(count(&a, LIMITED), 2);
+}
+
 static void a_topic_has_its_own_rate_for_all_together(void **state)
 {
     struct hf_policy policy = {HF_STR("room:a"),
@@ -107,6 +160,8 @@ int main(void)
         T(pushes_are_counted_through_all_processes),
         T(without_a_join_nothing_is_pushed),
         T(joins_are_counted_through_all_processes),
+        T(joins_that_are_refused_are_counted_too),
+        T(joins_under_way_together_are_counted_together),
         T(a_topic_has_its_own_rate_for_all_together),
     };
 
