@@ -4,9 +4,10 @@
 #include "base/log.h"
 #include "base/params.h"
 
-/* What is ours, and what must not be passed on: tokens. */
-static const char *const ours[] = {"vsn",    "token",        "_csrf_token",
-                                   "apikey", "access_token", NULL};
+/* What is ours, and what must not be passed on: tokens, and what is as good as
+ * one: who knows a client_id takes over what it tracks (presence.h). */
+static const char *const ours[] = {
+    "vsn", "token", "_csrf_token", "apikey", "client_id", "access_token", NULL};
 
 /* Room for what the query says in JSON: each byte may become six. */
 #define PARAMS_JSON (8u * HF_PARAMS_BYTES)

@@ -59,7 +59,8 @@ int hf_topic_limited(struct hf_journal *journal,
                      const struct hf_publish *publish, unsigned rate,
                      int64_t *out_ms);
 
-/* The words for an error of hf_journal_append or of the commit. */
+/* The words for an error of hf_journal_append, of the commit, or of what an
+ * application wants (hook_effects.h). */
 const char *hf_publish_reason(int err);
 
 /* The response to a push whose row is to be named: {"cursor":...}. */

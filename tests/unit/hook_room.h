@@ -124,6 +124,8 @@ static const struct {
      "\"payload\":1},{\"do\":\"broadcast\",\"event\":\"phx_close\","
      "\"payload\":{}}]}",
      0},
+    {"push", "absent",
+     "{\"actions\":[{\"do\":\"update\",\"key\":\"nobody\",\"meta\":{}}]}", 0},
     {"push", "junk", "what?", 0},
     {"push", "500", NULL, 0},
     {"leave", "room:crash", NULL, 0},

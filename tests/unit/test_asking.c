@@ -264,7 +264,9 @@ static void a_failing_application_gives_clear_errors(void **state)
     got(&a, 6, REPLY("1", "2", "room:a", "ok", "1"));
     say(&a, FRAME("9", "9", "room:never", "phx_join", "{}"));
     got(&a, 7, REASON("9", "9", "room:never", "timeout"));
-    quiet(&a, 8);
+    push(&a, "absent", "{}"); /* the journal is well */
+    got(&a, 8, REASON("1", "2", "room:a", "not present"));
+    quiet(&a, 9);
 }
 
 static void a_slow_answer_holds_up_its_channel_alone(void **state)

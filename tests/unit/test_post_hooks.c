@@ -1,3 +1,4 @@
+#include "channel/connecting.h"
 #include "channel/longpoll.h"
 
 #include "tests/unit/longpoll_fixture.h"
@@ -191,7 +192,43 @@ static void a_failing_application_gives_clear_errors(void **state)
     got(&a, 5, REPLY("1", "2", "room:a", "ok", "1"));
     say(&a, 1, FRAME("9", "9", "room:never", "phx_join", "{}"));
     got(&a, 6, REASON("9", "9", "room:never", "timeout"));
-    quiet(&a, 7);
+    push(&a, 0, "absent", "{}"); /* the journal is well */
+    got(&a, 7, REASON("1", "2", "room:a", "not present"));
+    quiet(&a, 8);
+}
+
+static void who_is_always_refused_is_not_asked_about_for_ever(void **state)
+{
+    static const char again[] = FRAME("1", "1", "room:deny", "phx_join", "{}");
+    int n;
+
+    (void)state;
+    for (n = 0; n < 2; n++) {
+        process[n].settings.join_rate = 1;
+        process[n].settings.max_channels = 1; /* twice that at once */
+    }
+    for (n = 0; n < 5; n++)
+        say(&a, n & 1, again);
+    poll_until(&a, 5);
+    assert_string_equal(room_log, "join room:deny\njoin room:deny\n");
+    for (n = 0; n < 2; n++)
+        assert_non_null(strstr(a.got[n], "\"unauthorized\""));
+    for (; n < 5; n++)
+        assert_non_null(strstr(a.got[n], "\"rate_limited\",\"retry_ms\":"));
+}
+
+static void tokens_and_client_ids_are_not_passed_on(void **state)
+{
+    struct hf_client client = {.vsn = HF_VSN_2};
+    struct hf_hello said = hello;
+
+    (void)state;
+    said.query = HF_STR("vsn=2.0.0&client_id=0123456789abcdefghijkl&name=ann"
+                        "&token=t&apikey=k&access_token=x&_csrf_token=c");
+    assert_int_equal(hf_connect_params(&process[0], &said, &client), 0);
+    assert_true(
+        hf_str_eq(hf_client_params(&client), HF_STR("{\"name\":\"ann\"}")));
+    hf_client_release(&client);
 }
 
 static void a_batch_keeps_its_order(void **state)
@@ -432,6 +469,8 @@ int main(void)
         TEST(every_kind_of_answer_reaches_its_client),
         TEST(an_answer_may_end_the_channel),
         TEST(a_failing_application_gives_clear_errors),
+        TEST(who_is_always_refused_is_not_asked_about_for_ever),
+        TEST(tokens_and_client_ids_are_not_passed_on),
         TEST(a_batch_keeps_its_order),
         TEST(two_posts_in_two_processes_stay_in_order),
         TEST(two_posts_in_one_process_stay_in_order),
