@@ -29,6 +29,7 @@ struct hf_longpoll {
     struct hf_timer reaper; /* removes dead sessions */
     char reaped_to[22];     /* where its last pass stopped */
     size_t reaped_to_len;
+    bool burying; /* its job is the writer's */
     struct hf_stream stream;         /* scratch of the answer being computed */
     struct hf_buf body;              /* scratch */
     struct hf_rights *writer_rights; /* post.c, on the writer's thread only */

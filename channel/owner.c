@@ -90,6 +90,10 @@ int hf_owner_find(struct hf_journal *journal, struct hf_live *live,
     err = hf_session_owner(journal, session_of(token), take, &found);
     if (err == HF_ENOTFOUND && !token->owned)
         return 0;
+    /* It went over to the journal with the first join, of which this token does
+     * not know: the next one does, so that this is tried once or twice. */
+    if (err == 0 && token->owned && !token->joined)
+        (void)hf_live_disown(live, session_of(token));
     if (err == HF_ENOTFOUND)
         err = hf_live_owner(live, session_of(token), take, &found);
     if (err == 0)
@@ -163,7 +167,8 @@ void hf_owner_renew(struct hf_process *process, const struct hf_token *token,
     struct hf_session_owner owner = hf_owner_of(client, born);
     struct renewal *renewal = renewal_new(token, &owner);
 
-    (void)hf_live_own(process->live, session_of(token), &owner);
+    if (!token->joined)
+        (void)hf_live_own(process->live, session_of(token), &owner);
     if (renewal && hf_writer_submit(process->writer, &renewal->job))
         free(renewal);
 }

@@ -3,7 +3,7 @@
  *
  * A session that came with a token, or that the application was asked about, has
  * an owner: kept in live.db until the session has rows in the journal, with them
- * from then on, so that every process finds it. A `disconnect` row of its user
+ * alone from then on, so that every process finds it. A `disconnect` row of its user
  * that is newer than the session ends it, and every poll token of it (D10).
  */
 #ifndef HF_CHANNEL_OWNER_H
@@ -39,7 +39,7 @@ int hf_owner_check(struct hf_journal *journal, struct hf_str user,
 struct hf_session_owner hf_owner_of(const struct hf_client *client,
                                     uint64_t born);
 
-/* A fresher token came with a poll: keep it from now on, in both places. The
+/* A fresher token came with a poll: keep it from now on, where its owner is. The
  * client has it already. */
 void hf_owner_renew(struct hf_process *process, const struct hf_token *token,
                     const struct hf_client *client, uint64_t born);

@@ -589,6 +589,18 @@ int hf_live_owner(struct hf_live *live, struct hf_str session, hf_owner_fn each,
     return err;
 }
 
+int hf_live_disown(struct hf_live *live, struct hf_str session)
+{
+    sqlite3_stmt *stmt;
+    int err;
+
+    err = hf_db_get(&live->db, "DELETE FROM owners WHERE session = ?1", &stmt);
+    if (err)
+        return err;
+    hf_db_bind_text(stmt, 1, session);
+    return hf_db_finish(&live->db, stmt);
+}
+
 /* --- rates ---------------------------------------------------------------- */
 
 int hf_live_rates(struct hf_live *live, struct hf_str session,
@@ -652,7 +664,8 @@ static int forget(struct hf_live *live, const char *sql, int64_t older_than_ms,
     return hf_db_finish(&live->db, stmt);
 }
 
-int hf_live_expire(struct hf_live *live, int64_t older_than_ms, size_t max)
+int hf_live_expire(struct hf_live *live, int64_t older_than_ms, size_t max,
+                   size_t *out_count)
 {
     static const char replies[] =
         "DELETE FROM replies WHERE session IN (SELECT session FROM leases"
@@ -663,8 +676,10 @@ int hf_live_expire(struct hf_live *live, int64_t older_than_ms, size_t max)
     static const char leases[] =
         "DELETE FROM leases WHERE session IN (SELECT session FROM leases"
         " WHERE seen_ms < ?1 ORDER BY seen_ms, session LIMIT ?2)";
+    size_t count = 0;
     int err;
 
+    *out_count = 0;
     err = hf_db_do(&live->db, "BEGIN IMMEDIATE");
     if (err)
         return err;
@@ -673,5 +688,10 @@ int hf_live_expire(struct hf_live *live, int64_t older_than_ms, size_t max)
         err = forget(live, owners, older_than_ms, max);
     if (!err)
         err = forget(live, leases, older_than_ms, max);
-    return end_transaction(live, err);
+    if (!err)
+        count = (size_t)sqlite3_changes(live->db.handle);
+    err = end_transaction(live, err);
+    if (!err)
+        *out_count = count;
+    return err;
 }

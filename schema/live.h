@@ -72,14 +72,15 @@ int hf_live_replies_drop(struct hf_live *live, struct hf_str session,
                          uint32_t through);
 
 /*
- * Whose a session is, kept here until it has rows in the journal. Writing it
- * renews the session's lease. Reading: one call at most, HF_ENOTFOUND when
- * nothing is known.
+ * Whose a session is, kept here until it has rows in the journal: then disown,
+ * for an owner may be some KiB. Writing it renews the session's lease. Reading:
+ * one call at most, HF_ENOTFOUND when nothing is known.
  */
 int hf_live_own(struct hf_live *live, struct hf_str session,
                 const struct hf_session_owner *owner);
 int hf_live_owner(struct hf_live *live, struct hf_str session, hf_owner_fn each,
                   void *ctx);
+int hf_live_disown(struct hf_live *live, struct hf_str session);
 
 /*
  * How often a session may push and join, kept here until it has a row in the
@@ -90,8 +91,10 @@ int hf_live_rates(struct hf_live *live, struct hf_str session,
 int hf_live_set_rates(struct hf_live *live, struct hf_str session,
                       const struct hf_session_rates *rates);
 
-/* Forget sessions not seen for so long, at most max at a time. */
-int hf_live_expire(struct hf_live *live, int64_t older_than_ms, size_t max);
+/* Forget sessions not seen for so long, at most max at a time: *out_count, 0 on
+ * errors. */
+int hf_live_expire(struct hf_live *live, int64_t older_than_ms, size_t max,
+                   size_t *out_count);
 
 /* Sessions seen within the last lease_ms, for status. */
 int hf_live_count(struct hf_live *live, int64_t lease_ms, uint64_t *out);

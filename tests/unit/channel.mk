@@ -27,6 +27,7 @@ unit_tests += \
 	tests/unit/test_rate \
 	tests/unit/test_rate_poll \
 	tests/unit/test_reading \
+	tests/unit/test_reaper \
 	tests/unit/test_resume \
 	tests/unit/test_resume_poll \
 	tests/unit/test_rights \
@@ -93,6 +94,8 @@ tests_unit_test_rate_poll_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_rate_poll_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_reading_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_reading_LDADD = $(CHANNEL_TEST_LINK)
+tests_unit_test_reaper_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_reaper_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_resume_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_resume_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_resume_poll_CFLAGS = $(UNIT_CFLAGS)

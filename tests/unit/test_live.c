@@ -58,6 +58,7 @@ static void a_newer_poll_has_a_higher_number(void **state)
 
 static void what_a_session_may_do_is_known_to_others_and_forgotten(void **state)
 {
+    size_t expired;
     const struct hf_session_rates kept = {7, 1767225600000000};
     struct hf_session_rates rates = {1, 1};
     struct hf_live *other = open_live();
@@ -73,7 +74,7 @@ static void what_a_session_may_do_is_known_to_others_and_forgotten(void **state)
     assert_memory_equal(&rates, &kept, sizeof(kept));
     assert_int_equal(hf_live_rates(other, HF_STR("t"), &rates), 0);
     assert_memory_equal(&rates, &kept, sizeof(kept));
-    assert_int_equal(hf_live_expire(live, -1, 10), 0);
+    assert_int_equal(hf_live_expire(live, -1, 10, &expired), 0);
     assert_int_equal(hf_live_rates(other, HF_STR("t"), &rates), 0);
     assert_true(rates.join_due_us == 0);
     hf_live_close(other);
@@ -119,6 +120,7 @@ static const char *replies(const char *session, uint32_t after)
 static void sessions_not_seen_are_counted_out_and_expire(void **state)
 {
     uint64_t count = 0;
+    size_t expired;
 
     (void)state;
     park("a");
@@ -131,14 +133,16 @@ static void sessions_not_seen_are_counted_out_and_expire(void **state)
     assert_int_equal(hf_live_count(live, 60000, &count), 0);
     assert_int_equal(count, 3);
     hf_clock_shift(20000, 0);
-    assert_int_equal(hf_live_expire(live, 15000, 10), 0);
+    assert_int_equal(hf_live_expire(live, 15000, 10, &expired), 0);
     assert_int_equal(last_seen("b"), -1);
     assert_true(last_seen("a") > 0);
     hf_clock_shift(60000, 0);
-    assert_int_equal(hf_live_expire(live, 1000, 1), 0); /* one at a time */
+    assert_int_equal(hf_live_expire(live, 1000, 1, &expired),
+                     0); /* one at a time */
+    assert_int_equal(expired, 1);
     assert_int_equal(hf_live_count(live, 600000, &count), 0);
     assert_int_equal(count, 1);
-    assert_int_equal(hf_live_expire(live, 1000, 10), 0);
+    assert_int_equal(hf_live_expire(live, 1000, 10, &expired), 0);
     assert_int_equal(hf_live_count(live, 600000, &count), 0);
     assert_int_equal(count, 0);
     assert_string_equal(replies("a", 0), "");
