@@ -281,6 +281,16 @@ static int turn_page(struct hf_leases *leases, size_t count)
     return 0;
 }
 
+static size_t bytes_of(struct hf_list *losses)
+{
+    struct hf_list *node, *tmp;
+    size_t bytes = 0;
+
+    HF_LIST_EACH(node, tmp, losses)
+    bytes += HF_ITEM(node, struct hf_loss, node)->job.item.cost;
+    return bytes;
+}
+
 /* One page. 0; HF_EAGAIN: there are more. */
 static int judge_page(struct hf_leases *leases, struct hf_process *process)
 {
@@ -299,6 +309,7 @@ static int judge_page(struct hf_leases *leases, struct hf_process *process)
     if (err == 0)
         err = look_at_page(&page);
     if (err == 0 && j->count + j->losses_count > 0) {
+        j->job.item.cost += bytes_of(&j->losses);
         err = hf_writer_submit(process->writer, &j->job);
         if (err == 0)
             j = NULL; /* carried_out frees it */
@@ -361,6 +372,7 @@ static void fire(struct hf_timer *timer)
         return;
     }
     hf_leases_follow(process);
+    hf_losses_report(process);
     if (hf_live_reap(process->live, lease_ms, &mine, &due_ms)) {
         rest(leases, hf_boot_ms() + lease_ms / 9);
     } else if (mine) {
@@ -382,6 +394,7 @@ void hf_leases_stop(struct hf_leases *leases)
     if (!leases->process)
         return;
     hf_loop_disarm(leases->process->loop, &leases->timer);
+    hf_losses_report(leases->process);
     leases->process = NULL;
 }
 

@@ -11,8 +11,8 @@
 
 void hf_losses_init(struct hf_losses *losses)
 {
+    *losses = (struct hf_losses){.telling = false};
     hf_list_init(&losses->waiting);
-    losses->telling = false;
 }
 
 /* --- finding ----------------------------------------------------------------- */
@@ -117,12 +117,58 @@ void hf_losses_free(struct hf_list *list)
 
 static void tell_next(struct hf_process *process);
 
+static void enqueue(struct hf_loss *loss)
+{
+    struct hf_losses *losses = &loss->process->losses;
+
+    losses->count++;
+    losses->bytes += loss->job.item.cost;
+    hf_list_remove(&loss->node);
+    hf_list_append(&losses->waiting, &loss->node);
+}
+
+/* It was told, or cannot be. */
+static void dequeue(struct hf_loss *loss)
+{
+    struct hf_losses *losses = &loss->process->losses;
+
+    losses->count--;
+    losses->bytes -= loss->job.item.cost;
+    loss_free(loss);
+}
+
+static bool has_room(const struct hf_losses *losses, const struct hf_loss *loss)
+{
+    return losses->count < HF_LOSSES_WAITING &&
+           losses->bytes + loss->job.item.cost <= HF_LOSSES_BYTES;
+}
+
+static void note_untold(struct hf_losses *losses, int why)
+{
+    losses->untold++;
+    losses->untold_why = why;
+}
+
+void hf_losses_report(struct hf_process *process)
+{
+    struct hf_losses *losses = &process->losses;
+
+    if (losses->untold == 0)
+        return;
+    HF_LOG(HF_LOG_WARN, "leave_not_told",
+           hf_field_i("channels", (long long)losses->untold),
+           hf_field("why", losses->untold_why == HF_ELIMIT
+                               ? "too many calls of hooks wait"
+                               : hf_strerror(losses->untold_why)));
+    losses->untold = 0;
+}
+
 static void told(struct hf_loss *loss)
 {
     struct hf_process *process = loss->process;
 
     process->losses.telling = false;
-    loss_free(loss);
+    dequeue(loss);
     tell_next(process);
 }
 
@@ -234,12 +280,8 @@ static void tell_next(struct hf_process *process)
         if (losses->telling)
             return;
         if (err)
-            HF_LOG(HF_LOG_WARN, "leave_not_told",
-                   hf_field_s("topic", loss->topic),
-                   hf_field("why", err == HF_ELIMIT
-                                       ? "too many calls of hooks wait"
-                                       : hf_strerror(err)));
-        loss_free(loss);
+            note_untold(losses, err);
+        dequeue(loss);
     }
 }
 
@@ -253,11 +295,13 @@ void hf_losses_tell(struct hf_process *process, struct hf_list *list)
         if (!loss->ended || !process->threaded ||
             !hf_hooks_want(process->hooks, HF_HOOK_LEAVE, loss->topic)) {
             loss_free(loss);
-            continue;
+        } else if (!has_room(&process->losses, loss)) {
+            note_untold(&process->losses, HF_ELIMIT);
+            loss_free(loss);
+        } else {
+            loss->ended_ms = hf_boot_ms();
+            enqueue(loss);
         }
-        loss->ended_ms = hf_boot_ms();
-        hf_list_remove(node);
-        hf_list_append(&process->losses.waiting, node);
     }
     tell_next(process);
 }

@@ -11,7 +11,9 @@
  *                                                   one after the other
  *
  * Told as far as it can be: not after a lease, not to whom the topic was joined
- * again meanwhile by the same session, and not when this process ends before.
+ * again meanwhile by the same session, not when too many wait already, and not
+ * when this process ends before. How many were not told, and why, is said once
+ * per pass of leases.h, not once each: there may be as many as clients.
  */
 #ifndef HF_CHANNEL_LOSSES_H
 #define HF_CHANNEL_LOSSES_H
@@ -22,6 +24,11 @@
 struct hf_process;
 
 #define HF_LOSSES_ONCE 256u /* of one transaction */
+
+/* That wait to be told at once, and their bytes: each has a copy of whose the
+ * session was. */
+#define HF_LOSSES_WAITING 10000u
+#define HF_LOSSES_BYTES   ((size_t)16 * 1024 * 1024)
 
 /* The reason of the phx_error, and of the leave. */
 #define HF_LOSS_REASON "session_expired"
@@ -44,6 +51,9 @@ struct hf_loss {
 struct hf_losses {
     struct hf_list waiting; /* the first one is being told */
     bool telling;
+    size_t count, bytes; /* that wait */
+    size_t untold;       /* since that was last said */
+    int untold_why;      /* of the last one */
 };
 
 void hf_losses_init(struct hf_losses *losses);
@@ -63,5 +73,8 @@ void hf_losses_free(struct hf_list *list);
 /* Tell the application of those that were ended, and free all. In plain CGI it
  * is not told: the process ends. */
 void hf_losses_tell(struct hf_process *process, struct hf_list *list);
+
+/* Say how many the application was not told of since the last call, if any. */
+void hf_losses_report(struct hf_process *process);
 
 #endif

@@ -465,6 +465,71 @@ static void plain_cgi_ends_it_and_cannot_tell(void **state)
     without_hooks();
 }
 
+static size_t waiting(void)
+{
+    struct hf_list *node, *tmp;
+    size_t count = 0;
+
+    HF_LIST_EACH(node, tmp, &process[0].losses.waiting)
+    count++;
+    return count;
+}
+
+/* As when a line fails, and everybody is lost in one pass. */
+static void lose(size_t times)
+{
+    struct hf_list list;
+    size_t count;
+
+    hf_list_init(&list);
+    while (times-- > 0) {
+        count = 0;
+        assert_int_equal(hf_losses_find(&process[0], HF_STR(SILENT), UINT64_MAX,
+                                        &list, &count),
+                         0);
+        assert_int_equal(count, 1);
+        HF_ITEM(hf_list_first(&list), struct hf_loss, node)->ended = true;
+        hf_losses_tell(&process[0], &list);
+    }
+}
+
+static void those_who_wait_to_be_told_of_are_bounded(void **state)
+{
+    (void)state;
+    with_hooks("leave");
+    (void)join(SILENT, "room:h");
+    process[0].losses.telling = true; /* somebody, for long */
+    lose(12000);
+    assert_int_equal(waiting(), 10000);
+    process[0].losses.telling = false;
+    lose(1); /* they have joined again after all: nobody waits */
+    assert_int_equal(waiting(), 0);
+    without_hooks();
+}
+
+/* Whose the session was lies in memory with each. */
+static void and_their_bytes(void **state)
+{
+    static char params[8192];
+    struct hf_session_owner owner = {.params = hf_str(params, sizeof(params))};
+
+    (void)state;
+    memset(params, 'p', sizeof(params));
+    with_hooks("leave");
+    (void)join(SILENT, "room:h");
+    assert_int_equal(hf_journal_begin(w), 0);
+    assert_int_equal(hf_session_own(w, HF_STR(SILENT), &owner), 0);
+    assert_int_equal(hf_journal_commit(w), 0);
+    process[0].losses.telling = true;
+    lose(3000);
+    assert_in_range(waiting(), 1500, 2048); /* 16 MiB */
+    process[0].losses.telling = false;
+    lose(1);
+    assert_int_equal(waiting(), 0);
+    lose(1); /* and there is room again */
+    without_hooks();
+}
+
 /* The application is being told, and others wait for their turn. */
 static void a_process_that_ends_forgets_whom_it_has_not_told(void **state)
 {
@@ -497,6 +562,8 @@ int main(void)
         LEASES_TEST(a_silent_session_has_left_what_the_application_knows),
         LEASES_TEST(without_hooks_a_silent_session_goes_on),
         LEASES_TEST(who_has_joined_again_is_not_said_to_have_left),
+        LEASES_TEST(those_who_wait_to_be_told_of_are_bounded),
+        LEASES_TEST(and_their_bytes),
         LEASES_TEST(many_channels_end_part_by_part),
         LEASES_TEST(plain_cgi_ends_it_and_cannot_tell),
         LEASES_TEST(a_process_that_ends_forgets_whom_it_has_not_told),
