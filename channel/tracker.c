@@ -36,8 +36,11 @@ struct hf_tracker {
     struct list waiting;
     struct list under_way; /* the job's */
     struct hf_job job;
-    bool writing; /* the job is the writer's */
-    bool failing; /* it failed; again by timer */
+    bool writing;     /* the job is the writer's */
+    bool failing;     /* it failed; again by timer */
+    struct list last; /* of the last job, behind that one */
+    struct hf_job last_job;
+    int64_t last_end_ms; /* when it gives up */
     struct hf_turn turn;
     struct hf_timer retry, renew;
     uint64_t members; /* numbers given */
@@ -214,18 +217,27 @@ static int do_op(struct hf_tracker_op *op, struct hf_journal *journal)
     return 0;
 }
 
-/* Writer thread. What a client got wrong is its own; the rest goes on. */
+/* At most OPS_JOB of them, from *op to where *op is then. What a client got wrong
+ * is its own; the rest goes on. */
+static int do_some(struct hf_tracker_op **op, struct hf_journal *journal)
+{
+    size_t n;
+
+    for (n = 0; *op && n < OPS_JOB; n++, *op = (*op)->next) {
+        (*op)->err = do_op(*op, journal);
+        if ((*op)->err && !hf_presence_reason((*op)->err))
+            return (*op)->err;
+    }
+    return 0;
+}
+
+/* Writer thread. */
 static int run(struct hf_job *job, struct hf_journal *journal)
 {
     struct hf_tracker *t = HF_ITEM(job, struct hf_tracker, job);
-    struct hf_tracker_op *op;
+    struct hf_tracker_op *op = t->under_way.first;
 
-    for (op = t->under_way.first; op; op = op->next) {
-        op->err = do_op(op, journal);
-        if (op->err && !hf_presence_reason(op->err))
-            return op->err;
-    }
-    return 0;
+    return do_some(&op, journal);
 }
 
 static void finish_op(struct hf_tracker_op *op)
@@ -541,6 +553,7 @@ int hf_tracker_open(struct hf_hub *hub, struct hf_tracker **out)
     t->hub = hub;
     list_init(&t->waiting);
     list_init(&t->under_way);
+    list_init(&t->last);
     t->turn.end = on_turn_end;
     t->retry.fire = on_retry;
     t->renew.fire = on_renew;
@@ -548,12 +561,75 @@ int hf_tracker_open(struct hf_hub *hub, struct hf_tracker **out)
     return 0;
 }
 
+/* --- the end ------------------------------------------------------------------------ */
+
+/* One transaction; *op stays where it is if it fails. */
+static int write_some(struct hf_tracker_op **op, struct hf_journal *journal)
+{
+    struct hf_tracker_op *next = *op;
+    int err = hf_journal_begin(journal);
+
+    if (err)
+        return err;
+    err = do_some(&next, journal);
+    if (err)
+        hf_journal_rollback(journal);
+    else
+        err = hf_journal_commit(journal);
+    if (err == 0)
+        *op = next;
+    return err;
+}
+
+static int write_all(const struct hf_tracker *t, struct hf_tracker_op *op,
+                     struct hf_journal *journal)
+{
+    int err = 0;
+
+    while (op && err == 0)
+        err = hf_boot_ms() < t->last_end_ms ? write_some(&op, journal)
+                                            : HF_ECLOSED;
+    return err;
+}
+
+/* Writer thread, behind the job under way, which is done again if it failed. */
+static int run_last(struct hf_job *job, struct hf_journal *journal)
+{
+    struct hf_tracker *t = HF_ITEM(job, struct hf_tracker, last_job);
+    int err = 0;
+
+    if (t->under_way.first && t->job.err)
+        err = write_all(t, t->under_way.first, journal);
+    return err ? err : write_all(t, t->last.first, journal);
+}
+
+static void last_done(struct hf_job *job, int err)
+{
+    struct hf_tracker *t = HF_ITEM(job, struct hf_tracker, last_job);
+
+    if (err)
+        HF_LOG(HF_LOG_WARN, "presence_not_ended",
+               hf_field_i("operations", (long long)t->last.count),
+               hf_field("why", hf_strerror(err)),
+               hf_field("effect", "some are there until the lease ends"));
+}
+
+/* All that waits, as one job with transactions of its own: nobody could submit
+ * the next one when this is done. Its cost is none, for it takes no more room
+ * than it did while it waited, and must not be refused for want of it. */
 void hf_tracker_finish(struct hf_tracker *t)
 {
-    if (!t)
+    struct hf_writer *writer = t ? t->hub->process->writer : NULL;
+
+    if (!writer || (!t->waiting.first && !t->writing))
         return;
-    t->failing = false;
-    submit(t);
+    hf_loop_disarm(t->hub->process->loop, &t->retry);
+    list_put_back(&t->last, &t->waiting);
+    t->last_end_ms = hf_boot_ms() + t->hub->process->settings.busy_ms;
+    t->last_job =
+        (struct hf_job){.run = run_last, .done = last_done, .alone = true};
+    if (hf_writer_submit(writer, &t->last_job))
+        last_done(&t->last_job, HF_EBUSY);
 }
 
 void hf_tracker_close(struct hf_tracker *t)
@@ -565,6 +641,7 @@ void hf_tracker_close(struct hf_tracker *t)
     hf_loop_disarm(t->hub->process->loop, &t->renew);
     list_free(&t->waiting);
     list_free(&t->under_way);
+    list_free(&t->last);
     hf_buf_release(&t->state);
     free(t);
 }

@@ -27,7 +27,8 @@
 struct hf_tracker; /* one per hub */
 
 int hf_tracker_open(struct hf_hub *hub, struct hf_tracker **out);
-/* Hand over what is left, before the writer ends; then free. NULL: nothing. */
+/* Hand over all that is left, before the writer ends, which has busy_ms for it;
+ * then free. What is not written by then ends with the lease. NULL: nothing. */
 void hf_tracker_finish(struct hf_tracker *tracker);
 void hf_tracker_close(struct hf_tracker *tracker);
 

@@ -282,6 +282,106 @@ static void a_crowd_is_told_in_few_diffs(void **state)
     has(&a, a.count - 1, "\"joins\":{},\"leaves\":{\"k");
 }
 
+static uint64_t entries(void)
+{
+    uint64_t count, topics;
+
+    assert_int_equal(hf_presences_count(process.journal, &count, &topics), 0);
+    return count;
+}
+
+/* More than one job takes. */
+#define FULL   7u /* clients */
+#define TOPICS 90u
+
+static void fill(struct client *clients)
+{
+    char text[200];
+    size_t n, topic, i;
+
+    for (n = 0; n < FULL; n++) {
+        open_client(&clients[n]);
+        for (topic = 0; topic < TOPICS; topic++) {
+            snprintf(text, sizeof(text),
+                     "[\"1\",\"1\",\"room:%zu\",\"phx_join\","
+                     "{\"presence\":{\"key\":\"k%zu\",\"meta\":{}}}]",
+                     topic, n);
+            say(&clients[n], text);
+        }
+    }
+    for (i = 0; i < 300 && entries() < FULL * TOPICS; i++)
+        turn_for(f.loop, 10);
+    assert_int_equal(entries(), FULL * TOPICS);
+}
+
+/* The worker ends, and another one looks. */
+static void end_worker(void)
+{
+    close_client(&a);
+    close_client(&b);
+    hf_hub_close(hub);
+    hf_process_close(&process);
+    fixture_open(&f, &process, true);
+    assert_int_equal(hf_hub_open(&process, &hub), 0);
+    open_client(&a);
+    open_client(&b);
+}
+
+static void a_worker_that_ends_leaves_nobody_behind(void **state)
+{
+    static struct client crowd[FULL];
+    size_t n;
+
+    (void)state;
+    fill(crowd);
+    for (n = 0; n < FULL; n++)
+        close_client(&crowd[n]);
+    end_worker();
+    assert_int_equal(entries(), 0);
+}
+
+static void nor_when_it_was_just_writing(void **state)
+{
+    static struct client crowd[FULL];
+    size_t n;
+
+    (void)state;
+    fill(crowd);
+    close_client(&crowd[0]);
+    assert_int_equal(hf_loop_turn(f.loop, 0), 0); /* handed over */
+    for (n = 1; n < FULL; n++)
+        close_client(&crowd[n]);
+    end_worker();
+    assert_int_equal(entries(), 0);
+}
+
+/* Somebody else was writing, so what was under way has failed. */
+static void nor_when_what_it_was_writing_failed(void **state)
+{
+    static struct client crowd[FULL];
+    struct hf_journal *other;
+    struct hf_why why = {""};
+    size_t n;
+
+    (void)state;
+    fill(crowd);
+    if (hf_journal_open(&process.dir, &process.settings, HF_JOURNAL_WRITE,
+                        &other, &why))
+        fixture_fail("open", &why);
+    assert_int_equal(hf_journal_begin(other), 0);
+    process.settings.busy_ms = 50;
+    close_client(&crowd[0]);
+    assert_int_equal(hf_loop_turn(f.loop, 0), 0);
+    (void)usleep(300000); /* it has, and nobody looks */
+    process.settings.busy_ms = 5000;
+    hf_journal_rollback(other);
+    hf_journal_close(other);
+    for (n = 1; n < FULL; n++)
+        close_client(&crowd[n]);
+    end_worker();
+    assert_int_equal(entries(), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -296,6 +396,9 @@ int main(void)
         SESSION_TEST(a_worker_renews_its_lease),
         SESSION_TEST(a_leave_that_cannot_be_written_is_tried_again),
         SESSION_TEST(a_crowd_is_told_in_few_diffs),
+        SESSION_TEST(a_worker_that_ends_leaves_nobody_behind),
+        SESSION_TEST(nor_when_it_was_just_writing),
+        SESSION_TEST(nor_when_what_it_was_writing_failed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
