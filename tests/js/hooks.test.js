@@ -145,6 +145,9 @@ for (const [name, Client, open, refused] of [
     assert.deepEqual([ann.status, bob.status], [open, open]);
     await ann.send(["1", "1", room, "phx_join", {}]);
     assert.deepEqual((await ann.got(1))[0], ok("1", "1", room, { you: "ann" }));
+    // what the application does at a join comes behind its reply
+    const cameOf = `SELECT 1 FROM messages WHERE topic = '${room}' AND event = 'came'`;
+    await until(5000, "ann came", async () => (await server.sql(cameOf)).length);
     await bob.send(["1", "1", room, "phx_join", {}]);
     assert.deepEqual((await bob.got(1))[0], ok("1", "1", room, { you: "bob" }));
     assert.deepEqual((await ann.got(2))[1], [null, null, room, "came", { user: "bob" }]);
