@@ -9,6 +9,8 @@
 #include "channel/tail.h"
 #include "channel/tracker.h"
 
+#define RETRY_US 500000 /* as often as everybody looks anyway (D4) */
+
 /* --- topics ------------------------------------------------------------ */
 
 struct hf_topic *hf_hub_find(const struct hf_hub *hub, struct hf_str name)
@@ -86,6 +88,22 @@ int hf_hub_catch_up(struct hf_hub *hub)
     return err;
 }
 
+static void on_retry(struct hf_timer *timer)
+{
+    hf_hub_soon(HF_ITEM(timer, struct hf_hub, retry));
+}
+
+/* The wake-up has told of these rows and will not do so again. */
+static void try_again(struct hf_hub *hub, int err)
+{
+    if (err == HF_EREPLACED) /* for good */
+        return;
+    HF_LOG(HF_LOG_WARN, "tail_failed", hf_field("why", hf_strerror(err)),
+           hf_field("next", "trying again twice a second"));
+    if (hf_loop_arm(hub->process->loop, &hub->retry, RETRY_US))
+        hf_hub_soon(hub); /* no memory for a timer: at once, then */
+}
+
 /* One page a turn, so that what was read is flushed before more comes (D1). */
 static void end_of_turn(struct hf_turn *turn)
 {
@@ -102,8 +120,7 @@ static void end_of_turn(struct hf_turn *turn)
     if (err == HF_EREPLACED)
         err = hf_tail_end(hub); /* the journal has said why */
     if (err)
-        HF_LOG(HF_LOG_WARN, "tail_failed", hf_field("why", hf_strerror(err)),
-               hf_field("next", "trying again at the next wake-up"));
+        try_again(hub, err);
     else if (more)
         hf_hub_soon(hub);
 }
@@ -126,6 +143,7 @@ int hf_hub_open(struct hf_process *process, struct hf_hub **out)
     hub->read_version = -1;
     hub->refill_left = HF_REFILL_TURN;
     hub->turn.end = end_of_turn;
+    hub->retry.fire = on_retry;
     hf_list_init(&hub->deferred);
     err = hf_wake_new(process->loop, &process->dir, process->journal, grown,
                       hub, &hub->wake);
@@ -150,6 +168,7 @@ void hf_hub_close(struct hf_hub *hub)
     hf_process_finish_writes(hub->process); /* pushes under way refer to us */
     hf_tracker_close(hub->tracker);
     hf_loop_cancel_turn(&hub->turn);
+    hf_loop_disarm(hub->process->loop, &hub->retry);
     if (hub->wake)
         hf_wake_free(hub->wake);
     hf_map_release(&hub->topics);

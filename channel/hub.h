@@ -39,6 +39,7 @@ struct hf_hub {
     bool reading;            /* by the tail, at this moment */
     size_t refill_left;      /* rows that refills may still read this turn */
     struct hf_list deferred; /* sessions that wait for the next turn's share */
+    struct hf_timer retry;   /* of a page that could not be read */
     struct hf_turn turn;
     struct hf_hub_counts counts;
 };
