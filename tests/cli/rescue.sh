@@ -53,8 +53,9 @@ t "its cursors go on" holdfast tail --once --since "$last" room:1
 holdfast tail room:1 >/dev/null &
 tail=$!
 pids="$pids $tail"
-t "while somebody has it open it is refused" within 5 \
-    exits 1 holdfast check --rescue --force
+# before that it would be rescued below the one that is about to open it
+t "somebody has it open" within 5 says ": $tail" holdfast status
+t "then it is refused" exits 1 holdfast check --rescue --force
 t "that process is named" says "$tail holdfast" holdfast check --rescue --force
 t "restore is refused as well" says "$tail holdfast" \
     holdfast restore good/journal.db
