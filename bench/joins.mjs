@@ -17,7 +17,7 @@ import { appendFileSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "
 import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { FastCgi, requestBytes } from "../tests/js/lib/fastcgi.js";
+import { ask } from "../tests/js/lib/fastcgi.js";
 import { frame, OP } from "../tests/js/lib/rawws.js";
 import { childrenOf } from "../tests/js/lib/server.js";
 import { until } from "../tests/js/lib/wait.js";
@@ -118,15 +118,7 @@ async function websocket() {
 
 /* --- long-poll */
 
-async function ask(options) {
-  const connection = await FastCgi.open(socket);
-  const closed = new Promise((done) => connection.socket.on("close", done));
-  connection.send(requestBytes(options));
-  await closed; // the gateway does so behind its answer
-  const { body } = await connection.answer(30000);
-  connection.destroy();
-  return JSON.parse(body);
-}
+const asked = async (options) => JSON.parse((await ask(socket, options, 30000)).body);
 
 async function all(sessions, work) {
   let next = 0;
@@ -139,9 +131,9 @@ async function all(sessions, work) {
 // One frame posted, and its answer fetched.
 async function said(session, text) {
   const query = () => `vsn=2.0.0&token=${session.token}`;
-  const posted = await ask({ query: query(), method: "POST", body: text, env: { CONTENT_TYPE: "application/json" } });
+  const posted = await asked({ query: query(), method: "POST", body: text, env: { CONTENT_TYPE: "application/json" } });
   if (posted.status !== 200) throw new Error(`POST: ${JSON.stringify(posted)}`);
-  const polled = await ask({ query: query() });
+  const polled = await asked({ query: query() });
   const text2 = JSON.stringify(polled.messages);
   if (polled.status !== 200 || !text2.includes('\\"ok\\"')) throw new Error(`GET: ${JSON.stringify(polled)}`);
   session.token = polled.token;
@@ -159,7 +151,7 @@ async function longpoll(env) {
   console.log(`long-poll, ${SESSIONS} sessions${env ? ", each with a token" : ""}`);
   await timed("a new session (one GET)", SESSIONS, child.pid, () =>
     all(sessions, async (session) => {
-      session.token = (await ask({ env })).token;
+      session.token = (await asked({ env })).token;
     }),
   );
   const count = SESSIONS * EACH;

@@ -15,7 +15,7 @@ import { appendFileSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFi
 import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { FastCgi, requestBytes } from "../tests/js/lib/fastcgi.js";
+import { ask } from "../tests/js/lib/fastcgi.js";
 import { frame, OP } from "../tests/js/lib/rawws.js";
 import { childrenOf } from "../tests/js/lib/server.js";
 import { sleep, until } from "../tests/js/lib/wait.js";
@@ -176,15 +176,7 @@ async function finish(check, oneMore) {
 
 /* --- long-poll */
 
-async function ask(options) {
-  const connection = await FastCgi.open(socket);
-  const closed = new Promise((done) => connection.socket.on("close", done));
-  connection.send(requestBytes(options));
-  await closed; // the gateway does so behind its answer
-  const { body } = await connection.answer(60000);
-  connection.destroy();
-  return JSON.parse(body);
-}
+const asked = async (options) => JSON.parse((await ask(socket, options, 60000)).body);
 
 async function longpoll(since, count) {
   child = spawn(join(build, "holdfast-gateway"), ["--dir", dir, "--socket", socket], { stdio: ["ignore", "ignore", "ignore"] });
@@ -194,13 +186,13 @@ async function longpoll(since, count) {
       probe.on("connect", () => done(probe.destroy() && true)).on("error", () => done(false));
     });
   await until(10000, "the gateway listens", up);
-  let { token } = await ask({});
+  let { token } = await asked({});
   let answers = 0;
   const check = new Check(written - count);
   const query = () => `vsn=2.0.0&token=${token}`;
   const poll = async (want) => {
     while (check.count < want) {
-      const answer = await ask({ query: query() });
+      const answer = await asked({ query: query() });
       if (answer.status !== 200) throw new Error(JSON.stringify(answer));
       answer.messages.forEach((message) => check.take(JSON.parse(message)));
       ({ token } = answer);
@@ -208,7 +200,7 @@ async function longpoll(since, count) {
     }
   };
   await watched(child.pid, "long-poll", count, async () => {
-    await ask({ query: query(), method: "POST", body: joinText(since), env: { CONTENT_TYPE: "application/json" } });
+    await asked({ query: query(), method: "POST", body: joinText(since), env: { CONTENT_TYPE: "application/json" } });
     await poll(count);
   });
   console.log(`    in ${answers} answers`);

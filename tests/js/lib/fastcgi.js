@@ -1,6 +1,6 @@
 // fastcgi.js - a web server's end of FastCGI, byte by byte if need be
 import net from "node:net";
-import { until } from "./wait.js";
+import { until, within } from "./wait.js";
 
 export const TYPE = { begin: 1, abort: 2, end: 3, params: 4, stdin: 5, stdout: 6, getValues: 9, valuesResult: 10, unknown: 11 };
 
@@ -120,11 +120,14 @@ export class FastCgi {
   }
 }
 
-// One request on a connection of its own.
+// One request on a connection of its own, which the gateway closes behind its
+// answer: to wait for that is to be there at once.
 export async function ask(path, options = {}, ms = 5000) {
   const connection = await FastCgi.open(path);
+  const closed = new Promise((done) => connection.socket.on("close", done));
   try {
     connection.send(requestBytes(options));
+    await within(ms, "the connection is closed", closed);
     return await connection.answer(ms);
   } finally {
     connection.destroy();
