@@ -22,7 +22,8 @@ bench_tail_LDADD = $(SCHEMA_LINK)
 bench_wake_LDADD = $(SCHEMA_LINK)
 bench_writer_LDADD = $(SCHEMA_LINK)
 EXTRA_DIST += bench/RESULTS.md bench/frame.sh bench/idle_ws.js bench/joins.mjs \
-	bench/replay.mjs bench/parked.js \
+	bench/replay.mjs bench/parked.js bench/pollers.mjs \
+	bench/fanout.mjs bench/restart.mjs \
 	bench/syscalls.js \
 	bench/latency.mjs bench/latency.php \
 	bench/waiters.mjs bench/waiters.php
