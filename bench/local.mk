@@ -1,14 +1,19 @@
 # bench/ - numbers, never pass or fail; `make bench` builds the programs
-bench_programs = bench/corruption bench/frame bench/ingest bench/members \
+bench_programs = bench/cgi bench/cgi_empty bench/cgi_floor \
+	bench/corruption bench/frame bench/ingest bench/members \
 	bench/steady bench/tail bench/wake bench/writer
 if HAVE_JANSSON
 bench_programs += bench/json
 bench_floor = -DFLOOR_JANSSON
 endif
-EXTRA_PROGRAMS += bench/corruption bench/frame bench/ingest bench/json \
+EXTRA_PROGRAMS += bench/cgi bench/cgi_empty bench/cgi_floor \
+	bench/corruption bench/frame bench/ingest bench/json \
 	bench/members bench/steady bench/tail bench/wake bench/writer
-CLEANFILES += bench/corruption bench/frame bench/ingest bench/json \
+CLEANFILES += bench/cgi bench/cgi_empty bench/cgi_floor \
+	bench/corruption bench/frame bench/ingest bench/json \
 	bench/members bench/steady bench/tail bench/wake bench/writer
+bench_cgi_floor_CFLAGS = $(AM_CFLAGS) $(FCGI_CFLAGS)
+bench_cgi_floor_LDADD = $(FCGI_LIBS) $(SQLITE_LIBS)
 bench_corruption_LDADD = $(SCHEMA_LINK)
 bench_frame_CPPFLAGS = $(AM_CPPFLAGS) $(bench_floor)
 bench_frame_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
@@ -21,7 +26,7 @@ bench_steady_LDADD = $(SCHEMA_LINK)
 bench_tail_LDADD = $(SCHEMA_LINK)
 bench_wake_LDADD = $(SCHEMA_LINK)
 bench_writer_LDADD = $(SCHEMA_LINK)
-EXTRA_DIST += bench/RESULTS.md bench/frame.sh bench/idle_ws.js bench/joins.mjs \
+EXTRA_DIST += bench/RESULTS.md bench/frame.sh bench/cgi.mjs bench/idle_ws.js bench/joins.mjs \
 	bench/replay.mjs bench/parked.js bench/pollers.mjs \
 	bench/fanout.mjs bench/restart.mjs \
 	bench/syscalls.js \
