@@ -53,4 +53,5 @@ libchannel_a_SOURCES = \
 	channel/token.c channel/token.h \
 	channel/topic.c channel/topic.h \
 	channel/tracker.c channel/tracker.h \
-	channel/user.c channel/user.h
+	channel/user.c channel/user.h \
+	channel/waiting.c channel/waiting.h

@@ -12,22 +12,6 @@
 #include "channel/owner.h"
 #include "schema/sessions.h"
 
-/* Polls recomputed in one turn, so that accepting goes on meanwhile. */
-#define ANSWERS_PER_TURN 256u
-
-/* A topic that parked polls wait for. */
-struct wait_topic {
-    struct hf_list waits;
-    size_t len;
-    char name[];
-};
-
-struct hf_poll_wait {
-    struct hf_poll *poll;
-    struct wait_topic *topic;
-    struct hf_list in_topic;
-};
-
 static struct hf_str session_of(const struct hf_poll *poll)
 {
     return hf_str(poll->token.session, sizeof(poll->token.session));
@@ -66,131 +50,69 @@ static void answer_with(struct hf_longpoll *lp, struct hf_poll *poll,
         poll->answer(poll, hf_buf_str(&lp->body));
 }
 
-/* --- who waits for what ------------------------------------------------ */
-
-static struct wait_topic *topic_for(struct hf_longpoll *lp, struct hf_str name)
-{
-    struct wait_topic *topic = hf_map_get(&lp->topics, name);
-
-    if (topic)
-        return topic;
-    topic = calloc(1, sizeof(*topic) + name.len);
-    if (!topic)
-        return NULL;
-    hf_list_init(&topic->waits);
-    topic->len = name.len;
-    memcpy(topic->name, name.at, name.len);
-    if (hf_map_put(&lp->topics, hf_str(topic->name, topic->len), topic)) {
-        free(topic);
-        return NULL;
-    }
-    hf_wake_add(lp->wake, name);
-    return topic;
-}
-
-static void drop_waits(struct hf_longpoll *lp, struct hf_poll_wait *waits,
-                       uint32_t count)
-{
-    uint32_t n;
-
-    for (n = 0; n < count; n++) {
-        struct wait_topic *topic = waits[n].topic;
-
-        hf_list_remove(&waits[n].in_topic);
-        if (!hf_list_empty(&topic->waits))
-            continue;
-        (void)hf_map_remove(&lp->topics, hf_str(topic->name, topic->len));
-        hf_wake_drop(lp->wake, hf_str(topic->name, topic->len));
-        free(topic);
-    }
-    free(waits);
-}
-
-static void stop_waiting(struct hf_longpoll *lp, struct hf_poll *poll)
-{
-    drop_waits(lp, poll->waits, poll->waits_count);
-    poll->waits = NULL;
-    poll->waits_count = 0;
-}
-
-/* In the place made for it. 0 or HF_ENOMEM. */
-static int wait_for(struct hf_longpoll *lp, struct hf_poll *poll,
-                    struct hf_str name)
-{
-    struct hf_poll_wait *wait = &poll->waits[poll->waits_count];
-
-    wait->poll = poll;
-    wait->topic = topic_for(lp, name);
-    if (!wait->topic)
-        return HF_ENOMEM;
-    hf_list_append(&wait->topic->waits, &wait->in_topic);
-    poll->waits_count++;
-    return 0;
-}
-
-/* Wait for the topics of the stream just read, and for the client's user. */
-static int wait_for_topics(struct hf_longpoll *lp, struct hf_poll *poll)
-{
-    char room[HF_USER_TOPIC_MAX];
-    struct hf_str user = hf_user_topic(poll->client.user, room), name;
-    size_t at = 0, count = user.len > 0 ? 1 : 0;
-    int err = 0;
-
-    while (hf_stream_next_topic(&lp->stream, &at, &name))
-        count++;
-    if (count == 0)
-        return 0;
-    poll->waits = calloc(count, sizeof(*poll->waits));
-    if (!poll->waits)
-        return HF_ENOMEM;
-    if (user.len > 0)
-        err = wait_for(lp, poll, user);
-    for (at = 0; err == 0 && hf_stream_next_topic(&lp->stream, &at, &name);)
-        err = wait_for(lp, poll, name);
-    if (err)
-        stop_waiting(lp, poll);
-    return err;
-}
-
 /* --- parking ----------------------------------------------------------- */
+
+static struct hf_poll *poll_of(struct hf_waiter *waiter)
+{
+    return HF_ITEM(waiter, struct hf_poll, waiter);
+}
+
+static struct hf_longpoll *longpoll_of(const struct hf_waiter *waiter)
+{
+    return HF_ITEM(waiter->waiting, struct hf_longpoll, waiting);
+}
 
 static void unpark(struct hf_poll *poll)
 {
-    struct hf_longpoll *lp = poll->owner;
-
     hf_client_release(&poll->client);
-    if (!lp)
-        return;
-    poll->owner = NULL;
-    stop_waiting(lp, poll);
-    hf_wake_drop(lp->wake, session_of(poll));
-    if (hf_map_get(&lp->sessions, session_of(poll)) == poll)
-        (void)hf_map_remove(&lp->sessions, session_of(poll));
-    hf_list_remove(&poll->parked);
-    hf_list_remove(&poll->dirty);
-    hf_loop_disarm(lp->process->loop, &poll->deadline);
-    lp->parked_count--;
+    hf_waiting_leave(&poll->waiter);
 }
 
 /* End it with nothing; it comes back with the token it came with. */
-static void release(struct hf_poll *poll)
+static void release(struct hf_waiter *waiter)
 {
-    struct hf_longpoll *lp = poll->owner;
+    struct hf_longpoll *lp = longpoll_of(waiter);
+    struct hf_poll *poll = poll_of(waiter);
 
     unpark(poll);
     answer_with(lp, poll, 204, &poll->token, HF_STR(""));
 }
 
-static void make_dirty(struct hf_poll *poll)
+static struct hf_str waiters_session(struct hf_waiter *waiter)
 {
-    struct hf_longpoll *lp = poll->owner;
-
-    if (!hf_list_linked(&poll->dirty))
-        hf_list_append(&lp->dirty, &poll->dirty);
-    hf_loop_at_turn_end(lp->process->loop, &lp->turn);
+    return session_of(poll_of(waiter));
 }
 
-static void deadline(struct hf_timer *timer);
+/* The client's user, and the topics of the stream just read. */
+struct topics {
+    char room[HF_USER_TOPIC_MAX];
+    struct hf_str user;
+    const struct hf_stream *stream;
+};
+
+static bool next_topic(const void *ctx, size_t *at, struct hf_str *out)
+{
+    const struct topics *topics = ctx;
+    size_t in_stream = *at > 0 ? *at - 1 : 0;
+    bool found = true;
+
+    if (*at == 0 && topics->user.len > 0)
+        *out = topics->user;
+    else
+        found = hf_stream_next_topic(topics->stream, &in_stream, out);
+    *at = in_stream + 1;
+    return found;
+}
+
+static struct hf_wait_for what_of(struct topics *topics,
+                                  const struct hf_longpoll *lp,
+                                  const struct hf_poll *poll)
+{
+    topics->user = hf_user_topic(poll->client.user, topics->room);
+    topics->stream = &lp->stream;
+    return (struct hf_wait_for){next_topic, topics, lp->stream.head,
+                                lp->stream.more};
+}
 
 /* To the end of its token at most, which the client is then told. */
 static int64_t hold_of(const struct hf_longpoll *lp, const struct hf_poll *poll)
@@ -212,51 +134,23 @@ static int64_t hold_of(const struct hf_longpoll *lp, const struct hf_poll *poll)
     return left < hold ? left : hold;
 }
 
-/* What was committed between reading and listening rang no bell of ours; and
- * a page may have held nothing but what is not for this session. */
-static void look_again(struct hf_longpoll *lp, struct hf_poll *poll)
-{
-    uint64_t head;
-
-    if (lp->stream.more)
-        make_dirty(poll);
-    if (hf_journal_head(lp->process->journal, &head) == 0 &&
-        head > lp->stream.head)
-        hf_longpoll_soon(lp);
-}
+static const struct hf_waiter_kind kind;
 
 static int park(struct hf_longpoll *lp, struct hf_poll *poll)
 {
-    struct hf_loop *loop = lp->process->loop;
-    int err;
+    struct topics topics;
+    struct hf_wait_for what = what_of(&topics, lp, poll);
+    int err = hf_live_park(lp->process->live, session_of(poll), &poll->poll_no);
 
-    if (lp->parked_count == 0) {
-        lp->cursor = lp->stream.head; /* nobody waited for what lies before */
-        lp->epoch = poll->token.epoch;
-    }
-    err = hf_live_park(lp->process->live, session_of(poll), &poll->poll_no);
-    if (err)
-        return err;
-    err = wait_for_topics(lp, poll);
-    if (err)
-        return err;
-    poll->deadline.fire = deadline;
-    err = hf_map_put(&lp->sessions, session_of(poll), poll);
+    poll->waiter.kind = &kind;
     if (err == 0)
-        err = hf_loop_arm(loop, &poll->deadline, hold_of(lp, poll) * 1000);
-    if (err) {
-        (void)hf_map_remove(&lp->sessions, session_of(poll));
-        stop_waiting(lp, poll);
+        err = hf_waiting_park(&lp->waiting, &poll->waiter, &what,
+                              hold_of(lp, poll));
+    if (err)
         return err;
-    }
-    poll->owner = lp;
-    hf_list_append(&lp->parked, &poll->parked);
-    hf_wake_add(lp->wake, session_of(poll));
-    lp->parked_count++;
     hf_client_release(&poll->client); /* found again when there is something */
-    look_again(lp, poll);
     /* an older poll of the session may be parked in another process */
-    hf_wake_ring(lp->wake, session_of(poll));
+    hf_wake_ring(lp->waiting.wake, session_of(poll));
     return 0;
 }
 
@@ -278,15 +172,6 @@ static void answer_stream(struct hf_longpoll *lp, struct hf_poll *poll)
                 hf_buf_str(&lp->stream.messages));
 }
 
-/* Something that may concern every parked poll. */
-static void all_came(struct hf_longpoll *lp)
-{
-    struct hf_list *node, *tmp;
-
-    HF_LIST_EACH(node, tmp, &lp->parked)
-    make_dirty(HF_ITEM(node, struct hf_poll, parked));
-}
-
 /* May the session still join all it has joined? A new session is told of each
  * topic what it may do there (D10). */
 static int check_rights(struct hf_longpoll *lp, const struct hf_client *client)
@@ -298,7 +183,7 @@ static int check_rights(struct hf_longpoll *lp, const struct hf_client *client)
     int err = hf_rights_refresh(process->rights, process->journal, &changed);
 
     if (changed) /* whoever notices it first tells the others */
-        all_came(lp);
+        hf_waiting_tell_all(&lp->waiting);
     while (err == 0 && hf_stream_next_topic(&lp->stream, &at, &name)) {
         if (!(hf_rights_of(process->rights, client, name).rights &
               HF_RIGHT_JOIN))
@@ -426,188 +311,75 @@ static bool answer_if_any(struct hf_longpoll *lp, struct hf_poll *poll,
     return true;
 }
 
-/* Nothing came: what it waits for may have changed all the same (a join by a
- * POST in another process). The former topics go last, so that those which stay
- * are heard all the time. */
-static void wait_anew(struct hf_longpoll *lp, struct hf_poll *poll)
+static void came(struct hf_waiter *waiter)
 {
-    struct hf_poll_wait *former = poll->waits;
-    uint32_t count = poll->waits_count;
-    int err;
+    struct hf_longpoll *lp = longpoll_of(waiter);
+    struct hf_poll *poll = poll_of(waiter);
+    struct topics topics;
+    struct hf_wait_for what;
 
-    poll->waits = NULL;
-    poll->waits_count = 0;
-    err = wait_for_topics(lp, poll);
-    drop_waits(lp, former, count);
+    if (answer_if_any(lp, poll, NULL))
+        return;
+    what = what_of(&topics, lp, poll); /* a POST elsewhere may have joined */
     hf_client_release(&poll->client);
-    if (err)
+    if (hf_waiting_go_on(waiter, &what))
         answer_dead(poll);
-    else
-        look_again(lp, poll);
 }
 
-static void deadline(struct hf_timer *timer)
+static void deadline(struct hf_waiter *waiter)
 {
-    struct hf_poll *poll = HF_ITEM(timer, struct hf_poll, deadline);
-    struct hf_longpoll *lp = poll->owner;
+    struct hf_longpoll *lp = longpoll_of(waiter);
 
-    if (!answer_if_any(lp, poll, NULL))
-        answer_stream(lp, poll);
+    if (!answer_if_any(lp, poll_of(waiter), NULL))
+        answer_stream(lp, poll_of(waiter));
 }
 
-/* Those that have more to read come behind the end of the list as it is now,
- * so that each reads a page a turn. */
-static void answer_dirty(struct hf_longpoll *lp)
+static void fail(struct hf_waiter *waiter)
 {
-    unsigned left = ANSWERS_PER_TURN;
-    struct hf_list *node;
-
-    hf_list_append(&lp->dirty, &lp->later);
-    while ((node = lp->dirty.next) != &lp->later && left-- > 0) {
-        struct hf_poll *poll = HF_ITEM(node, struct hf_poll, dirty);
-
-        hf_list_remove(node);
-        if (!answer_if_any(lp, poll, NULL))
-            wait_anew(lp, poll);
-    }
-    hf_list_remove(&lp->later);
-    if (!hf_list_empty(&lp->dirty))
-        hf_loop_at_turn_end(lp->process->loop, &lp->turn);
+    answer_dead(poll_of(waiter));
 }
 
-/* --- what came --------------------------------------------------------- */
-
-static int row_came(void *ctx, const struct hf_row *row)
-{
-    struct hf_longpoll *lp = ctx;
-    struct wait_topic *topic = hf_map_get(&lp->topics, row->topic);
-    struct hf_list *node, *tmp;
-
-    if (!topic)
-        return 0;
-    HF_LIST_EACH(node, tmp, &topic->waits)
-    make_dirty(HF_ITEM(node, struct hf_poll_wait, in_topic)->poll);
-    return 0;
-}
-
-static int frame_came(void *ctx, uint64_t id, struct hf_str session)
-{
-    (void)id;
-#ifndef HF_BROKEN_NO_SESSION_BELL
-    hf_longpoll_nudge(ctx, session);
-#endif
-    return 0;
-}
-
-static int look_in_snapshot(struct hf_longpoll *lp)
-{
-    struct hf_journal *journal = lp->process->journal;
-    uint64_t head, at = lp->cursor;
-    bool more = true, changed = false;
-    int err = hf_journal_head(journal, &head);
-
-    if (err == 0 && hf_journal_epoch(journal) != lp->epoch) {
-        lp->epoch = hf_journal_epoch(journal);
-        lp->cursor = head;
-        all_came(lp);
-        return 0;
-    }
-    if (err == 0)
-        err = hf_rights_refresh(lp->process->rights, journal, &changed);
-    if (err == 0 && changed)
-        all_came(lp); /* each is looked at for what it may */
-    while (err == 0 && more)
-        err = hf_journal_read_topics(journal, at, HF_PAGE_ROWS, row_came, lp,
-                                     &at, &more);
-    for (at = lp->cursor, more = true; err == 0 && more;)
-        err = hf_frames_owners(journal, at, HF_PAGE_ROWS, frame_came, lp, &at,
-                               &more);
-    if (err == 0)
-        lp->cursor = head;
-    return err;
-}
-
-/* The journal's files were replaced below this process, which can read no more
- * of it. */
-static void end_all(struct hf_longpoll *lp)
-{
-    struct hf_list *node;
-
-    while ((node = hf_list_first(&lp->parked)) != NULL)
-        answer_dead(HF_ITEM(node, struct hf_poll, parked));
-}
-
-static void look(struct hf_longpoll *lp)
-{
-    struct hf_journal *journal = lp->process->journal;
-    int err = hf_journal_snapshot(journal);
-
-    if (err == 0) {
-        err = look_in_snapshot(lp);
-        hf_journal_snapshot_end(journal);
-    }
-    if (err == HF_EREPLACED) /* the journal has said why */
-        end_all(lp);
-    else if (err)
-        HF_LOG(HF_LOG_WARN, "tail_failed", hf_field("why", hf_strerror(err)),
-               hf_field("next", "polls look again at their deadline"));
-}
-
-static void end_of_turn(struct hf_turn *turn)
-{
-    struct hf_longpoll *lp = HF_ITEM(turn, struct hf_longpoll, turn);
-
-    if (lp->grown && lp->parked_count > 0)
-        look(lp);
-    lp->grown = false;
-    answer_dirty(lp);
-}
-
-static void grown(void *ctx)
-{
-    hf_longpoll_soon(ctx);
-}
-
-void hf_longpoll_soon(struct hf_longpoll *lp)
-{
-    lp->grown = true;
-    hf_loop_at_turn_end(lp->process->loop, &lp->turn);
-}
+static const struct hf_waiter_kind kind = {.came = came,
+                                           .deadline = deadline,
+                                           .release = release,
+                                           .fail = fail,
+                                           .session = waiters_session};
 
 void hf_longpoll_nudge(struct hf_longpoll *lp, struct hf_str session)
 {
-    struct hf_poll *poll = hf_map_get(&lp->sessions, session);
+    struct hf_waiter *waiter = hf_waiting_of(&lp->waiting, session);
 
-    if (poll)
-        make_dirty(poll);
+    if (waiter)
+        hf_waiting_tell(waiter);
 }
 
 /* What live.db alone knows: newer polls of a session in another process, and
  * replies that are not in the journal. */
-static void look_at_live(void *ctx)
+static void look_at_live(struct hf_waiter *waiter)
 {
-    struct hf_longpoll *lp = ctx;
-    struct hf_list *node, *tmp;
+    const struct hf_longpoll *lp = longpoll_of(waiter);
+    const struct hf_poll *poll = poll_of(waiter);
+    uint64_t newest = 0;
+    uint32_t reply_n = 0;
+
+    (void)hf_live_newest(lp->process->live, session_of(poll), &newest,
+                         &reply_n);
+#ifndef HF_BROKEN_OLDER_POLL_STAYS
+    if (newest > poll->poll_no)
+        release(waiter);
+    else
+#endif
+        if (reply_n > poll->token.replies)
+        hf_waiting_tell(waiter);
+}
+
+static void rung(struct hf_waiting *waiting)
+{
+    struct hf_longpoll *lp = HF_ITEM(waiting, struct hf_longpoll, waiting);
     bool changed = false;
 
-    if (hf_live_changed(lp->process->live, &changed) || !changed)
-        return;
-    HF_LIST_EACH(node, tmp, &lp->parked)
-    {
-        struct hf_poll *poll = HF_ITEM(node, struct hf_poll, parked);
-        uint64_t newest = 0;
-        uint32_t reply_n = 0;
-
-        (void)hf_live_newest(lp->process->live, session_of(poll), &newest,
-                             &reply_n);
-#ifndef HF_BROKEN_OLDER_POLL_STAYS
-        if (newest > poll->poll_no)
-            release(poll);
-        else
-#endif
-            if (reply_n > poll->token.replies)
-            make_dirty(poll);
-    }
+    if (hf_live_changed(lp->process->live, &changed) == 0 && changed)
+        hf_waiting_each(waiting, &kind, look_at_live);
 }
 
 /* --- a GET ------------------------------------------------------------- */
@@ -658,7 +430,7 @@ static void create(struct hf_longpoll *lp, struct hf_poll *poll)
 /* A newer poll of the session ends the older one at once (6.4, H). */
 static void release_older(struct hf_longpoll *lp, struct hf_poll *poll)
 {
-    struct hf_poll *older = hf_map_get(&lp->sessions, session_of(poll));
+    struct hf_waiter *older = hf_waiting_of(&lp->waiting, session_of(poll));
 
     if (older)
         release(older);
@@ -675,7 +447,7 @@ static void go_on(struct hf_longpoll *lp, struct hf_poll *poll,
                            lp->process->settings.lease_ms);
         return;
     }
-    room = lp->parked_count < lp->process->settings.max_held;
+    room = lp->waiting.count < lp->process->settings.max_held;
     if (!room && lp->stream.more)
         answer_stream(lp, poll); /* it comes back for the next page */
     else if (!room || park(lp, poll) != 0)
@@ -744,7 +516,7 @@ static void connect_new(struct hf_longpoll *lp, struct hf_poll *poll,
 void hf_poll_start(struct hf_longpoll *lp, struct hf_poll *poll,
                    const struct hf_hello *hello, struct hf_str token)
 {
-    assert(!poll->owner);
+    assert(!poll->waiter.waiting);
 
     if (hf_connect_check(&lp->process->settings, hello, &poll->client)) {
         answer_bare(poll, "{\"status\":403}");
@@ -783,24 +555,17 @@ int hf_longpoll_open(struct hf_process *process, int64_t hold_ms,
     lp->process = process;
     lp->hold_ms = hold_ms;
     lp->mount = hf_token_mount(hf_str_of(process->settings.mount));
-    lp->turn.end = end_of_turn;
-    hf_list_init(&lp->parked);
-    hf_list_init(&lp->dirty);
     hf_list_init(&lp->staged);
     hf_buf_init(&lp->body, SIZE_MAX / 2); /* bounded by the stream's */
     err = hf_rights_new(&lp->writer_rights);
     if (err == 0)
-        err = hf_wake_new(process->loop, &process->dir, process->journal, grown,
-                          lp, &lp->wake);
+        err = hf_waiting_open(&lp->waiting, process, rung);
     if (err == 0 && process->hooks)
         err = hf_session_locks_open(process->loop, &process->dir, &lp->locks);
     if (err) {
         hf_longpoll_close(lp);
         return err;
     }
-    hf_wake_on_ring(lp->wake, look_at_live);
-    if (!process->threaded)
-        hf_wake_without_descriptors(lp->wake);
     hf_reaper_start(lp);
     *out = lp;
     return 0;
@@ -808,10 +573,7 @@ int hf_longpoll_open(struct hf_process *process, int64_t hold_ms,
 
 void hf_longpoll_release(struct hf_longpoll *lp)
 {
-    struct hf_list *node;
-
-    while ((node = hf_list_first(&lp->parked)) != NULL)
-        release(HF_ITEM(node, struct hf_poll, parked));
+    hf_waiting_release(&lp->waiting);
 }
 
 void hf_longpoll_close(struct hf_longpoll *lp)
@@ -823,11 +585,7 @@ void hf_longpoll_close(struct hf_longpoll *lp)
     hf_post_close_all(lp);
     hf_session_locks_close(lp->locks);
     hf_reaper_stop(lp);
-    hf_loop_cancel_turn(&lp->turn);
-    if (lp->wake)
-        hf_wake_free(lp->wake);
-    hf_map_release(&lp->topics);
-    hf_map_release(&lp->sessions);
+    hf_waiting_close(&lp->waiting);
     hf_stream_release(&lp->stream);
     hf_buf_release(&lp->body);
     hf_rights_free(lp->writer_rights);
@@ -836,5 +594,5 @@ void hf_longpoll_close(struct hf_longpoll *lp)
 
 size_t hf_longpoll_parked(const struct hf_longpoll *lp)
 {
-    return lp->parked_count;
+    return lp->waiting.count;
 }

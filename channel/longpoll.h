@@ -16,8 +16,8 @@
 #include "channel/connecting.h"
 #include "channel/process.h"
 #include "channel/token.h"
+#include "channel/waiting.h"
 
-struct hf_poll_wait;
 struct hf_post_work;
 
 struct hf_longpoll; /* one per process */
@@ -38,17 +38,12 @@ struct hf_poll {
      * `body` is borrowed. The poll is the transport's again. */
     void (*answer)(struct hf_poll *poll, struct hf_str body);
     /* private */
-    struct hf_longpoll *owner; /* not NULL while parked */
+    struct hf_waiter waiter; /* parked: for its session, user and topics */
     struct hf_client client;
     struct hf_longpoll *asking; /* not NULL while the application is asked */
     struct hf_connecting connecting;
-    struct hf_token token;      /* as it came; the answer's is newer */
-    uint64_t poll_no;           /* a higher one in live.db ends this poll */
-    struct hf_poll_wait *waits; /* one per joined topic */
-    uint32_t waits_count;
-    struct hf_list parked;
-    struct hf_list dirty; /* linked: something came for it */
-    struct hf_timer deadline;
+    struct hf_token token; /* as it came; the answer's is newer */
+    uint64_t poll_no;      /* a higher one in live.db ends this poll */
 };
 
 /*

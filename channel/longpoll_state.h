@@ -4,28 +4,17 @@
 #ifndef HF_CHANNEL_LONGPOLL_STATE_H
 #define HF_CHANNEL_LONGPOLL_STATE_H
 
-#include "base/map.h"
 #include "channel/longpoll.h"
 #include "channel/stream.h"
 #include "schema/session_lock.h"
 
 struct hf_longpoll {
     struct hf_process *process;
-    struct hf_wake *wake;
+    struct hf_waiting waiting;      /* the polls that are parked */
     struct hf_session_locks *locks; /* NULL without hooks */
     struct hf_list staged;          /* POSTs that are done in stages */
     int64_t hold_ms;
     uint32_t mount; /* for tokens */
-    uint64_t epoch;
-    uint64_t cursor;        /* polls were told of everything up to here */
-    struct hf_map topics;   /* name -> struct wait_topic */
-    struct hf_map sessions; /* session id -> its parked struct hf_poll */
-    struct hf_list parked;
-    struct hf_list dirty; /* polls that something came for */
-    struct hf_list later; /* among them: those behind it are the next turn's */
-    size_t parked_count;
-    bool grown; /* the journal is ahead of cursor */
-    struct hf_turn turn;
     struct hf_timer reaper; /* removes dead sessions */
     char reaped_to[22];     /* where its last pass stopped */
     size_t reaped_to_len;
@@ -35,8 +24,6 @@ struct hf_longpoll {
     struct hf_rights *writer_rights; /* post.c, on the writer's thread only */
 };
 
-/* The journal has grown by our own doing: look at the end of this turn. */
-void hf_longpoll_soon(struct hf_longpoll *longpoll);
 /* Something came for this session that is not in the journal. */
 void hf_longpoll_nudge(struct hf_longpoll *longpoll, struct hf_str session);
 

@@ -124,7 +124,7 @@ static void deliver_early(struct hf_post_work *work)
     if (work->early.len == 0)
         return;
     hf_longpoll_nudge(work->longpoll, hf_post_session(work));
-    hf_wake_ring(work->longpoll->wake, hf_post_session(work)); /* elsewhere */
+    hf_wake_ring(work->longpoll->waiting.wake, hf_post_session(work)); /* elsewhere */
 }
 
 /* Nothing was done, and the reason passes by itself. Other errors may come from
@@ -183,7 +183,7 @@ static void done(struct hf_job *job, int err)
 
     if (err == 0) {
         deliver_early(work);
-        hf_longpoll_soon(work->longpoll);
+        hf_waiting_soon(&work->longpoll->waiting);
     }
     if (work->staged && hf_post_stage_done(work, err))
         return;

@@ -84,7 +84,7 @@ static int judge(void *ctx, uint64_t id, struct hf_str session)
     if (err == HF_ENOTFOUND)
         return hf_live_seen(lp->process->live, session, 0);
     if (err || hf_boot_ms() - seen <= limit ||
-        hf_map_get(&lp->sessions, session))
+        hf_waiting_of(&lp->waiting, session))
         return err;
     memcpy(page->burial->sessions[page->burial->count++], session.at,
            session.len);

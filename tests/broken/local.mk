@@ -118,7 +118,7 @@ tests_broken_no_key_longpoll_CFLAGS = $(BROKEN_CFLAGS)
 tests_broken_no_key_longpoll_LDADD = $(CHANNEL_TEST_LINK)
 
 tests_broken_no_session_bell_SOURCES = \
-	tests/unit/test_longpoll.c channel/longpoll.c
+	tests/unit/test_longpoll.c channel/waiting.c
 tests_broken_no_session_bell_CPPFLAGS = $(AM_CPPFLAGS) -DHF_BROKEN_NO_SESSION_BELL
 tests_broken_no_session_bell_CFLAGS = $(BROKEN_CFLAGS)
 tests_broken_no_session_bell_LDADD = $(CHANNEL_TEST_LINK)

@@ -38,7 +38,8 @@ unit_tests += \
 	tests/unit/test_stream \
 	tests/unit/test_token \
 	tests/unit/test_topic \
-	tests/unit/test_user
+	tests/unit/test_user \
+	tests/unit/test_waiting
 
 tests_unit_test_asking_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_asking_LDADD = $(CHANNEL_TEST_LINK)
@@ -121,3 +122,5 @@ EXTRA_DIST += tests/unit/hook_app.h tests/unit/hook_room.h \
 	tests/unit/session_fixture.h
 tests_unit_test_user_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_user_LDADD = $(CHANNEL_TEST_LINK)
+tests_unit_test_waiting_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_waiting_LDADD = $(CHANNEL_TEST_LINK)
