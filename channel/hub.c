@@ -3,13 +3,15 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "channel/session.h"
 #include "channel/tail.h"
 #include "channel/tracker.h"
 
-#define RETRY_US 500000 /* as often as everybody looks anyway (D4) */
+#define RETRY_US      500000 /* as often as everybody looks anyway (D4) */
+#define REPEAT_LOG_MS 60000
 
 /* --- topics ------------------------------------------------------------ */
 
@@ -67,7 +69,22 @@ void hf_hub_soon(struct hf_hub *hub)
     hf_loop_at_turn_end(hub->process->loop, &hub->turn);
 }
 
-int hf_hub_catch_up(struct hf_hub *hub)
+/* Of a failure that lasts every join and every retry has its part. */
+static void complain(struct hf_hub *hub, int err)
+{
+    int64_t now_ms = hf_boot_ms();
+
+    if (err == HF_EREPLACED) /* the journal has said it */
+        return;
+    if (hub->logged_ms && now_ms - hub->logged_ms < REPEAT_LOG_MS)
+        return;
+    hub->logged_ms = now_ms;
+    HF_LOG(HF_LOG_WARN, "tail_failed", hf_field("why", hf_strerror(err)),
+           hf_field("effect", "joins are refused, messages wait"),
+           hf_field("next", "trying again twice a second"));
+}
+
+static int read_to_head(struct hf_hub *hub)
 {
     bool more = true;
     int64_t version;
@@ -88,6 +105,15 @@ int hf_hub_catch_up(struct hf_hub *hub)
     return err;
 }
 
+int hf_hub_catch_up(struct hf_hub *hub)
+{
+    int err = read_to_head(hub);
+
+    if (err)
+        complain(hub, err);
+    return err;
+}
+
 static void on_retry(struct hf_timer *timer)
 {
     hf_hub_soon(HF_ITEM(timer, struct hf_hub, retry));
@@ -98,8 +124,7 @@ static void try_again(struct hf_hub *hub, int err)
 {
     if (err == HF_EREPLACED) /* for good */
         return;
-    HF_LOG(HF_LOG_WARN, "tail_failed", hf_field("why", hf_strerror(err)),
-           hf_field("next", "trying again twice a second"));
+    complain(hub, err);
     if (hf_loop_arm(hub->process->loop, &hub->retry, RETRY_US))
         hf_hub_soon(hub); /* no memory for a timer: at once, then */
 }

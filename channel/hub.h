@@ -40,6 +40,7 @@ struct hf_hub {
     size_t refill_left;      /* rows that refills may still read this turn */
     struct hf_list deferred; /* sessions that wait for the next turn's share */
     struct hf_timer retry;   /* of a page that could not be read */
+    int64_t logged_ms;       /* hf_boot_ms when that was said; 0 = never */
     struct hf_turn turn;
     struct hf_hub_counts counts;
 };

@@ -150,7 +150,7 @@ static int copy_snapshot(struct hf_db *source, struct hf_db *copy,
     int64_t any;
     int err;
 
-    err = hf_db_do(source, "BEGIN");
+    err = hf_db_begin(source, false);
     if (!err)
         err = hf_db_number(source, "SELECT count(*) FROM sqlite_schema", &any);
     if (err)
@@ -158,8 +158,7 @@ static int copy_snapshot(struct hf_db *source, struct hf_db *copy,
                          sqlite3_errmsg(source->handle));
     else
         err = copy_pages(source, copy, page_size, backup, why);
-    if (!sqlite3_get_autocommit(source->handle))
-        (void)hf_db_do(source, "ROLLBACK"); /* nothing was written */
+    hf_db_rollback(source); /* nothing was written */
     return err;
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/log.h"
 #include "schema/space.h"
 
 /* --- opening ------------------------------------------------------------- */
@@ -319,6 +320,31 @@ int hf_db_do(struct hf_db *db, const char *sql)
     if (err)
         return err;
     return hf_db_finish(db, stmt);
+}
+
+static const char rollback[] = "ROLLBACK";
+
+int hf_db_begin(struct hf_db *db, bool immediate)
+{
+    sqlite3_stmt *ready;
+    int err;
+
+    err = hf_db_get(db, rollback, &ready);
+    if (err)
+        return err;
+    return hf_db_do(db, immediate ? "BEGIN IMMEDIATE" : "BEGIN");
+}
+
+void hf_db_rollback(struct hf_db *db)
+{
+    if (sqlite3_get_autocommit(db->handle))
+        return;
+    (void)hf_db_do(db, rollback); /* seen below */
+    if (!sqlite3_get_autocommit(db->handle))
+        HF_LOG(HF_LOG_ERROR, "transaction_stays_open",
+               hf_field("why", sqlite3_errmsg(db->handle)),
+               hf_field("hint", "this process can do no more with a database "
+                                "of the journal; end it"));
 }
 
 int hf_db_number(struct hf_db *db, const char *sql, int64_t *out)

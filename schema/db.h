@@ -73,6 +73,16 @@ int hf_db_do(struct hf_db *db, const char *sql);
 /* One number of a kept statement without parameters. HF_ENOTFOUND: no row. */
 int hf_db_number(struct hf_db *db, const char *sql, int64_t *out);
 
+/*
+ * A transaction, for reading or, `immediate`, for writing. Whoever begins can
+ * undo: the statement for it is made ready first. It may be needed when there
+ * is no memory to make it, and a connection whose transaction stays open is of
+ * no more use: no other begins in it, and what it sees never moves.
+ */
+int hf_db_begin(struct hf_db *db, bool immediate);
+/* If one is open; some errors make SQLite roll back by itself. Cannot fail. */
+void hf_db_rollback(struct hf_db *db);
+
 /* Get a kept statement ready for binding. */
 int hf_db_get(struct hf_db *db, const char *sql, sqlite3_stmt **out);
 /* Bound by reference: must live until hf_db_done. NULL at -> NULL if `null`,

@@ -267,7 +267,7 @@ static int begin_immediate(struct hf_journal *journal, int64_t deadline_ms)
 {
     /* Foreign writers do not queue: for them the rest of the time. */
     hf_db_wait(&journal->db, deadline_ms - hf_boot_ms());
-    return hf_db_do(&journal->db, "BEGIN IMMEDIATE");
+    return hf_db_begin(&journal->db, true);
 }
 
 int hf_journal_lock(struct hf_journal *journal, int64_t deadline_ms)
@@ -284,8 +284,7 @@ int hf_journal_lock(struct hf_journal *journal, int64_t deadline_ms)
 
 void hf_journal_unlock(struct hf_journal *journal)
 {
-    if (!sqlite3_get_autocommit(journal->db.handle))
-        (void)hf_db_do(&journal->db, "ROLLBACK"); /* cannot fail: no I/O */
+    hf_db_rollback(&journal->db);
     hf_guard_settle(journal, "writing to the journal");
     if (journal->queued)
         hf_unlock(journal->writers_fd, HF_WRITERS_QUEUE, 1);
@@ -431,23 +430,36 @@ void hf_journal_rollback(struct hf_journal *journal)
     journal->writing = false;
 }
 
+static const char undo_part[] = "ROLLBACK TO part";
+static const char end_part[] = "RELEASE part";
+
 int hf_journal_part_begin(struct hf_journal *journal)
 {
+    sqlite3_stmt *ready;
+    int err;
+
     if (!journal->writing || sqlite3_get_autocommit(journal->db.handle))
         return gave_up(journal);
-    return hf_db_do(&journal->db, "SAVEPOINT part");
+    /* What undoes it first: with no memory to make it, a part that failed would
+     * be committed with the others. */
+    err = hf_db_get(&journal->db, undo_part, &ready);
+    if (!err)
+        err = hf_db_get(&journal->db, end_part, &ready);
+    if (!err)
+        err = hf_db_do(&journal->db, "SAVEPOINT part");
+    return err;
 }
 
 int hf_journal_part_keep(struct hf_journal *journal)
 {
-    return hf_db_do(&journal->db, "RELEASE part");
+    return hf_db_do(&journal->db, end_part);
 }
 
 void hf_journal_part_undo(struct hf_journal *journal)
 {
     /* Fail only when SQLite has rolled back everything; commit sees that. */
-    (void)hf_db_do(&journal->db, "ROLLBACK TO part");
-    (void)hf_db_do(&journal->db, "RELEASE part");
+    (void)hf_db_do(&journal->db, undo_part);
+    (void)hf_db_do(&journal->db, end_part);
 }
 
 /* --- appending ----------------------------------------------------------- */

@@ -466,8 +466,8 @@ static int end_transaction(struct hf_live *live, int err)
 {
     if (!err)
         err = hf_db_do(&live->db, "COMMIT");
-    if (err && !sqlite3_get_autocommit(live->db.handle))
-        (void)hf_db_do(&live->db, "ROLLBACK"); /* the first error counts */
+    if (err)
+        hf_db_rollback(&live->db);
     return err;
 }
 
@@ -476,7 +476,7 @@ int hf_live_reply_add(struct hf_live *live, struct hf_str session,
 {
     int err;
 
-    err = hf_db_do(&live->db, "BEGIN IMMEDIATE");
+    err = hf_db_begin(&live->db, true);
     if (err)
         return err;
     return end_transaction(live, insert_reply(live, session, after, text));
@@ -555,7 +555,7 @@ int hf_live_own(struct hf_live *live, struct hf_str session,
 {
     int err;
 
-    err = hf_db_do(&live->db, "BEGIN IMMEDIATE");
+    err = hf_db_begin(&live->db, true);
     if (err)
         return err;
     return end_transaction(live, insert_owner(live, session, owner));
@@ -680,7 +680,7 @@ int hf_live_expire(struct hf_live *live, int64_t older_than_ms, size_t max,
     int err;
 
     *out_count = 0;
-    err = hf_db_do(&live->db, "BEGIN IMMEDIATE");
+    err = hf_db_begin(&live->db, true);
     if (err)
         return err;
     err = forget(live, replies, older_than_ms, max);

@@ -138,7 +138,7 @@ int hf_journal_snapshot(struct hf_journal *journal)
     if (journal->lost)
         return HF_EREPLACED;
     for (tries = 0; tries < 2; tries++) {
-        err = hf_db_do(&journal->db, "BEGIN");
+        err = hf_db_begin(&journal->db, false);
         if (err)
             return err;
         /* The first read is what makes it a snapshot, and meets the locks. */
@@ -157,8 +157,7 @@ int hf_journal_snapshot(struct hf_journal *journal)
 
 void hf_journal_snapshot_end(struct hf_journal *journal)
 {
-    if (!sqlite3_get_autocommit(journal->db.handle))
-        (void)hf_db_do(&journal->db, "ROLLBACK"); /* nothing was written */
+    hf_db_rollback(&journal->db); /* nothing was written */
 }
 
 int hf_journal_head(struct hf_journal *journal, uint64_t *out)

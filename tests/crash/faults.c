@@ -1,10 +1,11 @@
 /*
  * faults - each call of the append and tail paths fails once
  *
- *     faults [SHARE [SEED [CLASS]]]
+ *     faults [SHARE [SEED [CLASS [FIRST [LAST]]]]]
  *
  * SHARE: a class has a SHAREth of its calls failed, at least four; 1: all, but
- * of the classes with a weight only a part (below). Default 400.
+ * of the classes with a weight only a part (below). Default 400. With FIRST
+ * exactly these calls of the class instead, to look at what was found.
  *
  * The story (faults_story.c) is told once to count the calls of each class, and
  * then again for a call of a class that fails, each time in a new process on a
@@ -254,17 +255,26 @@ __attribute__((format(printf, 2, 3))) static void test(bool passed,
     failed += !passed;
 }
 
-static void fail_class(size_t i, unsigned long share, uint64_t random)
+/* Which calls of a class: a share of them, or those from `first` to `last`. */
+struct pick {
+    unsigned long share;
+    uint64_t random;
+    unsigned long first, last; /* 0 = none are named */
+};
+
+static void fail_class(size_t i, const struct pick *pick)
 {
     const struct class *class = &classes[i];
-    unsigned long step = share * class->weight;
+    unsigned long step = pick->share * class->weight;
+    unsigned long last = pick->first ? pick->last : shared->counts[i];
     unsigned long told = 0, struck = 0, bad = 0, at;
 
-    if (share > 1 && step > shared->counts[i] / 4)
+    if (pick->share > 1 && step > shared->counts[i] / 4)
         step = shared->counts[i] / 4;
-    if (step == 0)
+    if (step == 0 || pick->first)
         step = 1;
-    for (at = 1 + random % step; at <= shared->counts[i]; at += step) {
+    at = pick->first ? pick->first : 1 + pick->random % step;
+    for (; at <= last; at += step) {
         told++;
         bad += !tell(class, at);
         struck += shared->struck;
@@ -293,21 +303,26 @@ static bool is_class(const char *name)
 
 int main(int argc, char **argv)
 {
-    unsigned long share = argc > 1 ? strtoul(argv[1], NULL, 10) : 400;
+    struct pick pick = {.share = argc > 1 ? strtoul(argv[1], NULL, 10) : 400};
     const char *tmp = getenv("TMPDIR");
     const char *only = argc > 3 ? argv[3] : NULL;
     char line[128];
-    uint64_t seed;
     size_t i;
 
     if (only && !is_class(only))
         die("there is no such class");
-    if (hf_random(&seed, sizeof(seed)))
+    if (hf_random(&pick.random, sizeof(pick.random)))
         die("random");
-    seed &= UINT32_MAX;
+    pick.random &= UINT32_MAX;
+    if (pick.share == 0)
+        pick.share = 1;
     if (argc > 2)
-        seed = strtoull(argv[2], NULL, 10);
-    printf("# seed %" PRIu64 "\n", seed);
+        pick.random = strtoull(argv[2], NULL, 10);
+    if (argc > 4)
+        pick.first = pick.last = strtoul(argv[4], NULL, 10);
+    if (argc > 5)
+        pick.last = strtoul(argv[5], NULL, 10);
+    printf("# seed %" PRIu64 "\n", pick.random);
     shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     (void)snprintf(parent, sizeof(parent), "%.30s/holdfast-faults.XXXXXX",
@@ -324,7 +339,7 @@ int main(int argc, char **argv)
     test(tell(NULL, 0), "the story is told without a fault");
     for (i = 0; i < CLASSES; i++)
         if (!only || strcmp(only, classes[i].name) == 0)
-            fail_class(i, share ? share : 1, seed);
+            fail_class(i, &pick);
     printf("1..%u\n", tests);
     (void)snprintf(line, sizeof(line), "rm -rf '%s'", parent);
     command(line);

@@ -11,6 +11,7 @@ unit_tests += \
 	tests/unit/test_keen \
 	tests/unit/test_rescue \
 	tests/unit/test_live \
+	tests/unit/test_memory \
 	tests/unit/test_migrate \
 	tests/unit/test_policies \
 	tests/unit/test_presences \
@@ -113,6 +114,11 @@ tests_unit_test_writer_SOURCES = \
 	tests/unit/test_writer.c tests/unit/schema_fixture.h
 tests_unit_test_writer_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_writer_LDADD = $(SCHEMA_TEST_LINK)
+
+tests_unit_test_memory_SOURCES = \
+	tests/unit/test_memory.c tests/unit/schema_fixture.h
+tests_unit_test_memory_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_memory_LDADD = $(SCHEMA_TEST_LINK)
 
 tests_unit_test_migrate_SOURCES = \
 	tests/unit/test_migrate.c tests/unit/schema_fixture.h
