@@ -20,8 +20,7 @@ struct hf_origin_request {
     struct hf_str host;           /* Host header, port included */
     struct hf_str sec_fetch_site; /* empty = absent */
     struct hf_str scheme; /* "http" or "https"; another or empty = not known */
-    bool
-        loopback_listener; /* request came to a loopback or Unix socket of ours directly */
+    bool loopback_listener; /* it came to a loopback address of ours directly */
 };
 
 /* 0 or HF_EDENIED. */

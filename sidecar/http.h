@@ -29,8 +29,12 @@ struct hf_http_options {
     struct hf_process *process; /* whose keys and hooks are asked */
     struct hf_conns *conns;     /* where upgraded sockets go */
     int listener;               /* non-blocking */
-    bool loopback;              /* nobody else's host reaches it */
-    bool proxied;   /* a Unix socket: X-Forwarded-Proto is believed (D21) */
+    /* TCP that only this host reaches. No page of elsewhere is to, by a name
+     * of its own for this address; so only names of the address are taken. */
+    bool loopback;
+    /* A Unix socket, which no browser reaches: what names there are is for the
+     * web server to say, and its X-Forwarded-Proto is believed (D21). */
+    bool proxied;
     size_t max_fds; /* descriptors of this process */
 };
 

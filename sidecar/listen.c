@@ -51,7 +51,6 @@ static int open_unix(struct hf_listener *listener, const struct hf_dir *dir,
         return err;
     listener->fd = listener->own.fd;
     listener->own.fd = -1;
-    listener->loopback = true;
     listener->is_unix = true;
     (void)snprintf(listener->address, sizeof(listener->address),
                    UNIX_PREFIX "%s", name);

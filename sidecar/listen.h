@@ -18,8 +18,8 @@
 
 struct hf_listener {
     int fd;                      /* listening, non-blocking, close-on-exec */
-    bool loopback;               /* only this host reaches it */
-    bool is_unix;                /* and only our proxy: see http.h */
+    bool loopback;               /* TCP that only this host reaches */
+    bool is_unix;                /* only our proxy reaches it: see http.h */
     struct hf_unix_listener own; /* name and lock; lock -1 for TCP */
     char address[sizeof("unix:") + NAME_MAX]; /* for the log, port filled in */
 };

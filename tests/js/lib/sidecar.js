@@ -96,8 +96,9 @@ export class Sidecar {
 
   // Bytes as they are; resolves with what came back until the end of the
   // stream, or with { open: true } if there was none within ms.
-  async exchange(bytes, { ms = 5000, end = false } = {}) {
-    const socket = net.connect({ path: this.socket, allowHalfOpen: true });
+  async exchange(bytes, { ms = 5000, end = false, port } = {}) {
+    const where = port ? { host: "127.0.0.1", port } : { path: this.socket };
+    const socket = net.connect({ ...where, allowHalfOpen: true });
     let text = "";
     const ended = new Promise((done) => {
       socket.on("data", (data) => (text += data.toString("latin1")));
