@@ -33,7 +33,7 @@ const run = promisify(execFile);
 const alive = new Set();
 const tops = new Set();
 function clean() {
-  for (const pid of alive) {
+  for (const pid of [...alive].flatMap((one) => [one, ...descendantsOf(one)])) {
     try {
       process.kill(pid, "SIGKILL");
     } catch {
@@ -70,7 +70,7 @@ export function program(name) {
   return path;
 }
 
-async function freePort() {
+export async function freePort() {
   const probe = net.createServer();
   await new Promise((done) => probe.listen(0, "127.0.0.1", done));
   const { port } = probe.address();
@@ -95,7 +95,11 @@ export function childrenOf(pid) {
   return found;
 }
 
-const accepts = (path) =>
+// ... and theirs: what a web server has started.
+export const descendantsOf = (pid) =>
+  childrenOf(pid).flatMap((child) => [child, ...descendantsOf(child)]);
+
+export const accepts = (path) =>
   new Promise((done) => {
     const socket = net.connect(path);
     socket.on("connect", () => {
@@ -105,11 +109,13 @@ const accepts = (path) =>
     socket.on("error", () => done(false));
   });
 
-class Process {
-  constructor(name, command, args, log) {
+export class Process {
+  // `as`: { uid, gid }, or {} for our own
+  constructor(name, command, args, log, as = {}) {
     this.name = name;
     const fd = openSync(log, "a");
     this.child = spawn(command, args, {
+      ...as,
       stdio: ["ignore", fd, fd],
       env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin` },
     });
@@ -127,15 +133,15 @@ class Process {
   }
 
   // Ask it to end, as an operator does.
-  async stop(ms = 8000) {
-    if (!this.how) this.child.kill("SIGTERM");
-    return within(ms, `${this.name} ends after SIGTERM`, this.ended);
+  async stop(ms = 8000, signal = "SIGTERM") {
+    if (!this.how) this.child.kill(signal);
+    return within(ms, `${this.name} ends after ${signal}`, this.ended);
   }
 
   // With -9, and its workers at one go: these are stopped first, or they would
   // notice that their parent is dead and leave in good order.
   async kill() {
-    const workers = childrenOf(this.pid);
+    const workers = descendantsOf(this.pid);
     const all = [this.pid, ...workers];
     const signals = [
       ...workers.map((pid) => [pid, "SIGSTOP"]),
@@ -177,7 +183,7 @@ export class Server {
       await server.init(allow, conf, prepare);
       for (let i = 0; i < gateways; i++) await server.startGateway(i);
       if (sidecar) await server.startSidecar();
-      await server.startLighttpd();
+      await server.startFront();
     } catch (error) {
       error.message += server.logs();
       await server.abandon();
@@ -195,7 +201,8 @@ export class Server {
     this.gateways = new Array(gateways).fill(null);
     this.ports = [];
     this.sidecar = null;
-    this.lighttpd = null;
+    this.front = null; // the web server
+    this.as = {}; // who runs it all: { uid, gid }, or we
   }
 
   get port() {
@@ -207,16 +214,21 @@ export class Server {
     return `ws://127.0.0.1:${this.port}/socket`;
   }
 
+  program(name) {
+    return program(name);
+  }
+
   async holdfast(...args) {
     const input = typeof args.at(-1) === "object" ? args.pop().input : undefined;
-    const child = run(program("holdfast"), ["--dir", this.dir, ...args], { timeout: 10000 });
+    const options = { ...this.as, timeout: 10000 };
+    const child = run(this.program("holdfast"), ["--dir", this.dir, ...args], options);
     child.child.stdin.end(input);
     return (await child).stdout;
   }
 
   async init(allow, conf, prepare) {
     this.mount = conf.http?.mount ?? "/socket";
-    await run(program("holdfast"), ["init", this.dir], { timeout: 10000 });
+    await run(this.program("holdfast"), ["init", this.dir], { ...this.as, timeout: 10000 });
     await prepare?.(this);
     this.configure(conf);
     for (const [pattern, rights, echo] of allow) {
@@ -243,9 +255,10 @@ export class Server {
     const socket = this.path(`gateway-${i}.sock`);
     const gateway = new Process(
       `gateway ${i}`,
-      program("holdfast-gateway"),
+      this.program("holdfast-gateway"),
       ["--dir", this.dir, "--socket", socket],
       this.path(`gateway-${i}.log`),
+      this.as,
     );
     this.gateways[i] = gateway;
     await this.up(gateway, () => accepts(socket));
@@ -254,9 +267,10 @@ export class Server {
   async startSidecar() {
     const sidecar = new Process(
       "side-car",
-      program("holdfast-sidecar"),
+      this.program("holdfast-sidecar"),
       ["--dir", this.dir],
       this.path("sidecar.log"),
+      this.as,
     );
     this.sidecar = sidecar;
     await this.up(sidecar, () => accepts(join(this.dir, "sidecar.sock")));
@@ -273,7 +287,7 @@ export class Server {
   }
 
   // Between the probe and lighttpd's bind somebody may take the port: again.
-  async startLighttpd() {
+  async startFront() {
     for (let tries = 0; ; tries++) {
       this.ports = [];
       for (let i = 0; i < this.gateways.length; i++) this.ports.push(await freePort());
@@ -285,7 +299,7 @@ export class Server {
         ["-D", "-f", conf],
         this.path("lighttpd.log"),
       );
-      this.lighttpd = lighttpd;
+      this.front = lighttpd;
       try {
         await this.up(lighttpd, () => accepts({ port: this.port, host: "127.0.0.1" }));
         return;
@@ -329,7 +343,8 @@ ${others.join("\n")}
   // Any statement, by the sqlite3 shell; rows come back as objects.
   async sql(statement) {
     const args = ["-json", "-cmd", ".timeout 5000", this.journal, statement];
-    const { stdout } = await run("sqlite3", args, { timeout: 10000, maxBuffer: 1 << 26 });
+    const options = { ...this.as, timeout: 10000, maxBuffer: 1 << 26 };
+    const { stdout } = await run("sqlite3", args, options);
     return stdout.trim() ? JSON.parse(stdout) : [];
   }
 
@@ -337,9 +352,24 @@ ${others.join("\n")}
     return request({ port: this.port, ...options });
   }
 
+  // Lines of sanitizers and of assert, whoever's log they are in.
+  complaints() {
+    const wrong = /Sanitizer|runtime error:|Assertion .* failed/;
+    return this.#logFiles().flatMap((name) =>
+      readFileSync(this.path(name), "utf8")
+        .split("\n")
+        .filter((line) => wrong.test(line))
+        .map((line) => `${name}: ${line}`),
+    );
+  }
+
+  #logFiles() {
+    return readdirSync(this.top).filter((name) => name.endsWith(".log"));
+  }
+
   logs() {
     let text = "";
-    for (const name of readdirSync(this.top).filter((n) => n.endsWith(".log"))) {
+    for (const name of this.#logFiles()) {
       const log = readFileSync(this.path(name), "utf8").trimEnd().split("\n");
       if (log.join("") !== "") text += `\n--- ${name} (last lines)\n${log.slice(-25).join("\n")}`;
     }
@@ -347,7 +377,7 @@ ${others.join("\n")}
   }
 
   async abandon() {
-    for (const proc of [...this.gateways, this.sidecar, this.lighttpd]) {
+    for (const proc of [...this.gateways, this.sidecar, this.front]) {
       if (proc && !proc.how) await proc.kill().catch(() => {});
     }
     if (process.env.HOLDFAST_TEST_KEEP) console.error(`kept: ${this.top}`);
@@ -371,8 +401,7 @@ ${others.join("\n")}
       }),
     );
     const logs = this.logs();
-    if (/Sanitizer|runtime error:|Assertion .* failed/.test(logs))
-      trouble.push("a program complained");
+    trouble.push(...this.complaints());
     await this.abandon();
     if (trouble.length > 0) throw new Error(trouble.join("; ") + logs);
   }

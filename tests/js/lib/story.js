@@ -14,6 +14,7 @@ export class Writer {
   constructor(server) {
     this.child = own(
       spawn("sqlite3", ["-cmd", ".timeout 10000", server.journal], {
+        ...server.as,
         stdio: ["pipe", "ignore", "pipe"],
       }),
     );

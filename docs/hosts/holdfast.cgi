@@ -1,0 +1,2 @@
+#!/bin/sh
+exec /usr/local/bin/holdfast-gateway --dir /var/lib/holdfast

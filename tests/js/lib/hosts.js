@@ -1,0 +1,235 @@
+// hosts.js - a web server as its owner sets it up, around a recipe of docs/hosts
+//
+//     web server  :port   a small configuration of tests/hosts, which includes
+//                         the recipe as it is in docs/hosts, with the paths of
+//                         this directory in the place of those that stand there
+//     gateway             on a socket and started by us, or started by the web
+//                         server, as the recipe has it
+//     side-car            if the recipe has WebSockets
+//
+// What is tried is thus the file that users copy. A host is described by
+//
+//     name      what docs/HOSTING.md calls it
+//     front     how this web server is run, see `lighttpd` and `nginx` below
+//     recipe    file of docs/hosts; `files` further ones that belong to it
+//     gateway   "socket": by us. Else the web server starts it: "spawned" one or
+//               more that stay, "cgi" one for each request
+//     sidecar   true: there are WebSockets, too
+//     paths     (host) => { what stands in the files: what it is here }, beside
+//               those of PATHS
+//     edit      (text, name) => text: a variant of the files
+//     conf      settings beside the defaults, as those of Server
+//     account   { uid, gid } of who runs all of it; we, if not said (see NOBODY)
+//
+// and by what its users may expect of it, see host_checks.js.
+import { chmodSync, chownSync, copyFileSync, mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import { accepts, descendantsOf, freePort, Process, program, Server, until } from "./server.js";
+
+const source = new URL("../../..", import.meta.url).pathname;
+
+// What stands in the recipes, and what it is on a host of ours.
+const PATHS = {
+  "/run/holdfast/gateway.sock": (host) => host.path("gateway-0.sock"),
+  "/run/lighttpd/holdfast.sock": (host) => host.path("spawned.sock"),
+  "/usr/local/bin/holdfast-gateway": (host) => host.program("holdfast-gateway"),
+  "/var/lib/holdfast": (host) => host.dir,
+  "/var/www/cgi-bin/holdfast.cgi": (host) => host.path("www/holdfast.cgi"),
+};
+
+// For servers that as root give their work to an account of lesser rights, which
+// could not open what is ours: then all of it runs as that account.
+export const NOBODY = process.getuid() === 0 ? { uid: 65534, gid: 65534 } : undefined;
+
+export function fill(text, replacements) {
+  for (const [from, to] of Object.entries(replacements)) text = text.replaceAll(from, to);
+  return text;
+}
+
+const count = (text, words) => text.split(words).length - 1;
+
+// --- web servers ------------------------------------------------------------
+//
+// frame    of tests/hosts: the configuration around the recipe
+// command  (host) => [program, arguments]; it stays in the foreground, and the
+//          file it reads is host.path("server.conf")
+// prepare  (host), when the files are there
+// reload   (host) => a promise: the graceful one, once the new configuration
+//          is in force
+// stop     the signal by which it ends in good order
+
+export const lighttpd = {
+  frame: "lighttpd.conf.in",
+  command: (host) => ["lighttpd", ["-D", "-f", host.path("server.conf")]],
+  async reload(host) {
+    const starts = () => count(readFileSync(host.path("front.log"), "utf8"), "server started");
+    const before = starts();
+    host.front.child.kill("SIGUSR1");
+    await until(20000, "lighttpd has started anew", () => starts() > before);
+  },
+  stop: "SIGTERM",
+};
+
+export const nginx = {
+  frame: "nginx.conf.in",
+  command: (host) => ["nginx", ["-e", host.path("front.log"), "-p", host.top, "-c", host.path("server.conf")]],
+  prepare(host) {
+    symlinkSync("/etc/nginx/fastcgi_params", host.path("fastcgi_params"));
+  },
+  async reload(host) {
+    const before = descendantsOf(host.front.pid);
+    host.front.child.kill("SIGHUP");
+    await until(20000, "nginx has new workers", () =>
+      descendantsOf(host.front.pid).some((pid) => !before.includes(pid)),
+    );
+  },
+  stop: "SIGTERM",
+};
+
+function isGateway(pid) {
+  try {
+    const [name] = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+    return basename(name) === "holdfast-gateway";
+  } catch {
+    return false; // it has ended
+  }
+}
+
+// --- a host -----------------------------------------------------------------
+
+export class Host extends Server {
+  static async start(spec) {
+    const host = new Host(spec.gateway === "socket" ? 1 : 0);
+    host.spec = spec;
+    try {
+      await host.#begin();
+    } catch (error) {
+      error.message += host.logs();
+      await host.abandon();
+      throw error;
+    }
+    return host;
+  }
+
+  async #begin() {
+    const { account, conf = {}, gateway, sidecar } = this.spec;
+    mkdirSync(this.path("bin"));
+    mkdirSync(this.path("www"));
+    writeFileSync(this.path("www/page.html"), "<p>A page of the site.\n");
+    if (account) this.#belongTo(account);
+    for (const name of ["holdfast", "holdfast-gateway", "holdfast-sidecar"]) this.#install(name);
+    await this.init([["room:*", "join,publish"]], conf);
+    await this.spec.prepare?.(this);
+    this.#writeRecipe();
+    if (gateway === "socket") await this.startGateway();
+    if (sidecar) await this.startSidecar();
+    await this.startFront();
+  }
+
+  #belongTo({ uid, gid }) {
+    this.as = { uid, gid };
+    for (const path of [this.top, this.path("bin"), this.path("www")]) chownSync(path, uid, gid);
+  }
+
+  // By a path of ours, so that a test can take it away; for another account
+  // a copy, for it may not be let into the build folder.
+  #install(name) {
+    if (this.spec.account) copyFileSync(program(name), this.program(name));
+    else symlinkSync(program(name), this.program(name));
+  }
+
+  program(name) {
+    return this.path(join("bin", name));
+  }
+
+  // A file of docs/hosts, for this host.
+  fromDocs(name) {
+    const { paths = () => ({}), edit = (text) => text } = this.spec;
+    const text = readFileSync(join(source, "docs/hosts", name), "utf8");
+    const known = Object.entries(PATHS).map(([from, to]) => [from, to(this)]);
+    return fill(edit(text, name), { ...paths(this), ...Object.fromEntries(known) });
+  }
+
+  #writeRecipe() {
+    const { recipe, files = [] } = this.spec;
+    const texts = [recipe, ...files].map((name) => this.fromDocs(name));
+    writeFileSync(this.path("recipe.conf"), texts[0]);
+    // scripts and the like go where the site's files are
+    files.forEach((name, i) => {
+      const path = this.path(join("www", basename(name)));
+      writeFileSync(path, texts[i + 1]);
+      if (texts[i + 1].startsWith("#!")) chmodSync(path, 0o755);
+    });
+  }
+
+  // Between the probe and the bind somebody may take the port: again.
+  async startFront() {
+    const { front } = this.spec;
+    const frame = readFileSync(join(source, "tests/hosts", front.frame), "utf8");
+    front.prepare?.(this);
+    for (let tries = 0; ; tries++) {
+      this.ports = [await freePort()];
+      const conf = fill(frame, { "@PORT@": String(this.port), "@TOP@": this.top });
+      writeFileSync(this.path("server.conf"), conf);
+      const [command, args] = front.command(this);
+      this.front = new Process(command, command, args, this.path("front.log"), this.as);
+      try {
+        return await this.up(this.front, () => accepts({ port: this.port, host: "127.0.0.1" }));
+      } catch (error) {
+        await this.front.kill();
+        if (tries === 2) throw error;
+      }
+    }
+  }
+
+  get transports() {
+    return this.spec.sidecar ? ["websocket", "longpoll"] : ["longpoll"];
+  }
+
+  // Where long-poll is, as a path.
+  get longpoll() {
+    return `${this.spec.endpoint ?? "/socket"}/longpoll`;
+  }
+
+  get endpoint() {
+    return `ws://127.0.0.1:${this.port}${this.spec.endpoint ?? "/socket"}`;
+  }
+
+  // Gateways that run now, whoever started them.
+  gatewayPids() {
+    if (this.spec.gateway === "socket") return this.gateways.filter((g) => !g.how).map((g) => g.pid);
+    return descendantsOf(this.front.pid).filter(isGateway);
+  }
+
+  // No gateway, as when a disk was full at an upgrade ...
+  async outage() {
+    if (this.spec.gateway === "socket") return this.gateways[0].stop();
+    renameSync(this.program("holdfast-gateway"), this.path("away"));
+    for (const pid of this.gatewayPids()) process.kill(pid, "SIGTERM");
+    await until(8000, "no gateway runs", () => this.gatewayPids().length === 0);
+  }
+
+  // ... and it is put right.
+  async repair() {
+    if (this.spec.gateway === "socket") return this.startGateway();
+    renameSync(this.path("away"), this.program("holdfast-gateway"));
+  }
+
+  reload() {
+    return this.spec.front.reload(this);
+  }
+
+  async stop() {
+    const gateways = this.spec.gateway === "socket" ? [] : this.gatewayPids();
+    const trouble = [];
+    try {
+      await this.front.stop(10000, this.spec.front.stop);
+      await until(10000, "the gateways end with it", () => !gateways.some(isGateway));
+    } catch (error) {
+      trouble.push(error);
+    }
+    await super.stop();
+    if (trouble.length > 0) throw trouble[0];
+  }
+}
+
