@@ -2,6 +2,7 @@
 # node --test with HOLDFAST_BIN naming the build folder; see ../../check
 EXTRA_DIST += \
 	tests/js/auth.test.js \
+	tests/js/budget.test.js \
 	tests/js/checker.test.js \
 	tests/js/clients.test.js \
 	tests/js/crash.test.js \

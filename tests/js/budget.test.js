@@ -1,0 +1,55 @@
+// On a shared host that refuses the 21st dynamic request at once, the site that
+// the chat lives beside must not notice the chat.
+import { describe, it } from "node:test";
+import assert from "node:assert/strict";
+import { request } from "./lib/http.js";
+import { SharedHost } from "./lib/shared_host.js";
+import { simulate } from "./lib/simulation.js";
+import { within } from "./lib/wait.js";
+
+const SHORT = { baseline: 3, joining: 3, settle: 8, window: 8, last: 30 };
+
+async function run(t, options) {
+  const result = await within(100000, "the run", simulate({ times: SHORT, ...options }));
+  const { site, chat } = result;
+  t.diagnostic(
+    `site ${site.all.refused} of ${site.all.asked} refused, p95 ${site.alone.p95} -> ${site.beside.p95} ms; ` +
+      `polls ${chat.pollsPerSecond.toFixed(1)} a second, ${chat.held} held, ${chat.pollsRefused} refused`,
+  );
+  assert.equal(result.filesRefused, 0);
+  assert.deepEqual(result.wrong, []);
+  return result;
+}
+
+it("the host refuses what is beyond its limit, and no file", { timeout: 60000 }, async () => {
+  const host = await SharedHost.start({ limit: 5 });
+  try {
+    const ask = (path) => request({ port: host.port, path });
+    const pages = await Promise.all(Array.from({ length: 12 }, (_, n) => ask(`/index.php?n=${n}`)));
+    const files = await Promise.all(Array.from({ length: 12 }, () => ask("/style.css")));
+    const count = (status) => pages.filter((page) => page.status === status).length;
+    assert.ok(count(200) >= 5, `${count(200)} pages`);
+    assert.ok(count(508) >= 1 && count(200) + count(508) === 12, `${count(508)} refusals`);
+    assert.match(pages.find(({ status }) => status === 508).body, /^<!DOCTYPE html>/);
+    assert.ok(files.every(({ status }) => status === 200));
+    assert.match((await ask("/socket/longpoll?vsn=2.0.0")).body, /^\{"status":410,/);
+    assert.equal(host.requests().length, 25);
+  } catch (error) {
+    error.message += host.logs();
+    throw error;
+  } finally {
+    await host.stop();
+  }
+});
+
+describe("beside a chat, on a shared host", { timeout: 400000 }, () => {
+  it("five of our clients hold their polls, and no page is refused", async (t) => {
+    const { site, chat, connected, late, rows } = await run(t, { clients: 5, mix: "ours" });
+    assert.ok(site.beside.asked >= 70, `${site.beside.asked} pages were asked for`);
+    assert.equal(site.beside.refused, 0);
+    assert.ok(chat.held > 0);
+    assert.ok(rows > 0);
+    assert.equal(connected.ours, 5);
+    assert.deepEqual(late, []);
+  });
+});
