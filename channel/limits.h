@@ -85,6 +85,20 @@
 /* A poll that has joined nothing is held so long at most, ms (D14). */
 #define HF_HOLD_UNJOINED_MS 2000
 
+/* The longest hold for a client that is not ours, ms (D14). Its session lives for
+ * so long after it was seen last; when it has joined nothing, for that long. */
+#define HF_HOLD_STOCK_MS   10000
+#define HF_STOCK_LIFE_MS   15000
+#define HF_STOCK_COMING_MS 5000
+
+/* Who has sent something within this time is active, ms; it is noted so often
+ * at most. */
+#define HF_ACTIVE_MS      60000
+#define HF_ACTIVE_NOTE_MS 10000
+
+/* The longest pause a client is asked for, ms. */
+#define HF_NEXT_MS_MAX 30000
+
 /* Two answers with status 204 to one session are at least so far apart, ms. */
 #define HF_EMPTY_SPACING_MS 1000
 

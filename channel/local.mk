@@ -12,6 +12,7 @@ libchannel_a_SOURCES = \
 	channel/hook_effects.c channel/hook_effects.h \
 	channel/encode.c channel/encode.h \
 	channel/heads.c channel/heads.h \
+	channel/holding.c channel/holding.h \
 	channel/hook_answer.c channel/hook_answer.h \
 	channel/hook_once.c channel/hook_once.h \
 	channel/hooks.c channel/hooks.h \

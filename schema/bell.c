@@ -8,22 +8,18 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "base/clock.h"
-#include "base/log.h"
 #include "base/sys.h"
+#include "schema/mapped.h"
 
-#define MAGIC        UINT64_C(0x32736c6c65426648) /* "HfBells2" in memory */
-#define SOCKET_NAME  "bell.2." /* and the slot; another one per MAGIC */
-#define NO_SLOT      HF_BELL_SLOTS
-#define MAKE_WAIT_MS 1000
-#define MAKE_TRIES   10
+#define MAGIC       UINT64_C(0x32736c6c65426648) /* "HfBells2" in memory */
+#define SOCKET_NAME "bell.2." /* and the slot; another one per MAGIC */
+#define NO_SLOT     HF_BELL_SLOTS
 
 /*
  * Bytes of `bells`; processes of several versions share it, so their meaning
@@ -62,10 +58,19 @@ _Static_assert(sizeof(struct slot) == 64, "one cache line, in every version");
 _Static_assert(offsetof(struct bells, slots) == 64, "the same");
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "shared between processes");
 
+static const struct hf_mapped_kind mapping = {
+    .name = HF_FILE_BELLS,
+    .magic = MAGIC,
+    .size = sizeof(struct bells),
+    .lock_at = HF_BELL_SLOTS,
+    .replaced = "bells_replaced",
+    .effect = "processes of that version hear of messages up to half a second "
+              "later; restart them",
+};
+
 struct hf_bell {
-    struct bells *bells;
-    int fd; /* the file; owns the locks */
-    int dir_fd;
+    struct hf_mapped file;
+    struct bells *bells; /* mapped */
     int socket; /* to ring with and, in a slot with one, to be rung; opened
                  * when first needed, else -1 */
     unsigned slot;
@@ -115,93 +120,6 @@ void hf_bell_names_all(struct hf_bell_names *names)
 
 /* --- the file ------------------------------------------------------------ */
 
-static bool is_named(const struct hf_bell *bell)
-{
-    struct stat here, there;
-
-    return fstat(bell->fd, &here) == 0 &&
-           fstatat(bell->dir_fd, HF_FILE_BELLS, &there, AT_SYMLINK_NOFOLLOW) ==
-               0 &&
-           here.st_ino == there.st_ino && here.st_dev == there.st_dev;
-}
-
-/* The first store to a page that finds no room on a full disk ends the process,
- * so all pages must be there; a copy may have come without those of zeros. Not
- * to be asked of the file system on a full disk when they are: some want room
- * for it all the same. */
-static bool is_whole(const struct stat *st)
-{
-    return st->st_size >= (off_t)sizeof(struct bells) &&
-           st->st_blocks >= (blkcnt_t)(sizeof(struct bells) + 511) / 512;
-}
-
-/* Under the lock: a new file is all zero, and that is a good one but for the
- * magic. HF_EAGAIN: it was none of ours and is gone now. */
-static int make_or_remove(struct hf_bell *bell)
-{
-    uint64_t magic = 0;
-    struct stat st;
-
-    if (fstat(bell->fd, &st) < 0 ||
-        pread(bell->fd, &magic, sizeof(magic), 0) < 0)
-        return HF_EIO;
-    if (magic != 0 && magic != MAGIC) {
-        HF_LOG(HF_LOG_WARN, "bells_replaced",
-               hf_field("why", "the file is of another version of Holdfast"),
-               hf_field("hint", "processes of that version hear of messages "
-                                "up to half a second later; restart them"));
-        return unlinkat(bell->dir_fd, HF_FILE_BELLS, 0) < 0 ? HF_EIO
-                                                            : HF_EAGAIN;
-    }
-    if (!is_whole(&st) && hf_allocate(bell->fd, sizeof(struct bells), false))
-        return HF_EIO;
-    magic = MAGIC;
-    return pwrite(bell->fd, &magic, sizeof(magic), 0) == sizeof(magic) ? 0
-                                                                       : HF_EIO;
-}
-
-/* HF_EAGAIN: another try, with the file that has the name by then. */
-static int open_file(struct hf_bell *bell, const struct hf_dir *dir)
-{
-    int err;
-
-    hf_close(&bell->fd);
-    bell->fd = hf_dir_open_file(dir, HF_FILE_BELLS);
-    if (bell->fd < 0)
-        return HF_EIO;
-    err = hf_lock_wait(bell->fd, HF_BELL_SLOTS, 1, hf_boot_ms() + MAKE_WAIT_MS);
-    if (err)
-        return HF_EIO;
-    err = is_named(bell) ? make_or_remove(bell) : HF_EAGAIN;
-    hf_unlock(bell->fd, HF_BELL_SLOTS, 1);
-    return err;
-}
-
-static int map_file(struct hf_bell *bell)
-{
-    void *at = mmap(NULL, sizeof(struct bells), PROT_READ | PROT_WRITE,
-                    MAP_SHARED, bell->fd, 0);
-
-    if (at == MAP_FAILED)
-        return HF_EIO;
-    bell->bells = at;
-    return 0;
-}
-
-static int open_parts(struct hf_bell *bell, const struct hf_dir *dir)
-{
-    int err = HF_EAGAIN, tries;
-
-    bell->dir_fd = fcntl(dir->fd, F_DUPFD_CLOEXEC, 3);
-    if (bell->dir_fd < 0)
-        return HF_EIO;
-    for (tries = 0; err == HF_EAGAIN && tries < MAKE_TRIES; tries++)
-        err = open_file(bell, dir);
-    if (err)
-        return HF_EIO;
-    return map_file(bell);
-}
-
 int hf_bell_open(const struct hf_dir *dir, struct hf_bell **out)
 {
     struct hf_bell *bell = calloc(1, sizeof(*bell));
@@ -209,13 +127,14 @@ int hf_bell_open(const struct hf_dir *dir, struct hf_bell **out)
 
     if (!bell)
         return HF_ENOMEM;
-    bell->fd = bell->dir_fd = bell->socket = -1;
-    bell->slot = NO_SLOT;
-    err = open_parts(bell, dir);
+    err = hf_mapped_open(dir, &mapping, &bell->file);
     if (err) {
-        hf_bell_close(bell);
+        free(bell);
         return err;
     }
+    bell->bells = bell->file.at;
+    bell->socket = -1;
+    bell->slot = NO_SLOT;
     *out = bell;
     return 0;
 }
@@ -225,11 +144,8 @@ void hf_bell_close(struct hf_bell *bell)
     if (!bell)
         return;
     hf_bell_disclaim(bell);
-    if (bell->bells)
-        (void)munmap(bell->bells, sizeof(*bell->bells)); /* ours: cannot fail */
     hf_close(&bell->socket);
-    hf_close(&bell->fd);
-    hf_close(&bell->dir_fd);
+    hf_mapped_close(&bell->file);
     free(bell);
 }
 
@@ -242,7 +158,8 @@ static struct sockaddr_un address_of(const struct hf_bell *bell, unsigned slot)
     struct sockaddr_un address = {.sun_family = AF_UNIX};
 
     (void)snprintf(address.sun_path, sizeof(address.sun_path),
-                   "/proc/self/fd/%d/" SOCKET_NAME "%u", bell->dir_fd, slot);
+                   "/proc/self/fd/%d/" SOCKET_NAME "%u", bell->file.dir_fd,
+                   slot);
     return address;
 }
 
@@ -265,7 +182,7 @@ static int bind_socket(struct hf_bell *bell, unsigned slot)
     if (bind(bell->socket, (struct sockaddr *)&address, sizeof(address)) < 0)
         return HF_EIO;
     /* The umask may have left less than a group needs, or more than we want. */
-    if (fstat(bell->fd, &st) == 0 &&
+    if (fstat(bell->file.fd, &st) == 0 &&
         chmod(address.sun_path, st.st_mode & 0777) == 0)
         return 0;
     (void)unlink(address.sun_path);
@@ -289,7 +206,7 @@ static int lock_slot(struct hf_bell *bell, unsigned *out)
     unsigned number;
 
     for (number = 0; number < HF_BELL_SLOTS; number++) {
-        err = hf_lock_try(bell->fd, number, 1);
+        err = hf_lock_try(bell->file.fd, number, 1);
         if (err != HF_EBUSY)
             break;
     }
@@ -321,7 +238,7 @@ int hf_bell_claim(struct hf_bell *bell, int *out_fd)
         return err;
     err = bind_socket(bell, number);
     if (err) {
-        hf_unlock(bell->fd, number, 1);
+        hf_unlock(bell->file.fd, number, 1);
         return err;
     }
     own_slot(bell, number, SLOT_DATAGRAM);
@@ -376,7 +293,7 @@ void hf_bell_disclaim(struct hf_bell *bell)
         hf_close(&bell->socket);        /* it cannot get another name */
         atomic_store(&slot->kind, SLOT_FREE);
     }
-    hf_unlock(bell->fd, bell->slot, 1);
+    hf_unlock(bell->file.fd, bell->slot, 1);
     bell->slot = NO_SLOT;
 }
 
@@ -426,10 +343,10 @@ void hf_bell_drain(struct hf_bell *bell)
  * no new owner's mask is meant. */
 static void bury(struct hf_bell *bell, unsigned number)
 {
-    if (hf_lock_try(bell->fd, number, 1))
+    if (hf_lock_try(bell->file.fd, number, 1))
         return; /* it has an owner, who is coming or going */
     atomic_store(&bell->bells->slots[number].buckets, 0);
-    hf_unlock(bell->fd, number, 1);
+    hf_unlock(bell->file.fd, number, 1);
 }
 
 static void ring_socket(struct hf_bell *bell, unsigned number)
@@ -529,7 +446,8 @@ static bool ring_one_of(struct hf_bell *bell, enum slot_kind kind)
         struct slot *slot = &bell->bells->slots[number];
 
         if (number == bell->slot || atomic_load(&slot->kind) != kind ||
-            atomic_load(&slot->buckets) == 0 || !hf_locked(bell->fd, number, 1))
+            atomic_load(&slot->buckets) == 0 ||
+            !hf_locked(bell->file.fd, number, 1))
             continue;
         ring_slot(bell, number);
         return true;
@@ -594,7 +512,7 @@ size_t hf_bell_owners(struct hf_bell *bell, struct hf_bell_owner *out,
     for (number = 0; number < used && count < max; number++) {
         struct slot *slot = &bell->bells->slots[number];
 
-        if (number != bell->slot && !hf_locked(bell->fd, number, 1))
+        if (number != bell->slot && !hf_locked(bell->file.fd, number, 1))
             continue;
         out[count].pid = (pid_t)atomic_load(&slot->pid);
         out[count].buckets = atomic_load(&slot->buckets);

@@ -429,8 +429,8 @@ static int make_keys(struct init *init)
 
 static int make_small_files(struct init *init)
 {
-    static const char *const names[] = {HF_FILE_BELLS, HF_FILE_WATCHER,
-                                        HF_FILE_WRITERS};
+    static const char *const names[] = {HF_FILE_BELLS, HF_FILE_HOLDS,
+                                        HF_FILE_WATCHER, HF_FILE_WRITERS};
     size_t i;
 
     for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {

@@ -16,6 +16,8 @@
  *                                JWK set; read again when it changes
  *     bells                      waiter slots, one mapped file (bell.h)
  *     bell.2.N                   datagram sockets of resident processes
+ *     holds                      polls held, and how many may be, one mapped
+ *                                file (holds.h)
  *     watcher                    flock: who watches for foreign commits
  *     writers                    OFD locks: our writers queue here, one makes
  *                                live.db, one migrates or does retention; in
@@ -49,6 +51,7 @@
 #define HF_FILE_SECRET   "secret"
 #define HF_FILE_KEYS     "keys.json"
 #define HF_FILE_BELLS    "bells"
+#define HF_FILE_HOLDS    "holds"
 #define HF_FILE_WATCHER  "watcher"
 #define HF_FILE_WRITERS  "writers"
 #define HF_FILE_HEAD     "head"

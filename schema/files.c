@@ -17,7 +17,7 @@ static const char *const exact[] = {
     HF_FILE_SETTINGS, HF_FILE_SECRET,  HF_FILE_KEYS,   HF_FILE_BELLS,
     HF_FILE_WATCHER,  HF_FILE_WRITERS, HF_FILE_HEAD,
     HF_FILE_BALLAST,  HF_FILE_UPKEEP,  HF_FILE_FAILED,
-    HF_FILE_HOOK_SECRET, HF_FILE_POSTS,
+    HF_FILE_HOOK_SECRET, HF_FILE_POSTS,   HF_FILE_HOLDS,
 };
 static const char *const beginnings[] = {HF_FILE_JOURNAL, "live", "bell."};
 

@@ -15,9 +15,11 @@ libschema_a_SOURCES = \
 	schema/inspect.c schema/inspect.h schema/inspect_impl.h \
 	schema/inspect_db.c schema/inspect_locks.c \
 	schema/journal.c schema/journal.h schema/journal_impl.h \
+	schema/holds.c schema/holds.h \
 	schema/keen.c schema/keen.h \
 	schema/kept_answers.c schema/kept_answers.h \
 	schema/live.c schema/live.h \
+	schema/mapped.c schema/mapped.h \
 	schema/migrate.c schema/migrate.h \
 	schema/policies.c schema/policies.h \
 	schema/presences.c schema/presences.h \

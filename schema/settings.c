@@ -74,13 +74,23 @@ const char hf_settings_template[] =
     ";join_rate = 20\n"
     "\n"
     "[gateway]\n"
-    "; How long a poll is held open; 0 answers at once. As plain CGI each "
-    "held\n"
-    "; poll is a process, hence the shorter time.\n"
+    "; How long a poll is held open; 0 answers at once. As plain CGI and "
+    "below\n"
+    "; mod_fcgid each held poll is a process, hence the shorter time.\n"
     ";hold = 10s\n"
     ";cgi_hold = 5s\n"
-    "; Polls held open at once.\n"
+    "; Polls held open at once, by all processes: so many at most. How many in\n"
+    "; fact is found out, beginning with held_first (0: CGI 8, mod_fcgid 4,\n"
+    "; behind Apache 100, else the most), for each takes a request of those "
+    "the\n"
+    "; host allows the whole site.\n"
     ";max_held = 5000\n"
+    ";cgi_max_held = 40\n"
+    ";held_first = 0\n"
+    "; Who finds no room polls now and then; all of them so often per second.\n"
+    ";short_polls = 50\n"
+    "; Polls held for one client address, 0: any number. Loopback is exempt.\n"
+    ";max_held_per_address = 16\n"
     "; A client that was away may take up its session for so long.\n"
     ";revive = 1h\n"
     "\n"
@@ -168,6 +178,11 @@ static const struct setting known[] = {
     {"gateway", "hold", DURATION, AT(hold_ms), 0, 0, 600 * SECONDS},
     {"gateway", "cgi_hold", DURATION, AT(cgi_hold_ms), 0, 0, 600 * SECONDS},
     {"gateway", "max_held", SIZE, AT(max_held), 0, 0, 1000000},
+    {"gateway", "cgi_max_held", SIZE, AT(cgi_max_held), 0, 0, 1000},
+    {"gateway", "held_first", SIZE, AT(held_first), 0, 0, 1000000},
+    {"gateway", "short_polls", SIZE, AT(short_polls), 0, 1, 100000},
+    {"gateway", "max_held_per_address", SIZE, AT(max_held_per_address), 0, 0,
+     1000000},
     {"gateway", "revive", DURATION, AT(revive_ms), 0, 0, 24 * HOURS},
     {"sidecar", "listen", TEXT, AT(listen), 0, 1, 0},
     {"sidecar", "idle", DURATION, AT(idle_ms), 0, 1 * SECONDS, 24 * HOURS},
@@ -377,6 +392,9 @@ void hf_settings_default(struct hf_settings *settings)
         .hold_ms = 10 * SECONDS,
         .cgi_hold_ms = 5 * SECONDS,
         .max_held = 5000,
+        .cgi_max_held = 40,
+        .short_polls = 50,
+        .max_held_per_address = 16,
         .revive_ms = 1 * HOURS,
         .listen = "unix:sidecar.sock",
         .idle_ms = 90 * SECONDS,

@@ -65,8 +65,12 @@ struct hf_settings {
 
     /* [gateway] */
     int64_t hold_ms;     /* longest hold of a poll; 10s, 0 = never hold */
-    int64_t cgi_hold_ms; /* the same as plain CGI; 5s */
-    size_t max_held;     /* polls held at once; 5000 */
+    int64_t cgi_hold_ms; /* the same where it takes a process; 5s */
+    size_t max_held;     /* polls held at once, at most; 5000 */
+    size_t cgi_max_held; /* the same where each takes a process; 40 */
+    size_t held_first;   /* what the budget begins with; 0 = by the host */
+    size_t short_polls;  /* per second, of all who found no room; 50 */
+    size_t max_held_per_address; /* of one client address; 16, 0 = any */
     int64_t revive_ms;   /* a session may come back so long after; 1h */
 
     /* [sidecar] */

@@ -6,6 +6,7 @@ unit_tests += \
 	tests/unit/test_cursor \
 	tests/unit/test_dispatch \
 	tests/unit/test_encode \
+	tests/unit/test_holding \
 	tests/unit/test_hook_answer \
 	tests/unit/test_hooks \
 	tests/unit/test_identity \
@@ -53,6 +54,10 @@ tests_unit_test_dispatch_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_dispatch_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_encode_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_encode_LDADD = $(CHANNEL_TEST_LINK)
+tests_unit_test_holding_SOURCES = \
+	tests/unit/test_holding.c tests/unit/schema_fixture.h
+tests_unit_test_holding_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_holding_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_hook_answer_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_hook_answer_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_hooks_CFLAGS = $(UNIT_CFLAGS)

@@ -6,6 +6,7 @@ unit_tests += \
 	tests/unit/test_failed \
 	tests/unit/test_guard \
 	tests/unit/test_foreign \
+	tests/unit/test_holds \
 	tests/unit/test_inspect \
 	tests/unit/test_journal \
 	tests/unit/test_keen \
@@ -55,6 +56,11 @@ tests_unit_test_foreign_SOURCES = \
 	tests/unit/schema_fixture.h
 tests_unit_test_foreign_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_foreign_LDADD = $(SCHEMA_TEST_LINK)
+
+tests_unit_test_holds_SOURCES = \
+	tests/unit/test_holds.c tests/unit/schema_fixture.h
+tests_unit_test_holds_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_holds_LDADD = $(SCHEMA_TEST_LINK)
 
 tests_unit_test_keen_SOURCES = tests/unit/test_keen.c
 tests_unit_test_keen_CFLAGS = $(UNIT_CFLAGS)

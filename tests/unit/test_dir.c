@@ -70,7 +70,7 @@ static void everything_is_private_whatever_the_umask(void **state)
         HF_FILE_JOURNAL, HF_FILE_JOURNAL "-wal", HF_FILE_JOURNAL "-shm",
         HF_FILE_LIVE,    HF_FILE_SETTINGS,       HF_FILE_SECRET,
         HF_FILE_BELLS,   HF_FILE_WATCHER,        HF_FILE_WRITERS,
-        HF_FILE_HEAD,    HF_FILE_HOOK_SECRET};
+        HF_FILE_HEAD,    HF_FILE_HOOK_SECRET,    HF_FILE_HOLDS};
     struct hf_why why;
     bool existed;
     size_t u, i;
