@@ -9,6 +9,7 @@ libbase_a_SOURCES = \
 	base/json.c base/json.h base/json_unique.c \
 	base/jwk.c base/jwk.h \
 	base/jwt.c base/jwt.h \
+	base/late.c base/late.h \
 	base/list.h \
 	base/log.c base/log.h \
 	base/loop.c base/loop.h \

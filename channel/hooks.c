@@ -1,6 +1,5 @@
 #include "channel/hooks.h"
 
-#include <curl/curl.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -15,6 +14,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/sys.h"
+#include "channel/libcurl.h"
 #include "channel/limits.h"
 #include "channel/topic.h"
 
@@ -46,6 +46,9 @@ struct hf_hooks {
     bool global;  /* the library is set up */
     bool closing; /* nothing more is taken */
 };
+
+/* Once the first call was made, or hf_hooks_prepare. */
+static const struct hf_libcurl *lib;
 
 /* A descriptor the library wants to be watched. */
 struct watched {
@@ -240,7 +243,7 @@ static size_t take_head(char *bytes, size_t one, size_t len, void *ctx)
 
 static int add_header(struct hf_hook_sent *r, const char *line)
 {
-    struct curl_slist *longer = curl_slist_append(r->headers, line);
+    struct curl_slist *longer = lib->curl_slist_append(r->headers, line);
 
     if (!longer)
         return HF_ENOMEM;
@@ -273,7 +276,7 @@ static int set_options(struct hf_hook_sent *r)
 
 #define SET(option, value)                                                     \
     do {                                                                       \
-        CURLcode code = curl_easy_setopt(easy, (option), (value));             \
+        CURLcode code = lib->curl_easy_setopt(easy, (option), (value));        \
         failed = failed ? failed : code;                                       \
     } while (0)
 
@@ -303,20 +306,23 @@ static int set_options(struct hf_hook_sent *r)
     return failed ? HF_ENOMEM : 0;
 }
 
-static int start(struct hf_hook_sent *r)
+static int start(struct hf_hook_sent *r, struct hf_why *why)
 {
-    int err = make_headers(r);
+    int err = hf_hooks_prepare(r->hooks, why);
 
+    if (err == 0)
+        err = make_headers(r);
     if (err)
         return err;
-    r->easy = curl_easy_init();
+    r->easy = lib->curl_easy_init();
     if (!r->easy)
         return HF_ENOMEM;
     err = set_options(r);
-    if (err == 0 && curl_multi_add_handle(r->hooks->multi, r->easy) != CURLM_OK)
+    if (err == 0 &&
+        lib->curl_multi_add_handle(r->hooks->multi, r->easy) != CURLM_OK)
         err = HF_ENOMEM;
     if (err) {
-        curl_easy_cleanup(r->easy);
+        lib->curl_easy_cleanup(r->easy);
         r->easy = NULL;
     }
     return err;
@@ -325,10 +331,11 @@ static int start(struct hf_hook_sent *r)
 static void request_free(struct hf_hook_sent *r)
 {
     if (r->easy) {
-        (void)curl_multi_remove_handle(r->hooks->multi, r->easy);
-        curl_easy_cleanup(r->easy);
+        (void)lib->curl_multi_remove_handle(r->hooks->multi, r->easy);
+        lib->curl_easy_cleanup(r->easy);
     }
-    curl_slist_free_all(r->headers);
+    if (r->headers)
+        lib->curl_slist_free_all(r->headers);
     hf_buf_release(&r->body);
     hf_buf_release(&r->answer);
     free(r);
@@ -374,7 +381,7 @@ static void judge(struct hf_hook_sent *r)
     char status[32];
     long code = 0;
 
-    (void)curl_easy_getinfo(r->easy, CURLINFO_RESPONSE_CODE, &code);
+    (void)lib->curl_easy_getinfo(r->easy, CURLINFO_RESPONSE_CODE, &code);
     if (code != 200) {
         (void)snprintf(status, sizeof(status), "HTTP status %ld", code);
         log_failure(r, status);
@@ -402,7 +409,7 @@ static void finished(struct hf_hook_sent *r, CURLcode code)
     }
     log_failure(r, r->too_large ? "its answer is longer than 1 MiB"
                    : r->said[0] ? r->said
-                                : curl_easy_strerror(code));
+                                : lib->curl_easy_strerror(code));
     settle(r, HF_HOOK_FAILED, NULL);
 }
 
@@ -442,9 +449,10 @@ static struct hf_hook_sent *next_waiting(struct hf_hooks *hooks)
 static void activate(struct hf_hook_sent *r)
 {
     struct hf_hooks *hooks = r->hooks;
+    struct hf_why why = {""};
 
-    if (start(r)) {
-        log_failure(r, "out of memory");
+    if (start(r, &why)) {
+        log_failure(r, why.text[0] ? why.text : "out of memory");
         settle(r, HF_HOOK_BUSY, NULL);
         return;
     }
@@ -504,13 +512,14 @@ static void take_finished(struct hf_hooks *hooks)
     CURLMsg *message;
     int left;
 
-    while ((message = curl_multi_info_read(hooks->multi, &left)) != NULL) {
+    while ((message = lib->curl_multi_info_read(hooks->multi, &left)) != NULL) {
         CURLcode code = message->data.result;
         struct hf_hook_sent *r = NULL;
 
         if (message->msg != CURLMSG_DONE)
             continue;
-        (void)curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &r);
+        (void)lib->curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE,
+                                     &r);
         finished(r, code);
     }
 }
@@ -519,7 +528,7 @@ static void run(struct hf_hooks *hooks, curl_socket_t fd, int events)
 {
     int running;
 
-    (void)curl_multi_socket_action(hooks->multi, fd, events, &running);
+    (void)lib->curl_multi_socket_action(hooks->multi, fd, events, &running);
     take_finished(hooks);
 }
 
@@ -548,7 +557,7 @@ static void unwatch(struct hf_hooks *hooks, curl_socket_t fd,
     if (!watched)
         return;
     hf_loop_unwatch(hooks->loop, &watched->watch);
-    (void)curl_multi_assign(hooks->multi, fd, NULL);
+    (void)lib->curl_multi_assign(hooks->multi, fd, NULL);
     free(watched);
 }
 
@@ -561,7 +570,7 @@ static int watch_new(struct hf_hooks *hooks, curl_socket_t fd, uint32_t events)
     watched->hooks = hooks;
     watched->watch = (struct hf_watch){.fd = fd, .ready = on_ready};
     if (hf_loop_watch(hooks->loop, &watched->watch, events) ||
-        curl_multi_assign(hooks->multi, fd, watched) != CURLM_OK) {
+        lib->curl_multi_assign(hooks->multi, fd, watched) != CURLM_OK) {
         hf_loop_unwatch(hooks->loop, &watched->watch);
         free(watched);
         return -1;
@@ -732,20 +741,51 @@ static void choose_events(struct hf_hooks *hooks)
         hooks->asked[HF_HOOK_JOIN] = hooks->asked[HF_HOOK_PUSH] = true;
 }
 
-static int open_library(struct hf_hooks *hooks)
+static void close_library(struct hf_hooks *hooks)
 {
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+    if (hooks->multi)
+        (void)lib->curl_multi_cleanup(hooks->multi);
+    if (hooks->global)
+        lib->curl_global_cleanup();
+    hooks->multi = NULL;
+    hooks->global = false;
+}
+
+static int set_up_library(struct hf_hooks *hooks)
+{
+    if (lib->curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
         return HF_EIO;
     hooks->global = true;
-    hooks->multi = curl_multi_init();
+    hooks->multi = lib->curl_multi_init();
     if (!hooks->multi)
         return HF_ENOMEM;
-    if (curl_multi_setopt(hooks->multi, CURLMOPT_SOCKETFUNCTION, on_socket) ||
-        curl_multi_setopt(hooks->multi, CURLMOPT_SOCKETDATA, hooks) ||
-        curl_multi_setopt(hooks->multi, CURLMOPT_TIMERFUNCTION, on_timer) ||
-        curl_multi_setopt(hooks->multi, CURLMOPT_TIMERDATA, hooks))
+    if (lib->curl_multi_setopt(hooks->multi, CURLMOPT_SOCKETFUNCTION,
+                               on_socket) ||
+        lib->curl_multi_setopt(hooks->multi, CURLMOPT_SOCKETDATA, hooks) ||
+        lib->curl_multi_setopt(hooks->multi, CURLMOPT_TIMERFUNCTION,
+                               on_timer) ||
+        lib->curl_multi_setopt(hooks->multi, CURLMOPT_TIMERDATA, hooks))
         return HF_EIO;
     return 0;
+}
+
+int hf_hooks_prepare(struct hf_hooks *hooks, struct hf_why *why)
+{
+    struct hf_why here = {""};
+    int err;
+
+    if (!hooks || hooks->multi)
+        return 0;
+    err = hf_libcurl_load(&lib, &here);
+    if (err)
+        return hf_explain(why, err, "hook_url needs libcurl: %s", here.text);
+    err = set_up_library(hooks);
+    if (err) {
+        close_library(hooks);
+        (void)hf_explain(why, err, "libcurl does not start: %s",
+                         hf_strerror(err));
+    }
+    return err;
 }
 
 int hf_hooks_open(struct hf_loop *loop, const struct hf_dir *dir,
@@ -770,12 +810,6 @@ int hf_hooks_open(struct hf_loop *loop, const struct hf_dir *dir,
     hf_list_init(&hooks->waiting);
     choose_events(hooks);
     err = read_secret(hooks, dir, why);
-    if (err == 0) {
-        err = open_library(hooks);
-        if (err)
-            (void)hf_explain(why, err, "libcurl does not start: %s",
-                             hf_strerror(err));
-    }
     if (err) {
         hf_hooks_close(hooks);
         return err;
@@ -799,10 +833,7 @@ void hf_hooks_close(struct hf_hooks *hooks)
     hooks->closing = true;
     end_all(&hooks->waiting);
     end_all(&hooks->active);
-    if (hooks->multi)
-        (void)curl_multi_cleanup(hooks->multi);
-    if (hooks->global)
-        curl_global_cleanup();
+    close_library(hooks);
     hf_loop_disarm(hooks->loop, &hooks->due);
     hf_loop_disarm(hooks->loop, &hooks->late);
     hf_loop_cancel_turn(&hooks->turn);

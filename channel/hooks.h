@@ -2,7 +2,7 @@
  * hooks.h - asking the application, over HTTP, without ever waiting for it
  *
  * A call is one signed POST; its answer comes by callback on the loop's thread.
- * The only file that knows libcurl. What is bounded: the calls under way
+ * The only file that calls libcurl. What is bounded: the calls under way
  * (hook_concurrency), those that wait for their turn, the time of each, the
  * size of an answer. One topic has half of all that at most, so that a topic
  * whose calls take long leaves room for the others.
@@ -33,6 +33,13 @@ struct hf_hooks; /* one per process */
 int hf_hooks_open(struct hf_loop *loop, const struct hf_dir *dir,
                   const struct hf_settings *settings, struct hf_hooks **out,
                   struct hf_why *why);
+/*
+ * Load libcurl now, where somebody reads that it is missing; else the first
+ * call does, and is refused if that fails. A plain CGI process calls seldom and
+ * would pay for it each time. 0; HF_ENOTFOUND, HF_EIO, HF_ENOMEM with *why
+ * filled. NULL hooks: nothing.
+ */
+int hf_hooks_prepare(struct hf_hooks *hooks, struct hf_why *why);
 /* Every call is answered HF_HOOK_CLOSED before it returns. NULL: nothing. */
 void hf_hooks_close(struct hf_hooks *hooks);
 

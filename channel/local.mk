@@ -21,6 +21,7 @@ libchannel_a_SOURCES = \
 	channel/keeper.c channel/keeper.h \
 	channel/keys.c channel/keys.h \
 	channel/leases.c channel/leases.h \
+	channel/libcurl.c channel/libcurl.h \
 	channel/limits.h \
 	channel/link.h \
 	channel/longpoll.c channel/longpoll.h \

@@ -103,6 +103,8 @@ static int open_all(struct hf_process *process, const char *path, bool threaded,
         return err;
     err = hf_hooks_open(process->loop, &process->dir, settings, &process->hooks,
                         why);
+    if (err == 0 && threaded)
+        err = hf_hooks_prepare(process->hooks, why);
     if (err)
         return err;
     return hf_writer_open(threaded ? process->loop : NULL, &process->dir,

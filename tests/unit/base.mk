@@ -8,6 +8,7 @@ unit_tests += \
 	tests/unit/test_json \
 	tests/unit/test_jwk \
 	tests/unit/test_jwt \
+	tests/unit/test_late \
 	tests/unit/test_list \
 	tests/unit/test_log \
 	tests/unit/test_loop \
@@ -43,6 +44,9 @@ tests_unit_test_jwk_LDADD = $(BASE_TEST_LINK)
 
 tests_unit_test_jwt_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_jwt_LDADD = $(BASE_TEST_LINK)
+
+tests_unit_test_late_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_late_LDADD = $(BASE_TEST_LINK)
 
 tests_unit_test_list_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_list_LDADD = $(BASE_TEST_LINK)
