@@ -447,55 +447,61 @@ static const char *next_mention(const char *at, struct mention *out)
     return NULL;
 }
 
-/* The last word of all texts on this name; false: none of them knows it. */
-static bool last_mention(const char *const *texts, unsigned count,
-                         struct hf_str name, struct mention *out)
+/* The last word of all texts on each name, found once: a process of CGI does
+ * this at every request. */
+struct catalog {
+    unsigned count;
+    struct mention last[HF_DB_OBJECTS];
+};
+
+static struct mention *last_mention(struct catalog *catalog, struct hf_str name)
 {
-    struct mention mention;
-    bool found = false;
     unsigned i;
 
+    for (i = 0; i < catalog->count; i++) {
+        if (hf_str_eq(catalog->last[i].name, name))
+            return &catalog->last[i];
+    }
+    return NULL;
+}
+
+static void read_texts(struct catalog *out, const char *const *texts,
+                       unsigned count)
+{
+    struct mention mention, *before;
+    unsigned i;
+
+    out->count = 0;
     for (i = 0; i < count; i++) {
         const char *at = texts[i];
 
         while ((at = next_mention(at, &mention)) != NULL) {
-            if (!hf_str_eq(mention.name, name))
-                continue;
-            *out = mention;
-            found = true;
+            before = last_mention(out, mention.name);
+            assert(before || out->count < HF_DB_OBJECTS);
+            *(before ? before : &out->last[out->count++]) = mention;
         }
     }
-    return found;
 }
 
 /* Objects that there are once all texts have run. */
-static unsigned count_objects(const char *const *texts, unsigned count)
+static unsigned count_objects(const struct catalog *catalog)
 {
-    struct mention mention;
     unsigned i, objects = 0;
 
-    for (i = 0; i < count; i++) {
-        const char *at = texts[i];
-
-        while ((at = next_mention(at, &mention)) != NULL) {
-            if (mention.creates)
-                objects++;
-            else
-                objects--;
-        }
-    }
+    for (i = 0; i < catalog->count; i++)
+        objects += catalog->last[i].creates;
     return objects;
 }
 
 /* Is it an object of ours, word for word? */
-static bool is_known(const char *const *texts, unsigned count,
-                     struct hf_str name, struct hf_str sql)
+static bool is_known(struct catalog *catalog, struct hf_str name,
+                     struct hf_str sql)
 {
-    struct mention last;
+    const struct mention *last = last_mention(catalog, name);
 
-    return last_mention(texts, count, name, &last) && last.creates &&
-           sql.len > 0 && strncmp(last.statement, sql.at, sql.len) == 0 &&
-           last.statement[sql.len] == ';';
+    return last && last->creates && sql.len > 0 &&
+           strncmp(last->statement, sql.at, sql.len) == 0 &&
+           last->statement[sql.len] == ';';
 }
 
 static int unknown_object(struct hf_why *why, struct hf_str type,
@@ -513,17 +519,19 @@ int hf_db_check_schema(struct hf_db *db, const char *const *texts,
 {
     static const char each[] = "SELECT type, name, sql FROM sqlite_schema "
                                "WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
+    struct catalog catalog;
     unsigned found = 0;
     sqlite3_stmt *stmt;
     bool row;
     int err;
 
+    read_texts(&catalog, texts, count);
     err = hf_db_get(db, each, &stmt);
     while (!err) {
         err = hf_db_step(db, stmt, &row);
         if (err || !row)
             break;
-        if (!is_known(texts, count, hf_db_text(stmt, 1), hf_db_text(stmt, 2))) {
+        if (!is_known(&catalog, hf_db_text(stmt, 1), hf_db_text(stmt, 2))) {
             err = unknown_object(why, hf_db_text(stmt, 0), hf_db_text(stmt, 1));
             hf_db_done(stmt);
             return err;
@@ -533,7 +541,7 @@ int hf_db_check_schema(struct hf_db *db, const char *const *texts,
     if (err)
         return hf_explain(why, err, "cannot read the database: %s",
                           sqlite3_errmsg(db->handle));
-    if (found != count_objects(texts, count))
+    if (found != count_objects(&catalog))
         return hf_explain(why, HF_EINVAL,
                           "tables or triggers of Holdfast are missing in the "
                           "database; restore it from a backup");

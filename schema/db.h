@@ -20,6 +20,7 @@
 
 #define HF_DB_PAGE       4096              /* bytes; init sets it */
 #define HF_DB_STATEMENTS 160u              /* kept per connection; asserted */
+#define HF_DB_OBJECTS    96u               /* named by our texts; asserted */
 #define HF_DB_WAL_LIMIT  (8 * 1024 * 1024) /* bytes left after a checkpoint */
 #define HF_DB_CHECKPOINT 500               /* pages in the log at a commit */
 #define HF_DB_JSON_DEPTH 128u              /* deeper payloads are refused */

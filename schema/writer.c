@@ -17,7 +17,9 @@
 #define BATCH_BYTES (1024u * 1024u)
 
 struct hf_writer {
-    struct hf_journal *journal;
+    const struct hf_dir *dir;
+    const struct hf_settings *settings;
+    struct hf_journal *journal; /* NULL until needed, without a thread */
     int64_t busy_ms;
     struct hf_loop *loop; /* NULL: no thread, all below is unused */
     pthread_t thread;
@@ -234,6 +236,12 @@ static int set_up_thread(struct hf_writer *writer,
     return start_thread(writer);
 }
 
+static int open_journal(struct hf_writer *writer, struct hf_why *why)
+{
+    return hf_journal_open(writer->dir, writer->settings, HF_JOURNAL_WRITE,
+                           &writer->journal, why);
+}
+
 int hf_writer_open(struct hf_loop *loop, const struct hf_dir *dir,
                    const struct hf_settings *settings, struct hf_writer **out,
                    struct hf_why *why)
@@ -243,11 +251,12 @@ int hf_writer_open(struct hf_loop *loop, const struct hf_dir *dir,
 
     if (!writer)
         return hf_explain(why, HF_ENOMEM, "%s", hf_strerror(HF_ENOMEM));
+    writer->dir = dir;
+    writer->settings = settings;
     writer->loop = loop;
     writer->busy_ms = settings->busy_ms;
     writer->watch.fd = -1;
-    err =
-        hf_journal_open(dir, settings, HF_JOURNAL_WRITE, &writer->journal, why);
+    err = loop ? open_journal(writer, why) : 0;
     if (!err && loop) {
         err = set_up_thread(writer, settings);
         if (err)
@@ -284,10 +293,30 @@ void hf_writer_close(struct hf_writer *writer)
     free(writer);
 }
 
-static void run_now(struct hf_writer *writer, struct hf_job *job)
+/* Most polls write nothing, and a second connection costs their process a
+ * third of what it does at all. */
+static int open_late(struct hf_writer *writer)
 {
+    struct hf_why why = {""};
     int err;
 
+    if (writer->journal)
+        return 0;
+    err = open_journal(writer, &why);
+    if (err)
+        HF_LOG(HF_LOG_ERROR, "writer_failed", hf_field("why", why.text),
+               hf_field("effect", "this request writes nothing"));
+    return err;
+}
+
+static void run_now(struct hf_writer *writer, struct hf_job *job)
+{
+    int err = open_late(writer);
+
+    if (err) {
+        job->done(job, err);
+        return;
+    }
     job->item.next = NULL;
     if (job->alone) {
         job->done(job, job->run(job, writer->journal));

@@ -41,7 +41,8 @@ struct hf_job {
 /*
  * Open the write connection and start the thread. `loop` NULL: no thread, jobs
  * are run by submit itself, in a transaction each, and `done` is called before
- * it returns (plain CGI and the command line).
+ * it returns (plain CGI). The connection is then opened for the first job, which
+ * fails if that does, and `dir` and `settings` are borrowed.
  */
 int hf_writer_open(struct hf_loop *loop, const struct hf_dir *dir,
                    const struct hf_settings *settings, struct hf_writer **out,

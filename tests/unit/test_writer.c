@@ -506,6 +506,23 @@ static void without_a_loop_submit_does_it_all(void **state)
     foreign_ok("ROLLBACK");
 }
 
+static void without_a_loop_the_journal_is_opened_for_the_first_job(void **state)
+{
+    struct push early = push_of("1"), late = push_of("2");
+
+    (void)state;
+    foreign_ok("CREATE TABLE mine (x)"); /* refused at open */
+    open_writer(false);
+    submit(&early);
+    assert_int_equal(early.done, 1);
+    assert_int_equal(early.err, HF_EINVAL);
+    foreign_ok("DROP TABLE mine");
+    submit(&late);
+    assert_int_equal(late.done, 1);
+    assert_int_equal(late.err, 0);
+    assert_true(late.visible);
+}
+
 static int set_up(void **state)
 {
     if (fixture_set_up(state) || hf_loop_new(&loop))
@@ -543,6 +560,7 @@ int main(void)
         WRITER_TEST(closing_finishes_what_is_queued),
         WRITER_TEST(closing_is_bounded_and_every_job_is_answered),
         WRITER_TEST(without_a_loop_submit_does_it_all),
+        WRITER_TEST(without_a_loop_the_journal_is_opened_for_the_first_job),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
