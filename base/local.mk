@@ -14,6 +14,7 @@ libbase_a_SOURCES = \
 	base/log.c base/log.h \
 	base/loop.c base/loop.h \
 	base/map.c base/map.h \
+	base/nearest.c base/nearest.h \
 	base/params.c base/params.h \
 	base/query.c base/query.h \
 	base/queue.c base/queue.h \

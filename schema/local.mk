@@ -21,6 +21,7 @@ libschema_a_SOURCES = \
 	schema/live.c schema/live.h \
 	schema/mapped.c schema/mapped.h \
 	schema/migrate.c schema/migrate.h \
+	schema/place.c schema/place.h \
 	schema/policies.c schema/policies.h \
 	schema/presences.c schema/presences.h \
 	schema/readable.c schema/readable.h \

@@ -13,6 +13,7 @@ unit_tests += \
 	tests/unit/test_log \
 	tests/unit/test_loop \
 	tests/unit/test_map \
+	tests/unit/test_nearest \
 	tests/unit/test_params \
 	tests/unit/test_query \
 	tests/unit/test_queue \
@@ -61,6 +62,9 @@ tests_unit_test_loop_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=realloc
 tests_unit_test_map_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_map_LDADD = $(BASE_TEST_LINK)
 tests_unit_test_map_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=calloc
+
+tests_unit_test_nearest_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_nearest_LDADD = $(BASE_TEST_LINK)
 
 tests_unit_test_params_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_params_LDADD = $(BASE_TEST_LINK)

@@ -14,6 +14,7 @@ unit_tests += \
 	tests/unit/test_live \
 	tests/unit/test_memory \
 	tests/unit/test_migrate \
+	tests/unit/test_place \
 	tests/unit/test_policies \
 	tests/unit/test_presences \
 	tests/unit/test_redact \
@@ -75,6 +76,10 @@ tests_unit_test_live_SOURCES = \
 	tests/unit/test_live.c tests/unit/schema_fixture.h
 tests_unit_test_live_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_live_LDADD = $(SCHEMA_TEST_LINK)
+
+tests_unit_test_place_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_place_LDADD = $(SCHEMA_TEST_LINK)
+tests_unit_test_place_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=getpwuid
 
 tests_unit_test_policies_SOURCES = \
 	tests/unit/test_policies.c tests/unit/schema_fixture.h
