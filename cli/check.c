@@ -72,9 +72,11 @@ static int run_check(struct hf_cli *cli, bool full)
     };
     int exit_code;
 
+    if (hf_cli_find(cli))
+        return HF_EXIT_FAILED;
     hf_catch_signals();
     hf_progress_start(&check.progress);
-    (void)hf_inspect(cli->dir_given ? cli->dir_given : ".", &inspection);
+    (void)hf_inspect(cli->place.dir, &inspection);
     hf_progress_end(&check.progress);
     exit_code = hf_cli_flush(cli);
     if (hf_interrupted())
@@ -161,13 +163,14 @@ static int rescue(struct hf_cli *cli, bool force)
 
 static int run_rescue(struct hf_cli *cli, bool force)
 {
-    const char *path = cli->dir_given ? cli->dir_given : ".";
     struct hf_why why = {""};
     int exit_code;
     int err;
 
     /* Not hf_cli_open: the journal itself may not let itself be opened. */
-    err = hf_dir_open(&cli->dir, path, &why);
+    if (hf_cli_find(cli))
+        return HF_EXIT_FAILED;
+    err = hf_dir_open(&cli->dir, cli->place.dir, &why);
     if (!err)
         err = hf_settings_read(&cli->dir, &cli->settings, &why);
     exit_code = err ? hf_cli_fail(cli, "%s", why.text) : rescue(cli, force);

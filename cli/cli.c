@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "channel/cursor.h"
@@ -88,13 +89,28 @@ int hf_cli_option(struct hf_cli *cli, int argc, char **argv,
     return found;
 }
 
+int hf_cli_find(struct hf_cli *cli)
+{
+    struct hf_place_hints hints = {
+        .option = cli->dir_given,
+        .variable = getenv(HF_PLACE_VARIABLE),
+        .here = true,
+    };
+    struct hf_why why = {""};
+
+    if (hf_place_find(&hints, &cli->place, &why))
+        return hf_cli_fail(cli, "%s", why.text);
+    return HF_EXIT_OK;
+}
+
 int hf_cli_open(struct hf_cli *cli, enum hf_journal_use use)
 {
-    const char *path = cli->dir_given ? cli->dir_given : ".";
     struct hf_why why = {""};
     int err;
 
-    err = hf_dir_open(&cli->dir, path, &why);
+    if (hf_cli_find(cli))
+        return HF_EXIT_FAILED;
+    err = hf_dir_open(&cli->dir, cli->place.dir, &why);
     if (err)
         goto say_why;
     err = hf_settings_read(&cli->dir, &cli->settings, &why);
@@ -106,11 +122,7 @@ int hf_cli_open(struct hf_cli *cli, enum hf_journal_use use)
     return HF_EXIT_OK;
 
 say_why:
-    hf_cli_fail(cli, "%s", why.text[0] ? why.text : hf_strerror(err));
-    if (!cli->dir_given)
-        fputs("(No directory was named: give --dir DIR or set HOLDFAST_DIR.)\n",
-              stderr);
-    return HF_EXIT_FAILED;
+    return hf_cli_fail(cli, "%s", why.text[0] ? why.text : hf_strerror(err));
 }
 
 void hf_cli_close(struct hf_cli *cli)

@@ -12,6 +12,7 @@
 #include <getopt.h>
 
 #include "schema/journal.h"
+#include "schema/place.h"
 
 enum hf_exit {
     HF_EXIT_OK = 0,
@@ -21,7 +22,8 @@ enum hf_exit {
 
 struct hf_cli {
     const struct hf_command *command; /* the one that runs; NULL before */
-    const char *dir_given;            /* --dir or HOLDFAST_DIR; else NULL */
+    const char *dir_given;            /* --dir; else NULL */
+    struct hf_place place;            /* hf_cli_find found it there */
     struct hf_dir dir;
     struct hf_settings settings;
     struct hf_journal *journal;
@@ -79,6 +81,10 @@ int hf_cli_usage(const struct hf_cli *cli, const char *format, ...)
 int hf_cli_flush(const struct hf_cli *cli);
 
 /* --- the journal --------------------------------------------------------- */
+
+/* Which directory is meant: --dir, HOLDFAST_DIR, the current one, ~/holdfast.
+ * Fills cli->place, or says why not. An exit code. */
+int hf_cli_find(struct hf_cli *cli);
 
 /* Open directory, settings and journal; says why not. An exit code. Close in
  * any case. */

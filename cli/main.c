@@ -31,7 +31,8 @@ static int print_help(const struct hf_cli *cli)
     puts("\n"
          "Options:\n"
          "  --dir DIR   the journal directory; else the environment variable\n"
-         "              HOLDFAST_DIR, else the current directory\n"
+         "              HOLDFAST_DIR, else the current directory if it holds a\n"
+         "              journal, else ~/holdfast\n"
          "  --help      this text; after a command, help about it\n"
          "  --version   print the version\n"
          "\n"
@@ -71,13 +72,11 @@ int main(int argc, char **argv)
         HF_CLI_OPTIONS,
     };
     struct hf_cli cli = {.dir = {.fd = -1}};
-    const char *dir = getenv("HOLDFAST_DIR");
     int exit_code = HF_EXIT_OK;
     int option;
 
     (void)signal(SIGXFSZ, SIG_IGN); /* like a full disk (space.h) */
     hf_log_open("holdfast", HF_LOG_WARN, false);
-    cli.dir_given = dir && *dir ? dir : NULL;
 
     /* '+': options after the command's name are the command's */
     option = hf_cli_option(&cli, argc, argv, "+:h", options, &exit_code);

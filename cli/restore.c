@@ -58,7 +58,9 @@ static int restore(struct hf_cli *cli, const char *path)
     struct hf_why why = {""};
     int err;
 
-    err = hf_dir_open(&cli->dir, cli->dir_given ? cli->dir_given : ".", &why);
+    if (hf_cli_find(cli))
+        return HF_EXIT_FAILED;
+    err = hf_dir_open(&cli->dir, cli->place.dir, &why);
     if (!err)
         err = hf_settings_read(&cli->dir, &cli->settings, &why);
     if (err)

@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "base/sys.h"
+#include "schema/place.h"
 #include "schema/settings.h"
 #include "sidecar/listen.h"
 #include "sidecar/parent.h"
@@ -28,7 +29,8 @@ static const char usage_text[] =
     "WebSockets for web pages, from the journal in DIR. Stays in the\n"
     "foreground; SIGTERM or Ctrl-C ends it after a goodbye to all clients.\n"
     "\n"
-    "  --dir DIR         the journal directory; else $HOLDFAST_DIR\n"
+    "  --dir DIR         the journal directory; else $HOLDFAST_DIR, else\n"
+    "                    ~/holdfast\n"
     "  --listen ADDRESS  unix:NAME, 127.0.0.1:PORT or [::1]:PORT instead of\n"
     "                    what holdfast.conf says\n"
     "  --version         print the version and exit\n"
@@ -46,7 +48,7 @@ static int read_options(struct options *out, int argc, char **argv)
     };
     int c;
 
-    *out = (struct options){.dir = getenv("HOLDFAST_DIR")};
+    *out = (struct options){.dir = NULL};
     while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
         switch (c) {
         case 'd':
@@ -100,6 +102,20 @@ static int serve(const struct options *options, const struct hf_dir *dir,
     return code;
 }
 
+static int open_dir(struct hf_dir *dir, const struct options *options,
+                    struct hf_why *why)
+{
+    struct hf_place_hints hints = {
+        .option = options->dir,
+        .variable = getenv(HF_PLACE_VARIABLE),
+    };
+    struct hf_place place;
+    int err;
+
+    err = hf_place_find(&hints, &place, why);
+    return err ? err : hf_dir_open(dir, place.dir, why);
+}
+
 int main(int argc, char **argv)
 {
     struct hf_why why = {.text = ""};
@@ -111,10 +127,7 @@ int main(int argc, char **argv)
     code = read_options(&options, argc, argv);
     if (code >= 0)
         return code;
-    if (!options.dir)
-        return complain("no journal directory: give --dir DIR or set "
-                        "HOLDFAST_DIR (`holdfast init DIR` makes one)");
-    if (hf_dir_open(&dir, options.dir, &why))
+    if (open_dir(&dir, &options, &why))
         return complain(why.text);
     code = serve(&options, &dir, &why);
     hf_dir_close(&dir);

@@ -23,6 +23,11 @@ pids=
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/holdfast-test.XXXXXX") || exit 99
 cd "$scratch" || exit 99
 
+# not the ~/holdfast of whoever runs this
+HOME=$scratch/home
+mkdir "$HOME" || exit 99
+export HOME
+
 clean_up()
 {
     for pid in $pids; do

@@ -45,7 +45,7 @@ t "an option without its value is a usage error" wrong publish --key
 t "and says so" says "needs a value" holdfast publish --key
 t "an empty --dir is a usage error" wrong --dir "" status
 
-t "init without a directory" wrong init
+t "init of nothing" wrong init ""
 t "init of two directories" wrong init a b
 t "allow without rights" wrong allow 'room:*'
 t "allow with one word too many" wrong allow 'room:*' join now
@@ -76,6 +76,25 @@ t "--dir goes before HOLDFAST_DIR" \
     env HOLDFAST_DIR=missing holdfast --dir box status
 cd box || exit 99
 t "else it is the current directory" holdfast status
+cd .. || exit 99
+t "which must hold a journal" says "no journal in it" holdfast status
+
+in_the_home()
+{
+    holdfast status | grep -qF "$HOME/holdfast"
+}
+
+t "init without a directory makes ~/holdfast" \
+    says "made $HOME/holdfast" holdfast init
+t "which is found where nothing names another" in_the_home
+t "a tilde that no shell has seen is the home" \
+    holdfast '--dir=~/holdfast' status
+t "init makes what HOLDFAST_DIR names" \
+    env HOLDFAST_DIR=named holdfast init
+t "and finds it" env HOLDFAST_DIR=named holdfast status
+cd box || exit 99
+t "the current directory goes before ~/holdfast" \
+    says "$scratch/box" holdfast status
 cd .. || exit 99
 
 t "a full disk is not success" \
