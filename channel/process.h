@@ -19,9 +19,22 @@
 #include "schema/wake.h"
 #include "schema/writer.h"
 
+/* How do requests come? What may be held at once depends on it (D14). */
+enum hf_served {
+    HF_SERVED_RESIDENT,        /* any number at once; also as long as no request
+                                  has come */
+    HF_SERVED_RESIDENT_APACHE, /* the same, but each takes a thread of Apache,
+                                  of which the whole site has some 150 */
+    HF_SERVED_FCGID,           /* one at a time: mod_fcgid starts a process for
+                                  each request that waits */
+    HF_SERVED_CGI,             /* one, then the process ends */
+};
+
 struct hf_process {
     struct hf_loop *loop;
-    bool threaded; /* resident; else plain CGI */
+    bool threaded; /* resident or mod_fcgid; else plain CGI */
+    enum hf_served served; /* the gateway sets it, before its first request is
+                              served */
     struct hf_dir dir;
     struct hf_settings settings;
     struct hf_journal *journal; /* reads, on the loop's thread */

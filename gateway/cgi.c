@@ -12,6 +12,7 @@
 #include "base/sys.h"
 #include "gateway/respond.h"
 #include "gateway/serve.h"
+#include "schema/place.h"
 
 /* --- reading and writing ------------------------------------------------- */
 
@@ -99,6 +100,16 @@ static void clean_up(struct hf_longpoll *longpoll)
     hf_longpoll_clean_up(longpoll);
 }
 
+/* --- the request --------------------------------------------------------- */
+
+static int answer_not_ready(void)
+{
+    struct hf_head head;
+
+    hf_head_text(&head, 500, hf_not_ready_text.len);
+    return write_answer(hf_head_str(&head), hf_not_ready_text);
+}
+
 static int serve(struct hf_process *process, const struct hf_request *request)
 {
     struct answer answer = {.exchange.reply = reply};
@@ -147,22 +158,33 @@ static int serve_body(struct hf_process *process, struct hf_request *request)
     return err;
 }
 
+/* Serve it; what fails before that is answered here, too. */
 static int serve_in(const char *dir, struct hf_request *request,
-                    struct hf_why *why)
+                    struct hf_loop *loop, struct hf_why *why)
 {
     struct hf_process process;
-    struct hf_loop *loop;
+    struct hf_place_hints hints = {
+        .option = dir,
+        .variable = request->directory.at,
+        .script = request->script.at,
+        .program = hf_place_program(),
+    };
+    struct hf_place place;
     int err;
 
-    err = hf_loop_new(&loop);
-    if (err)
-        return hf_explain(why, err, "%s", hf_strerror(err));
-    err = hf_process_open(&process, loop, dir, false, why);
-    if (!err) {
-        err = serve_body(&process, request);
-        hf_process_close(&process);
+    err = hf_place_find(&hints, &place, why);
+    if (!err)
+        err = hf_process_open(&process, loop, place.dir, false, why);
+    if (err) {
+        (void)answer_not_ready(); /* gone: nobody to tell */
+        return err;
     }
-    hf_loop_free(loop);
+    process.served = HF_SERVED_CGI;
+    err = serve_body(&process, request);
+    /* Half an answer may be out already; then this is lost with it. */
+    if (err)
+        (void)answer_json(500, HF_STR("{\"status\":500}"));
+    hf_process_close(&process);
     return err;
 }
 
@@ -190,6 +212,7 @@ bool hf_cgi_refused_arguments(void)
 int hf_cgi_serve(const char *dir)
 {
     struct hf_request request;
+    struct hf_loop *loop;
     struct hf_why why = {{0}};
     int err;
 
@@ -201,17 +224,16 @@ int hf_cgi_serve(const char *dir)
     (void)alarm(HF_CGI_SECONDS);
 
     hf_request_read(&request, environ, hf_str(NULL, 0));
-    if (dir)
-        err = serve_in(dir, &request, &why);
-    else
-        err = hf_explain(&why, HF_EINVAL,
-                         "no journal directory: start holdfast-gateway from a "
-                         "script with --dir, or set HOLDFAST_DIR");
+    err = hf_loop_new(&loop);
+    if (err) {
+        (void)answer_not_ready();
+    } else {
+        err = serve_in(dir, &request, loop, &why);
+        hf_loop_free(loop);
+    }
     if (!err)
         return 0;
     HF_LOG(HF_LOG_ERROR, "cgi_failed",
            hf_field("error", why.text[0] ? why.text : hf_strerror(err)));
-    /* Half an answer may be out already; then this is lost with it. */
-    (void)answer_json(500, HF_STR("{\"status\":500}"));
     return 1;
 }

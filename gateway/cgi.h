@@ -25,8 +25,9 @@ bool hf_cgi_asked(void);
  */
 bool hf_cgi_refused_arguments(void);
 
-/* Serve the request with the journal directory `dir`; NULL when none is
- * configured. Returns the exit code. */
+/* Serve the request. `dir` is the value of --dir, or NULL: then the request's
+ * variables say where the journal is, or place.h finds it. Returns the exit
+ * code. */
 int hf_cgi_serve(const char *dir);
 
 #endif

@@ -10,10 +10,13 @@ libgateway_a_SOURCES = \
 	gateway/fcgi_conn.c gateway/fcgi_conn.h \
 	gateway/fcgi_parse.c gateway/fcgi_parse.h \
 	gateway/fcgi_record.c gateway/fcgi_record.h \
+	gateway/options.c gateway/options.h \
 	gateway/request.c gateway/request.h \
+	gateway/resident.c gateway/resident.h \
 	gateway/respond.c gateway/respond.h \
 	gateway/route.c gateway/route.h \
-	gateway/serve.c gateway/serve.h
+	gateway/serve.c gateway/serve.h \
+	gateway/signals.c gateway/signals.h
 GATEWAY_LINK = libgateway.a $(CHANNEL_LINK) $(FCGI_LIBS)
 
 bin_PROGRAMS += holdfast-gateway

@@ -10,53 +10,89 @@
 
 static const struct {
     const char *name;
-    size_t at; /* of a struct hf_str */
+    size_t at;       /* of a struct hf_str */
+    bool redirected; /* REDIRECT_name says it, too */
 } variables[] = {
-    {"REQUEST_METHOD", AT(method)},
-    {"SCRIPT_NAME", AT(script_name)},
-    {"PATH_INFO", AT(path_info)},
-    {"REQUEST_URI", AT(request_uri)},
-    {"CONTENT_TYPE", AT(content_type)},
-    {"CONTENT_LENGTH", AT(content_length)},
-    {"HTTP_X_PHOENIX_LONGPOLL_TOKEN", AT(token_header)},
-    {"HTTP_X_PHOENIX_AUTHTOKEN", AT(hello.auth_token)},
-    {"HTTP_AUTHORIZATION", AT(hello.authorization)},
-    {"HTTP_ACCESS_CONTROL_REQUEST_HEADERS", AT(allow_headers)},
-    {"QUERY_STRING", AT(hello.query)},
-    {"HTTP_ORIGIN", AT(hello.from.origin)},
-    {"HTTP_HOST", AT(hello.from.host)},
-    {"HTTP_SEC_FETCH_SITE", AT(hello.from.sec_fetch_site)},
-    {"REQUEST_SCHEME", AT(hello.from.scheme)},
-    {"HTTPS", AT(https)},
-    {"REMOTE_ADDR", AT(hello.peer)},
+    {"REQUEST_METHOD", AT(method), false},
+    {"SCRIPT_NAME", AT(script_name), false},
+    {"PATH_INFO", AT(path_info), false},
+    {"REQUEST_URI", AT(request_uri), false},
+    {"CONTENT_TYPE", AT(content_type), false},
+    {"CONTENT_LENGTH", AT(content_length), false},
+    {"HTTP_X_PHOENIX_LONGPOLL_TOKEN", AT(token_header), false},
+    {"HTTP_X_PHOENIX_AUTHTOKEN", AT(hello.auth_token), false},
+    {"HTTP_AUTHORIZATION", AT(hello.authorization), true},
+    {"HTTP_ACCESS_CONTROL_REQUEST_HEADERS", AT(allow_headers), false},
+    {"QUERY_STRING", AT(hello.query), false},
+    {"HTTP_ORIGIN", AT(hello.from.origin), false},
+    {"HTTP_HOST", AT(hello.from.host), false},
+    {"HTTP_SEC_FETCH_SITE", AT(hello.from.sec_fetch_site), false},
+    {"REQUEST_SCHEME", AT(hello.from.scheme), false},
+    {"HTTPS", AT(https), false},
+    {"REMOTE_ADDR", AT(hello.peer), false},
+    {"HOLDFAST_DIR", AT(directory), true},
+    {"SCRIPT_FILENAME", AT(script), false},
+    {"SERVER_SOFTWARE", AT(software), false},
 };
+
+#define VARIABLES (sizeof(variables) / sizeof(variables[0]))
+
+static struct hf_str *member(struct hf_request *request, size_t i)
+{
+    return (struct hf_str *)(void *)((char *)request + variables[i].at);
+}
 
 static void set(struct hf_request *request, struct hf_str name,
                 const char *value)
 {
     size_t i;
 
-    for (i = 0; i < sizeof(variables) / sizeof(variables[0]); i++) {
-        struct hf_str *member =
-            (struct hf_str *)(void *)((char *)request + variables[i].at);
+    for (i = 0; i < VARIABLES; i++)
+        if (!member(request, i)->at &&
+            hf_str_eq(name, hf_str_of(variables[i].name)))
+            *member(request, i) = hf_str_of(value);
+}
 
-        if (!member->at && hf_str_eq(name, hf_str_of(variables[i].name)))
-            *member = hf_str_of(value);
-    }
+/* What is not there, or empty, as it was before the redirects. */
+static void fill_in(struct hf_request *out, struct hf_request *redirected)
+{
+    size_t i;
+
+    for (i = 0; i < VARIABLES; i++)
+        if (variables[i].redirected && member(out, i)->len == 0)
+            *member(out, i) = *member(redirected, i);
+}
+
+static bool is_https(struct hf_str value)
+{
+    return hf_str_eq(value, HF_STR("1")) ||
+           (value.len == 2 && strncasecmp(value.at, "on", 2) == 0);
 }
 
 void hf_request_read(struct hf_request *out, char *const *env,
                      struct hf_str body)
 {
+    static const struct hf_str redirect = HF_STR_INIT("REDIRECT_");
+    struct hf_request redirected = {.body = {NULL, 0}};
+
     *out = (struct hf_request){.body = body};
     for (; *env; env++) {
         const char *equals = strchr(*env, '=');
+        struct hf_request *where = out;
+        struct hf_str name;
 
-        if (equals)
-            set(out, hf_str(*env, (size_t)(equals - *env)), equals + 1);
+        if (!equals)
+            continue;
+        name = hf_str(*env, (size_t)(equals - *env));
+        while (hf_str_starts(name, redirect)) {
+            name = hf_str_from(name, redirect.len);
+            where = &redirected;
+        }
+        set(where, name, equals + 1);
     }
+    fill_in(out, &redirected);
     /* not in RFC 3875 either, but one of the two comes from every server */
-    if (strcasecmp(out->https.at ? out->https.at : "", "on") == 0)
+    if (is_https(out->https))
         out->hello.from.scheme = HF_STR("https");
     /* The web server is who is asked for by name, not we: which names it
      * serves is in its configuration, and in `hosts` if given. */

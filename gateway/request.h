@@ -20,13 +20,23 @@ struct hf_request {
     struct hf_str content_length;
     struct hf_str token_header;  /* X-Phoenix-Longpoll-Token */
     struct hf_str allow_headers; /* Access-Control-Request-Headers */
-    struct hf_str https;         /* "on" behind TLS */
+    struct hf_str https;         /* "on" or "1" behind TLS */
+    struct hf_str directory;     /* HOLDFAST_DIR, the web server's own word */
+    struct hf_str script;        /* SCRIPT_FILENAME */
+    struct hf_str software;      /* SERVER_SOFTWARE: "Apache/2.4 ..." */
     struct hf_hello hello;
     struct hf_str body;
 };
 
-/* `env` holds "NAME=value" and NULL at the end; of a name given twice the
- * first counts. */
+/*
+ * `env` holds "NAME=value" and NULL at the end; of a name given twice the
+ * first counts. Each value is terminated where it stands.
+ *
+ * Apache keeps Authorization from programs unless a RewriteRule puts it into a
+ * variable, and where a .htaccess rewrites, variables arrive as REDIRECT_name
+ * (or with more of them, one for each time). A client cannot make either: what
+ * it sends is called HTTP_name.
+ */
 void hf_request_read(struct hf_request *out, char *const *env,
                      struct hf_str body);
 

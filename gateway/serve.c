@@ -24,6 +24,9 @@ static void reply_text(struct hf_exchange *exchange, unsigned status,
     exchange->reply(exchange, hf_head_str(&head), body);
 }
 
+const struct hf_str hf_not_ready_text = HF_STR_INIT(
+    "This service is not ready. Its operator finds the reason in its log.\n");
+
 /* --- GET and POST -------------------------------------------------------- */
 
 static void poll_answered(struct hf_poll *poll, struct hf_str body)
@@ -94,6 +97,10 @@ static void preflight(struct hf_exchange *exchange, struct hf_gateway *gateway,
 void hf_exchange_start(struct hf_exchange *exchange, struct hf_gateway *gateway,
                        const struct hf_request *request)
 {
+    if (gateway->admit && gateway->admit(gateway, request)) {
+        reply_text(exchange, 500, hf_not_ready_text);
+        return;
+    }
     switch (hf_route(hf_str_of(gateway->settings->mount), request)) {
     case HF_ROUTE_POLL:
         start_poll(exchange, gateway, request);

@@ -21,6 +21,10 @@ struct hf_gateway {
     const struct hf_settings *settings;
     struct hf_longpoll *longpoll;
     bool leaving; /* we are about to exit: hold nothing */
+    /* Called before each request, which it may look at: from what the first
+     * says, the rest becomes known (resident.h). Not 0: the request gets 500
+     * and has no other effect; why is in the log. NULL: all is known. */
+    int (*admit)(struct hf_gateway *gateway, const struct hf_request *request);
 };
 
 struct hf_exchange {
@@ -35,6 +39,9 @@ struct hf_exchange {
         struct hf_post post;
     };
 };
+
+/* What a visitor is told when we cannot serve: nothing about this host. */
+extern const struct hf_str hf_not_ready_text;
 
 /* Everything of `request` is borrowed for the call only. */
 void hf_exchange_start(struct hf_exchange *exchange, struct hf_gateway *gateway,

@@ -74,9 +74,11 @@ const char hf_settings_template[] =
     ";join_rate = 20\n"
     "\n"
     "[gateway]\n"
-    "; How long a poll is held open; 0 answers at once. As plain CGI and "
-    "below\n"
-    "; mod_fcgid each held poll is a process, hence the shorter time.\n"
+    "; fcgid: mod_fcgid starts it, a process for each request that waits. auto\n"
+    "; finds that out; resident: it is something else.\n"
+    ";mode = auto\n"
+    "; How long a poll is held open; 0 answers at once. As plain CGI, and under\n"
+    "; mod_fcgid, each held poll is a process, hence the shorter time.\n"
     ";hold = 10s\n"
     ";cgi_hold = 5s\n"
     "; Polls held open at once, by all processes: so many at most. How many in\n"
@@ -126,6 +128,7 @@ const char hf_settings_template[] =
 enum type {
     DURABILITY,
     TOKENS,
+    MODE,
     SIZE,
     SIZE64,
     DURATION,
@@ -175,6 +178,7 @@ static const struct setting known[] = {
     {"http", "push_rate", SIZE, AT(push_rate), 0, 0, 1000000},
     {"http", "push_burst", SIZE, AT(push_burst), 0, 1, 1000000},
     {"http", "join_rate", SIZE, AT(join_rate), 0, 0, 1000000},
+    {"gateway", "mode", MODE, AT(mode), 0, 0, 0},
     {"gateway", "hold", DURATION, AT(hold_ms), 0, 0, 600 * SECONDS},
     {"gateway", "cgi_hold", DURATION, AT(cgi_hold_ms), 0, 0, 600 * SECONDS},
     {"gateway", "max_held", SIZE, AT(max_held), 0, 0, 1000000},
@@ -316,6 +320,7 @@ static int set(const struct setting *setting, struct hf_settings *settings,
     /* In the order of the enums. */
     static const char *const durabilities[] = {"full", "normal", NULL};
     static const char *const tokens[] = {"jwt", "application", NULL};
+    static const char *const modes[] = {"auto", "fcgid", "resident", NULL};
     static const char *const levels[] = {"debug", "info", "warn", "error",
                                          NULL};
     int word = 0, err = 0;
@@ -338,6 +343,11 @@ static int set(const struct setting *setting, struct hf_settings *settings,
         err = set_word(setting, &word, value, tokens, why);
         if (!err)
             settings->tokens = (enum hf_tokens)word;
+        return err;
+    case MODE:
+        err = set_word(setting, &word, value, modes, why);
+        if (!err)
+            settings->mode = (enum hf_mode)word;
         return err;
     case LEVEL:
         return set_word(setting, &settings->log_level, value, levels, why);

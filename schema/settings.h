@@ -30,6 +30,14 @@ enum hf_tokens {
     HF_TOKENS_APPLICATION, /* they are handed to the hook `connect` as they are */
 };
 
+/* Is a gateway started by the web server mod_fcgid's, which gives each of its
+ * processes one request at a time? */
+enum hf_mode {
+    HF_MODE_AUTO, /* yes, if Apache started it */
+    HF_MODE_FCGID,
+    HF_MODE_RESIDENT, /* no: any number of requests at once */
+};
+
 struct hf_settings {
     /* [journal] */
     enum hf_durability durability; /* full */
@@ -64,6 +72,7 @@ struct hf_settings {
     size_t join_rate;      /* joins of one client per second; 20, 0 = any */
 
     /* [gateway] */
+    enum hf_mode mode;   /* auto */
     int64_t hold_ms;     /* longest hold of a poll; 10s, 0 = never hold */
     int64_t cgi_hold_ms; /* the same where it takes a process; 5s */
     size_t max_held;     /* polls held at once, at most; 5000 */

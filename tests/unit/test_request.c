@@ -53,6 +53,39 @@ static void each_variable_has_its_place(void **state)
     assert_false(request.hello.from.loopback_listener);
 }
 
+/* Apache, where a .htaccess rewrites. */
+static void what_redirects_renamed_is_found_again(void **state)
+{
+    struct hf_request request;
+
+    (void)state;
+    READ(&request, HF_STR(""), (char[]){"HTTP_AUTHORIZATION="},
+         (char[]){"REDIRECT_HTTP_AUTHORIZATION=Bearer a"},
+         (char[]){"REDIRECT_REDIRECT_HOLDFAST_DIR=/j"},
+         (char[]){"REDIRECT_QUERY_STRING=a=b"});
+    expect(request.hello.authorization, "Bearer a");
+    expect(request.directory, "/j");
+    expect(request.hello.query, ""); /* of another request, perhaps */
+
+    READ(&request, HF_STR(""), (char[]){"REDIRECT_HTTP_AUTHORIZATION=Bearer a"},
+         (char[]){"HTTP_AUTHORIZATION=Bearer b"},
+         (char[]){"REDIRECT_HOLDFAST_DIR=/a"}, (char[]){"HOLDFAST_DIR=/b"});
+    expect(request.hello.authorization, "Bearer b");
+    expect(request.directory, "/b");
+}
+
+/* A header "Holdfast-Dir", or "Redirect-Holdfast-Dir". */
+static void a_client_cannot_name_the_directory(void **state)
+{
+    struct hf_request request;
+
+    (void)state;
+    READ(&request, HF_STR(""), (char[]){"HTTP_HOLDFAST_DIR=/tmp/theirs"},
+         (char[]){"HTTP_REDIRECT_HOLDFAST_DIR=/tmp/theirs"},
+         (char[]){"REDIRECT_HTTP_HOLDFAST_DIR=/tmp/theirs"});
+    expect(request.directory, "");
+}
+
 static void https_is_on_or_not(void **state)
 {
     struct hf_request request;
@@ -63,6 +96,10 @@ static void https_is_on_or_not(void **state)
     READ(&request, HF_STR(""), (char[]){"HTTPS=off"},
          (char[]){"REQUEST_SCHEME=http"});
     expect(request.hello.from.scheme, "http");
+    READ(&request, HF_STR(""), (char[]){"HTTPS=1"});
+    expect(request.hello.from.scheme, "https");
+    READ(&request, HF_STR(""), (char[]){"HTTPS=0"});
+    expect(request.hello.from.scheme, "");
     READ(&request, HF_STR(""), (char[]){"REQUEST_SCHEME=https"});
     expect(request.hello.from.scheme, "https");
 }
@@ -209,6 +246,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_variable_has_its_place),
+        cmocka_unit_test(what_redirects_renamed_is_found_again),
+        cmocka_unit_test(a_client_cannot_name_the_directory),
         cmocka_unit_test(https_is_on_or_not),
         cmocka_unit_test(what_is_not_given_is_empty),
         cmocka_unit_test(of_two_values_the_first_counts),
