@@ -30,6 +30,7 @@ EXTRA_DIST += bench/RESULTS.md bench/frame.sh bench/cgi.mjs bench/idle_ws.js ben
 	bench/replay.mjs bench/parked.js bench/pollers.mjs \
 	bench/fanout.mjs bench/restart.mjs \
 	bench/syscalls.js \
+	bench/holds.mjs bench/holds_plot.mjs \
 	bench/latency.mjs bench/latency.php \
 	bench/waiters.mjs bench/waiters.php
 

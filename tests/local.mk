@@ -43,11 +43,12 @@ include tests/cli/local.mk
 include tests/crash/local.mk
 include tests/crash/power.mk
 include tests/crash/faults.mk
+include tests/holds/local.mk
 include tests/js/local.mk
 include tests/sql/local.mk
 
 # TESTS on the command line replaces the list, so name both.
 check-all: all $(long_programs) $(crash_broken_programs)
-	$(MAKE) $(AM_MAKEFLAGS) check TEST_SECONDS=1200 \
+	$(MAKE) $(AM_MAKEFLAGS) check TEST_SECONDS=2400 \
 	  TESTS='$(TESTS) $(LONG_TESTS)'
 .PHONY: check-all

@@ -1,16 +1,18 @@
 // On a shared host that refuses the 21st dynamic request at once, the site that
-// the chat lives beside must not notice the chat.
+// the chat lives beside must not notice the chat. Short forms of some of the runs
+// of bench/holds.mjs, which judges the times too; and the same with a budget that
+// counts for nothing, which must go wrong.
 import { describe, it } from "node:test";
 import assert from "node:assert/strict";
 import { request } from "./lib/http.js";
 import { SharedHost } from "./lib/shared_host.js";
-import { simulate } from "./lib/simulation.js";
+import { simulate, UNBOUNDED } from "./lib/simulation.js";
 import { within } from "./lib/wait.js";
 
-const SHORT = { baseline: 3, joining: 3, settle: 8, window: 8, last: 30 };
+const SHORT = { baseline: 2, joining: 3, settle: 8, window: 8, last: 30 };
 
-async function run(t, options) {
-  const result = await within(100000, "the run", simulate({ times: SHORT, ...options }));
+async function run(t, { times, ...options }) {
+  const result = await within(100000, "the run", simulate({ times: { ...SHORT, ...times }, ...options }));
   const { site, chat } = result;
   t.diagnostic(
     `site ${site.all.refused} of ${site.all.asked} refused, p95 ${site.alone.p95} -> ${site.beside.p95} ms; ` +
@@ -51,5 +53,11 @@ describe("beside a chat, on a shared host", { timeout: 400000 }, () => {
     assert.ok(rows > 0);
     assert.equal(connected.ours, 5);
     assert.deepEqual(late, []);
+  });
+
+  it("without the budget the site is down: these tests can fail", async (t) => {
+    const { site, connected } = await run(t, { clients: 50, mix: "half", conf: UNBOUNDED, times: { last: 1 } });
+    assert.ok(site.beside.refusedShare > 0.3, `${site.beside.refused} of ${site.beside.asked} pages were refused`);
+    assert.ok(connected.ours + connected.stock < 45);
   });
 });
