@@ -3,18 +3,16 @@
 import { after, afterEach, before, describe, it } from "node:test";
 import assert from "node:assert/strict";
 import { spawn, execFile } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, openSync, closeSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, openSync, closeSync, readFileSync, statSync } from "node:fs";
 import net from "node:net";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { ask, begin, FastCgi, params, record, requestBytes, TYPE, variables } from "./lib/fastcgi.js";
 import { Poller } from "./lib/poll.js";
-import { request } from "./lib/http.js";
-import { childrenOf, program, Server, told } from "./lib/server.js";
+import { childrenOf, freePort, program, Server, told } from "./lib/server.js";
 import { sleep, until, within } from "./lib/wait.js";
 
 const run = promisify(execFile);
-const source = new URL("../..", import.meta.url).pathname;
 const SYSTEM_PATH = `${process.env.PATH}:/usr/sbin:/sbin`;
 
 let server; // the journal, one gateway on a socket, lighttpd in front
@@ -73,14 +71,6 @@ const accepts = (target) =>
     probe.on("connect", () => done(probe.destroy() && true));
     probe.on("error", () => done(false));
   });
-
-const freePort = async () => {
-  const probe = net.createServer();
-  await new Promise((done) => probe.listen(0, "127.0.0.1", done));
-  const { port } = probe.address();
-  await new Promise((done) => probe.close(done));
-  return port;
-};
 
 async function startGateway(name) {
   const path = server.path(name);
@@ -443,117 +433,6 @@ describe("started by spawn-fcgi", { skip: !hasSpawnFcgi }, () => {
     const how = await within(5000, "it ends", child.ended);
     assert.equal(how.code, 1);
     assert.match(readFileSync(server.path("tcp.log"), "utf8"), /give it a Unix socket/);
-  }));
-});
-
-// --- the recipes of docs/hosts, with our paths in them ----------------------
-
-// Each replacement must be needed, or the recipe is not what we think it is.
-function fill(text, replacements) {
-  for (const [from, to] of Object.entries(replacements)) {
-    assert.ok(text.includes(from), `${from} stands in the recipe`);
-    text = text.replaceAll(from, to);
-  }
-  return text;
-}
-
-async function lighttpd(name, replacements) {
-  const top = mkdtempSync(server.path(`${name}.`));
-  mkdirSync(join(top, "www"));
-  const recipe = readFileSync(join(source, "docs/hosts", `${name}.conf`), "utf8");
-  writeFileSync(join(top, "recipe.conf"), fill(recipe, replacements(top)));
-  const frame = readFileSync(join(source, "tests/hosts/lighttpd.conf.in"), "utf8");
-  for (let tries = 0; ; tries++) {
-    const port = await freePort();
-    writeFileSync(join(top, "lighttpd.conf"), fill(frame, { "@PORT@": String(port), "@TOP@": top }));
-    const child = start("lighttpd", ["-D", "-f", join(top, "lighttpd.conf")], { log: server.path(`${name}.log`) });
-    await until(5000, "lighttpd is up or has ended", async () => child.how || accepts({ port, host: "127.0.0.1" }));
-    if (!child.how) return { child, port, top };
-    assert.ok(tries < 2, readFileSync(server.path(`${name}.log`), "utf8"));
-  }
-}
-
-async function chats(port, path = "/socket/longpoll") {
-  const where = topic();
-  const poller = await new Poller(port, { path }).open();
-  await poller.join(where);
-  const waiting = poller.get();
-  await sleep(200);
-  await server.publish(where, "tick", { i: 1 });
-  await waiting;
-  await poller.post([["1", "2", where, "say", { n: 2 }]]);
-  await poller.until(4);
-  assert.deepEqual(poller.payloads("tick"), [{ i: 1 }]);
-  assert.deepEqual(poller.payloads("say"), [{ n: 2 }]);
-  return { where, poller };
-}
-
-describe("the recipe for lighttpd", () => {
-  it("with a gateway of its own", story(async () => {
-    const front = await lighttpd("lighttpd", () => ({
-      "/run/holdfast/gateway.sock": socket,
-      "/var/lib/holdfast": server.dir,
-    }));
-    await chats(front.port);
-    assert.equal((await request({ port: front.port, path: "/socket/other" })).status, 404);
-    await stop(front.child);
-  }));
-
-  it("with a gateway that it starts, and starts again", { timeout: 60000 }, story(async () => {
-    const front = await lighttpd("lighttpd-spawn", (top) => ({
-      "/run/lighttpd/holdfast.sock": join(top, "gw.sock"),
-      "/usr/local/bin/holdfast-gateway": program("holdfast-gateway"),
-      "/var/lib/holdfast": server.dir,
-    }));
-    const { where, poller } = await chats(front.port);
-    const before = childrenOf(front.child.pid);
-    assert.equal(before.length, 1);
-
-    // between two polls, and again while a poll is held
-    for (const held of [false, true]) {
-      const [pid] = childrenOf(front.child.pid);
-      const waiting = held ? poller.peek().catch(() => "lost") : null;
-      await sleep(200);
-      process.kill(pid, "SIGKILL");
-      await until(10000, "another gateway", () => {
-        const [now] = childrenOf(front.child.pid);
-        return now && now !== pid;
-      });
-      if (held) await waiting;
-      await server.publish(where, "tick", { i: held ? 3 : 2 });
-      await until(10000, "a poll is answered again", () => poller.get(), 100);
-      await poller.until(held ? 6 : 5);
-    }
-    assert.deepEqual(poller.payloads("tick"), [{ i: 1 }, { i: 2 }, { i: 3 }]);
-
-    // lighttpd's graceful stop waits for the held poll, then ends the gateway
-    const last = childrenOf(front.child.pid);
-    const waiting = poller.peek();
-    await sleep(200);
-    const how = await stop(front.child, "SIGINT");
-    assert.equal(how.code, 0);
-    assert.equal((await waiting).status, 204);
-    await until(5000, "the gateway ends with it", () => last.every((pid) => !existsSync(`/proc/${pid}`)));
-  }));
-
-  it("with plain CGI", { timeout: 60000 }, story(async () => {
-    const front = await lighttpd("lighttpd-cgi", (top) => {
-      const script = join(top, "holdfast.cgi");
-      writeFileSync(script, `#!/bin/sh\nexec ${program("holdfast-gateway")} --dir ${server.dir}\n`);
-      chmodSync(script, 0o755);
-      return { "/var/www/cgi-bin/holdfast.cgi": script };
-    });
-    await chats(front.port);
-    const get = (path, options = {}) => request({ port: front.port, path, ...options });
-
-    const preflight = await get("/socket/longpoll", { method: "OPTIONS", headers: { "access-control-request-headers": "content-type" } });
-    assert.equal(preflight.status, 200);
-    assert.equal(preflight.headers["access-control-allow-headers"], "content-type");
-    const large = await get("/socket/longpoll?vsn=2.0.0", { method: "POST", body: "x".repeat(8000001) });
-    assert.deepEqual([large.status, JSON.parse(large.body)], [400, { status: 413 }]);
-    assert.equal((await get("/socket/other")).status, 404);
-    assert.deepEqual([(await get("/socket/longpoll", { method: "PUT", body: "" })).status], [400]);
-    await stop(front.child);
   }));
 });
 

@@ -13,8 +13,7 @@ EXTRA_DIST += \
 	tests/js/holdfast.test.js \
 	tests/js/hooks.test.js \
 	tests/js/hostile.test.js \
-	tests/js/hosts_lighttpd.test.js \
-	tests/js/hosts_nginx.test.js \
+	tests/js/hosts.test.js \
 	tests/js/longpoll.test.js \
 	tests/js/order.test.js \
 	tests/js/phoenix.test.js \

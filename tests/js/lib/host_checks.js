@@ -7,6 +7,7 @@
 //     body           bytes of a POST { within, over } the limit
 //     processes      true: more than one gateway process serves it
 //     crowd          how many pages of each kind at a reload, see crowd.js
+//     more           (check) => further ones, by check(name, (host, t) => ...)
 import { after, before, describe, it } from "node:test";
 import assert from "node:assert/strict";
 import net from "node:net";
@@ -26,6 +27,7 @@ const DEFAULTS = {
   body: { within: 1000000, over: 8000001 },
   processes: false,
   crowd: {},
+  more: () => {},
 };
 
 let topics = 0;
@@ -108,6 +110,16 @@ async function hangUp(port, path, how) {
   await sleep(400);
   if (how === "reset") socket.resetAndDestroy();
   else socket.destroy();
+}
+
+// Pages of other sites, paths that are none, methods that clients do not use.
+async function answersTheRest(host) {
+  const ask = (path, method, headers) => request({ port: host.port, path, method, headers, ...(method === "PUT" ? { body: "" } : {}) });
+  const preflight = await ask(host.longpoll, "OPTIONS", { "access-control-request-headers": "content-type" });
+  assert.equal(preflight.status, 200);
+  assert.equal(preflight.headers["access-control-allow-headers"], "content-type");
+  assert.equal((await ask(host.longpoll.replace("longpoll", "other"), "GET")).status, 404);
+  assert.equal((await ask(host.longpoll, "PUT")).status, 400);
 }
 
 // --- tokens -----------------------------------------------------------------
@@ -275,9 +287,12 @@ function watchSite(host) {
 
 const seconds = (n) => `${n.toFixed(1)} s`;
 
-async function survivesReload(host, t, many) {
+// Twice something happens to the web server, while pages listen to a busy topic;
+// the first time a poll to a quiet one is held, too.
+export async function survives(host, t, something) {
   const where = topic();
-  const crowd = await Crowd.gather(host, where, many);
+  const crowd = await Crowd.gather(host, where, host.spec.crowd);
+  const quiet = await joined(host, topic());
   const writer = new Writer(host);
   let n = 0;
   const ticking = setInterval(() => writer.write(where, { n: ++n }, "n"), 100);
@@ -285,13 +300,17 @@ async function survivesReload(host, t, many) {
   try {
     await until(20000, "all listen", () => crowd.pages.every(({ heard }) => heard.length > 3));
     for (let i = 0; i < 2; i++) {
-      await host.reload();
+      const held = i === 0 && quiet.peek({ ms: 60000 }).catch(() => {});
+      await sleep(300);
+      await something();
       await sleep(2000);
+      await held;
     }
     clearInterval(ticking);
     writer.write(where, { n: ++n }, "n");
     await writer.end();
     const plain = await crowd.heard(n);
+    await until(10000, "the quiet one polls on", async () => [200, 204].includes((await quiet.get()).status), 100);
     const rejoins = crowd.pages.reduce((sum, page) => sum + page.joins - 1, 0);
     t.diagnostic(`${n} messages, ${crowd.pages.length} pages, ${rejoins} rejoins, the site stood still for ${seconds(await site())}`);
     t.diagnostic(`lost to ${plain.pages} stock pages without since: ${plain.lost.join(", ")} of ${plain.of}`);
@@ -305,8 +324,8 @@ async function survivesReload(host, t, many) {
 // --- all of it --------------------------------------------------------------
 
 // In order: first what disturbs nobody, while two polls are held to their end;
-// then what stops and reloads things. More checks of a host: `more(getHost)`.
-export function checkHost(given, more = () => {}) {
+// then what stops and reloads things.
+export function checkHost(given) {
   const spec = { ...DEFAULTS, ...given };
   // one after the other, even where hosts are checked at the same time
   describe(spec.name, { concurrency: 1 }, () => {
@@ -338,6 +357,7 @@ export function checkHost(given, more = () => {}) {
     check("what is published reaches a held poll at once", deliversAtOnce);
     check("a browser that closes its connection in a hold misses nothing", survivesAbort("close"));
     check("a browser that resets its connection in a hold misses nothing", survivesAbort("reset"));
+    check("a preflight is answered, other paths are not found, other methods refused", answersTheRest);
     check("a token in phoenix' own header is seen", joinsByToken("1.8.16", (authToken) => ({ authToken })));
     check("a token in the parameter access_token is seen", joinsByToken("1.7.23", (access_token) => ({ params: { access_token } })));
     check(`the header Authorization is ${spec.authorization ? "passed on" : "kept from us"}`, header(spec.authorization));
@@ -353,7 +373,7 @@ export function checkHost(given, more = () => {}) {
         assert.ok(took > expected - 0.2 && took < expected + 3, `held for ${seconds(took)}`);
       });
     check("pages recover from the web server's error pages, and miss nothing", survivesErrorPages);
-    check("a graceful reload under load loses nothing to who resumes", (h, t) => survivesReload(h, t, spec.crowd));
-    more(() => host, check);
+    check("a graceful reload under load loses nothing to who resumes", (h, t) => survives(h, t, () => h.reload()));
+    spec.more(check);
   });
 }

@@ -171,15 +171,19 @@ export class Host extends Server {
       this.ports = [await freePort()];
       const conf = fill(frame, { "@PORT@": String(this.port), "@TOP@": this.top });
       writeFileSync(this.path("server.conf"), conf);
-      const [command, args] = front.command(this);
-      this.front = new Process(command, command, args, this.path("front.log"), this.as);
       try {
-        return await this.up(this.front, () => accepts({ port: this.port, host: "127.0.0.1" }));
+        return await this.#runFront();
       } catch (error) {
         await this.front.kill();
         if (tries === 2) throw error;
       }
     }
+  }
+
+  #runFront() {
+    const [command, args] = this.spec.front.command(this);
+    this.front = new Process(command, command, args, this.path("front.log"), this.as);
+    return this.up(this.front, () => accepts({ port: this.port, host: "127.0.0.1" }));
   }
 
   get transports() {
@@ -217,6 +221,11 @@ export class Host extends Server {
 
   reload() {
     return this.spec.front.reload(this);
+  }
+
+  async restart() {
+    await this.front.stop(10000, this.spec.front.stop);
+    await this.#runFront();
   }
 
   async stop() {

@@ -1,0 +1,86 @@
+// The recipes for lighttpd and nginx in docs/hosts, each around the real programs;
+// what is checked of all of them stands in lib/host_checks.js.
+import { describe } from "node:test";
+import assert from "node:assert/strict";
+import { checkHost, survives } from "./lib/host_checks.js";
+import { lighttpd, nginx, NOBODY } from "./lib/hosts.js";
+import { Poller } from "./lib/poll.js";
+import { sleep, until } from "./lib/server.js";
+
+async function listener(host, where) {
+  const poller = await new Poller(host.port, { path: host.longpoll }).open();
+  await poller.join(where);
+  return poller;
+}
+
+// Between two polls, and again while a poll is held.
+async function isStartedAgain(host) {
+  const poller = await listener(host, "room:killed");
+  for (const held of [false, true]) {
+    const [pid] = host.gatewayPids();
+    const waiting = held ? poller.peek().catch(() => "lost") : null;
+    await sleep(200);
+    process.kill(pid, "SIGKILL");
+    await until(10000, "another gateway", () => {
+      const [now] = host.gatewayPids();
+      return now && now !== pid;
+    });
+    await waiting;
+    const n = held ? 2 : 1;
+    await host.publish("room:killed", "n", { n });
+    await until(10000, "a poll is answered again", () => poller.get(), 100);
+    await poller.until(1 + n);
+  }
+  assert.deepEqual(poller.payloads("n"), [{ n: 1 }, { n: 2 }]);
+}
+
+// They do little but wait: at once.
+describe("the recipe for", { concurrency: true }, () => {
+  checkHost({
+    name: "lighttpd, with a gateway on a socket and a side-car",
+    front: lighttpd,
+    recipe: "lighttpd.conf",
+    gateway: "socket",
+    sidecar: true,
+    more(check) {
+      check("a restart under load loses nothing to who resumes", (host, t) => survives(host, t, () => host.restart()));
+    },
+  });
+
+  checkHost({
+    name: "lighttpd, with a gateway that it starts",
+    front: lighttpd,
+    recipe: "lighttpd-spawn.conf",
+    gateway: "spawned",
+    more(check) {
+      check("a gateway that was killed is started again, and nothing is missed", isStartedAgain);
+    },
+  });
+
+  checkHost({
+    name: "lighttpd, with four gateways that it starts",
+    front: lighttpd,
+    recipe: "lighttpd-spawn.conf",
+    edit: (text) => text.replace('"max-procs" => 1', '"max-procs" => 4'),
+    gateway: "spawned",
+    processes: true,
+  });
+
+  checkHost({
+    name: "lighttpd, with plain CGI",
+    front: lighttpd,
+    recipe: "lighttpd-cgi.conf",
+    files: ["holdfast.cgi"],
+    gateway: "cgi",
+    holds: { stock: 5, ours: 5 },
+  });
+
+  checkHost({
+    name: "nginx, with a gateway on a socket and a side-car",
+    front: nginx,
+    account: NOBODY,
+    recipe: "nginx.conf",
+    gateway: "socket",
+    sidecar: true,
+  });
+});
