@@ -2,7 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,9 +12,13 @@
 #include "base/sys.h"
 #include "gateway/respond.h"
 #include "gateway/serve.h"
+#include "gateway/signals.h"
 #include "schema/place.h"
 
-/* --- reading and writing ------------------------------------------------- */
+/* Of a body, read at once. */
+#define BODY_PART ((size_t)64 << 10)
+
+/* --- writing ------------------------------------------------------------- */
 
 static int write_all(struct hf_str bytes)
 {
@@ -46,45 +50,37 @@ static int answer_json(unsigned status, struct hf_str body)
     return write_answer(hf_head_str(&head), body);
 }
 
-/* Up to `len` bytes; fewer when the server has no more, which whoever looks at
- * CONTENT_LENGTH will notice. */
-static int read_body(struct hf_buf *body, size_t len)
-{
-    char *at;
-
-    hf_buf_init(body, len);
-    at = hf_buf_room(body, len);
-    if (!at)
-        return hf_buf_error(body);
-    while (body->len < len) {
-        ssize_t n = read(STDIN_FILENO, body->at + body->len, len - body->len);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return HF_EIO;
-        if (n == 0)
-            return 0;
-        hf_buf_grown(body, (size_t)n);
-    }
-    return 0;
-}
-
 /* --- the exchange -------------------------------------------------------- */
 
-struct answer {
+struct cgi {
+    struct hf_gateway gateway;
     struct hf_exchange exchange;
-    bool given;
-    int err; /* of writing it */
+    struct hf_signals signals;
+    struct hf_loop *loop;
+    struct hf_process process;
+    bool answered;
+    int err; /* of writing the answer */
 };
 
 static void reply(struct hf_exchange *exchange, struct hf_str head,
                   struct hf_str body)
 {
-    struct answer *answer = HF_ITEM(exchange, struct answer, exchange);
+    struct cgi *cgi = HF_ITEM(exchange, struct cgi, exchange);
 
-    answer->given = true;
-    answer->err = write_answer(head, body);
+    cgi->answered = true;
+    cgi->err = write_answer(head, body);
+}
+
+/* A poll that is held is answered now, with its token; anything else ends by
+ * itself, and soon. */
+static void asked_to_leave(struct hf_signals *signals)
+{
+    struct cgi *cgi = HF_ITEM(signals, struct cgi, signals);
+
+    (void)alarm(HF_LEAVE_MS / 1000);
+    cgi->gateway.leaving = true;
+    if (cgi->gateway.longpoll)
+        hf_longpoll_release(cgi->gateway.longpoll);
 }
 
 /* Where nothing is resident, requests do what residents would do now and then.
@@ -100,7 +96,107 @@ static void clean_up(struct hf_longpoll *longpoll)
     hf_longpoll_clean_up(longpoll);
 }
 
+static int serve(struct cgi *cgi, const struct hf_request *request)
+{
+    int64_t hold_ms = cgi->process.settings.cgi_hold_ms;
+    int err;
+
+    err = hf_longpoll_open(&cgi->process, hold_ms, &cgi->gateway.longpoll);
+    if (err)
+        return err;
+    (void)alarm(HF_CGI_SECONDS + (unsigned)(hold_ms / 1000));
+    cgi->exchange.reply = reply;
+    hf_exchange_start(&cgi->exchange, &cgi->gateway, request);
+    while (!err && !cgi->answered)
+        err = hf_loop_turn(cgi->loop, -1); /* the alarm bounds it */
+    if (err)
+        hf_exchange_gone(&cgi->exchange);
+    else if (!cgi->gateway.leaving)
+        clean_up(cgi->gateway.longpoll);
+    hf_longpoll_close(cgi->gateway.longpoll);
+    return err ? err : cgi->err;
+}
+
 /* --- the request --------------------------------------------------------- */
+
+/* Until there is input, its end, or a signal: that is no error of the body, but
+ * nothing of it has been done yet. */
+static int wait_for_input(const struct cgi *cgi)
+{
+    struct pollfd fds[] = {
+        {.fd = STDIN_FILENO, .events = POLLIN},
+        {.fd = cgi->signals.watch.fd, .events = POLLIN},
+    };
+
+    while (poll(fds, 2, -1) < 0) /* the alarm bounds it */
+        if (errno != EINTR)
+            return HF_EIO;
+    return fds[1].revents ? HF_ECLOSED : 0;
+}
+
+/* Up to `len` bytes; fewer when the server has no more, which whoever looks at
+ * CONTENT_LENGTH will notice. */
+static int read_body(const struct cgi *cgi, struct hf_buf *body, size_t len)
+{
+    while (body->len < len) {
+        size_t part = len - body->len < BODY_PART ? len - body->len : BODY_PART;
+        char *at = hf_buf_room(body, part);
+        int err = at ? wait_for_input(cgi) : hf_buf_error(body);
+        ssize_t n;
+
+        if (err)
+            return err;
+        n = read(STDIN_FILENO, at, part);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return HF_EIO;
+        if (n == 0)
+            return 0;
+        hf_buf_grown(body, (size_t)n);
+    }
+    return 0;
+}
+
+/*
+ * How many bytes to read. A body is refused by its announced length alone, for
+ * a CGI program need not read it. One in chunks has no length: Apache hands it
+ * on up to its end, of which one byte over the limit is enough.
+ */
+static int body_length(const struct cgi *cgi, const struct hf_request *request,
+                       size_t *out)
+{
+    size_t most = cgi->process.settings.max_body;
+
+    *out = 0;
+    if (!hf_str_eq(request->method, HF_STR("POST")))
+        return 0;
+    if (request->content_length.len > 0)
+        return hf_request_number(request->content_length, most, out);
+    if (request->transfer_encoding.len > 0)
+        *out = most + 1;
+    return 0;
+}
+
+static int serve_body(struct cgi *cgi, struct hf_request *request)
+{
+    struct hf_buf body;
+    size_t len;
+    int err;
+
+    err = body_length(cgi, request, &len);
+    if (err == HF_ELIMIT)
+        return answer_json(413, HF_STR("{\"status\":413}"));
+    if (err)
+        return answer_json(400, HF_STR("{\"status\":400}"));
+    hf_buf_init(&body, len);
+    err = read_body(cgi, &body, len);
+    request->body = hf_buf_str(&body);
+    if (!err)
+        err = serve(cgi, request);
+    hf_buf_release(&body);
+    return err;
+}
 
 static int answer_not_ready(void)
 {
@@ -110,59 +206,9 @@ static int answer_not_ready(void)
     return write_answer(hf_head_str(&head), hf_not_ready_text);
 }
 
-static int serve(struct hf_process *process, const struct hf_request *request)
+static int open_process(struct cgi *cgi, const char *dir,
+                        const struct hf_request *request, struct hf_why *why)
 {
-    struct answer answer = {.exchange.reply = reply};
-    struct hf_gateway gateway = {.settings = &process->settings};
-    int err;
-
-    err = hf_longpoll_open(process, process->settings.cgi_hold_ms,
-                           &gateway.longpoll);
-    if (err)
-        return err;
-    (void)alarm(HF_CGI_SECONDS +
-                (unsigned)(process->settings.cgi_hold_ms / 1000));
-    hf_exchange_start(&answer.exchange, &gateway, request);
-    while (!err && !answer.given)
-        err = hf_loop_turn(process->loop, -1); /* the alarm bounds it */
-    if (err)
-        hf_exchange_gone(&answer.exchange);
-    else
-        clean_up(gateway.longpoll);
-    hf_longpoll_close(gateway.longpoll);
-    return err ? err : answer.err;
-}
-
-/* Read the body, then serve. A body is refused by its announced length alone,
- * for a CGI program need not read it. */
-static int serve_body(struct hf_process *process, struct hf_request *request)
-{
-    struct hf_buf body;
-    size_t len = 0;
-    int err;
-
-    if (request->content_length.len > 0)
-        err = hf_request_number(request->content_length,
-                                process->settings.max_body, &len);
-    else
-        err = 0;
-    if (err == HF_ELIMIT)
-        return answer_json(400, HF_STR("{\"status\":413}"));
-    if (err)
-        return answer_json(400, HF_STR("{\"status\":500}"));
-    err = read_body(&body, len);
-    request->body = hf_buf_str(&body);
-    if (!err)
-        err = serve(process, request);
-    hf_buf_release(&body);
-    return err;
-}
-
-/* Serve it; what fails before that is answered here, too. */
-static int serve_in(const char *dir, struct hf_request *request,
-                    struct hf_loop *loop, struct hf_why *why)
-{
-    struct hf_process process;
     struct hf_place_hints hints = {
         .option = dir,
         .variable = request->directory.at,
@@ -174,17 +220,35 @@ static int serve_in(const char *dir, struct hf_request *request,
 
     err = hf_place_find(&hints, &place, why);
     if (!err)
-        err = hf_process_open(&process, loop, place.dir, false, why);
+        err = hf_process_open(&cgi->process, cgi->loop, place.dir, false, why);
+    if (err)
+        return err;
+    cgi->process.served = HF_SERVED_CGI;
+    cgi->gateway.settings = &cgi->process.settings;
+    return 0;
+}
+
+/* With the loop open. What fails is answered here, too; whether that reaches
+ * anybody does not matter any more. */
+static int serve_in(struct cgi *cgi, const char *dir, struct hf_why *why)
+{
+    struct hf_request request;
+    int err;
+
+    hf_request_read(&request, environ, hf_str(NULL, 0));
+    cgi->signals.asked_to_leave = asked_to_leave;
+    err = hf_signals_take(&cgi->signals, cgi->loop);
+    if (!err)
+        err = open_process(cgi, dir, &request, why);
     if (err) {
-        (void)answer_not_ready(); /* gone: nobody to tell */
+        (void)answer_not_ready();
         return err;
     }
-    process.served = HF_SERVED_CGI;
-    err = serve_body(&process, request);
+    err = serve_body(cgi, &request);
     /* Half an answer may be out already; then this is lost with it. */
     if (err)
         (void)answer_json(500, HF_STR("{\"status\":500}"));
-    hf_process_close(&process);
+    hf_process_close(&cgi->process);
     return err;
 }
 
@@ -211,25 +275,18 @@ bool hf_cgi_refused_arguments(void)
 
 int hf_cgi_serve(const char *dir)
 {
-    struct hf_request request;
-    struct hf_loop *loop;
-    struct hf_why why = {{0}};
+    struct cgi cgi = {.answered = false};
+    struct hf_why why = {""};
     int err;
 
-    /* libfcgi's handler of SIGTERM would only note it. */
-    (void)signal(SIGTERM, SIG_DFL);
-    (void)signal(SIGUSR1, SIG_DFL);
-    (void)signal(SIGPIPE, SIG_IGN);
-    (void)signal(SIGXFSZ, SIG_IGN); /* like a full disk (space.h) */
     (void)alarm(HF_CGI_SECONDS);
-
-    hf_request_read(&request, environ, hf_str(NULL, 0));
-    err = hf_loop_new(&loop);
+    err = hf_loop_new(&cgi.loop);
     if (err) {
         (void)answer_not_ready();
     } else {
-        err = serve_in(dir, &request, loop, &why);
-        hf_loop_free(loop);
+        err = serve_in(&cgi, dir, &why);
+        hf_signals_release(&cgi.signals);
+        hf_loop_free(cgi.loop);
     }
     if (!err)
         return 0;

@@ -3,8 +3,9 @@
  *
  * For hosts that offer nothing but CGI. The process opens what it needs,
  * answers and exits; a poll is held in it (settings.cgi_hold_ms), and it may
- * be killed at any time. One alarm bounds each stage, so nothing a server or
- * client does keeps the process longer.
+ * be killed at any time. Asked to end (signals.h) it answers first. One alarm
+ * bounds each stage, so nothing a server or client does keeps the process
+ * longer.
  */
 #ifndef HF_GATEWAY_CGI_H
 #define HF_GATEWAY_CGI_H

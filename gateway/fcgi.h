@@ -15,7 +15,7 @@
  *     READING  30 s for a whole request from accept or, on a kept connection,
  *              from its first byte. What is too large is read to its end
  *              without being kept, for web servers read no answer while they
- *              send, and then answered with 400
+ *              send, and then answered with 413
  *     WAITING  bounded by who answers: hold, writer's deadline
  *     SENDING  30 s without progress
  *

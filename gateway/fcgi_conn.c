@@ -200,7 +200,7 @@ static void send_refusal(struct hf_conn *conn)
 
     switch ((enum hf_refusal)conn->refusal) {
     case HF_REFUSE_BODY:
-        status = 400;
+        status = 413;
         body = HF_STR("{\"status\":413}");
         refused_in_log(conn, "body over max_body");
         break;

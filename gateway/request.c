@@ -19,6 +19,7 @@ static const struct {
     {"REQUEST_URI", AT(request_uri), false},
     {"CONTENT_TYPE", AT(content_type), false},
     {"CONTENT_LENGTH", AT(content_length), false},
+    {"HTTP_TRANSFER_ENCODING", AT(transfer_encoding), false},
     {"HTTP_X_PHOENIX_LONGPOLL_TOKEN", AT(token_header), false},
     {"HTTP_X_PHOENIX_AUTHTOKEN", AT(hello.auth_token), false},
     {"HTTP_AUTHORIZATION", AT(hello.authorization), true},

@@ -18,6 +18,8 @@ static const char *reason(unsigned status)
         return "Bad Request";
     case 404:
         return "Not Found";
+    case 413:
+        return "Content Too Large";
     case 431:
         return "Request Header Fields Too Large";
     case 503:

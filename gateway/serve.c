@@ -57,6 +57,10 @@ static void start_post(struct hf_exchange *exchange, struct hf_gateway *gateway,
 {
     char memory[HF_TOKEN_MAX];
 
+    if (request->body.len > gateway->settings->max_body) {
+        reply_json(exchange, 413, HF_STR("{\"status\":413}"));
+        return;
+    }
     if (!hf_request_whole(request)) {
         reply_json(exchange, 400, HF_STR("{\"status\":400}"));
         return;

@@ -123,7 +123,7 @@ describe("every JSON answer has the headers of the protocol:", () => {
     "a foreign origin": [{ path, headers: { origin: "http://evil.example" } }, 200, 403],
     "a push without session": [{ path, method: "POST", body: "[]" }, 200, 410],
     "a foreign preflight": [{ path, method: "OPTIONS", headers: { origin: "http://evil.example" } }, 200, 403],
-    "a body over the limit": [{ path, method: "POST", body: "x".repeat(8000001) }, 400, 413],
+    "a body over the limit": [{ path, method: "POST", body: "x".repeat(8000001) }, 413, 413],
   };
   for (const [what, [options, http, status]] of Object.entries(cases)) {
     it(what, story(async () => {
@@ -295,14 +295,46 @@ describe("on its socket the gateway", () => {
     idle.forEach((connection) => connection.destroy());
   }));
 
-  it("does nothing of a push that is shorter than it was said to be", story(async () => {
+  // CVE-2025-23016: a gateway linked to the library of Debian 12 would abort.
+  it("survives one parameter record of 40 kB with lengths of 2^30", story(async () => {
+    const connection = await FastCgi.open(socket);
+    const lengths = claim(0x40000000, 0x3ffffffe);
+    connection.send(Buffer.concat([begin(1), record(TYPE.params, 1, Buffer.concat([lengths, Buffer.alloc(40000 - lengths.length)]))]));
+    connection.send(Buffer.concat([record(TYPE.params, 1), record(TYPE.stdin, 1)]));
+    assert.equal((await connection.answer()).status, 431);
+    await connection.end();
+  }));
+
+  // What the web server says of a body that has another length, or none.
+  const lies = {
+    "shorter than it was said to be": (length) => length + 10,
+    "longer than it was said to be": (length) => length - 10,
+    "said to have a negative length": () => -1,
+    "said to have a length of no number": () => "1e3",
+    "said to be larger than any number": () => "99999999999999999999999999",
+    "said to be empty": () => 0,
+  };
+  for (const [what, said] of Object.entries(lies)) {
+    it(`does nothing of a push that is ${what}`, story(async () => {
+      const where = topic();
+      const poll = await session(socket, where);
+      const body = JSON.stringify(["1", "2", where, "say", { n: 1 }]);
+      const env = { CONTENT_TYPE: "application/x-ndjson", CONTENT_LENGTH: said(body.length) };
+      const answer = await ask(socket, { ...poll.options(), method: "POST", body, env });
+      assert.deepEqual([answer.status, JSON.parse(answer.body)], [400, { status: 400 }]);
+      assert.equal((await poll.get()).status, 204);
+    }));
+  }
+
+  // From a client that sends it in chunks: the server hands on what there is.
+  it("takes a push whose length nobody says", story(async () => {
     const where = topic();
     const poll = await session(socket, where);
     const body = JSON.stringify(["1", "2", where, "say", { n: 1 }]);
-    const env = { CONTENT_TYPE: "application/x-ndjson", CONTENT_LENGTH: body.length + 10 };
+    const env = { CONTENT_TYPE: "application/x-ndjson", CONTENT_LENGTH: "" };
     const answer = await ask(socket, { ...poll.options(), method: "POST", body, env });
-    assert.deepEqual([answer.status, JSON.parse(answer.body)], [400, { status: 400 }]);
-    assert.equal((await poll.get()).status, 204);
+    assert.deepEqual(JSON.parse(answer.body), { status: 200 });
+    assert.ok((await poll.get()).payloads.some(({ n }) => n === 1));
   }));
 
   it("gives a poll up when the server takes it back", story(async () => {
@@ -436,6 +468,120 @@ describe("started by spawn-fcgi", { skip: !hasSpawnFcgi }, () => {
   }));
 });
 
+<<<<<<< HEAD
+=======
+// --- the recipes of docs/hosts, with our paths in them ----------------------
+
+// Each replacement must be needed, or the recipe is not what we think it is.
+function fill(text, replacements) {
+  for (const [from, to] of Object.entries(replacements)) {
+    assert.ok(text.includes(from), `${from} stands in the recipe`);
+    text = text.replaceAll(from, to);
+  }
+  return text;
+}
+
+async function lighttpd(name, replacements) {
+  const top = mkdtempSync(server.path(`${name}.`));
+  mkdirSync(join(top, "www"));
+  const recipe = readFileSync(join(source, "docs/hosts", `${name}.conf`), "utf8");
+  writeFileSync(join(top, "recipe.conf"), fill(recipe, replacements(top)));
+  const frame = readFileSync(join(source, "tests/hosts/lighttpd.conf.in"), "utf8");
+  for (let tries = 0; ; tries++) {
+    const port = await freePort();
+    writeFileSync(join(top, "lighttpd.conf"), fill(frame, { "@PORT@": String(port), "@TOP@": top }));
+    const child = start("lighttpd", ["-D", "-f", join(top, "lighttpd.conf")], { log: server.path(`${name}.log`) });
+    await until(5000, "lighttpd is up or has ended", async () => child.how || accepts({ port, host: "127.0.0.1" }));
+    if (!child.how) return { child, port, top };
+    assert.ok(tries < 2, readFileSync(server.path(`${name}.log`), "utf8"));
+  }
+}
+
+async function chats(port, path = "/socket/longpoll") {
+  const where = topic();
+  const poller = await new Poller(port, { path }).open();
+  await poller.join(where);
+  const waiting = poller.get();
+  await sleep(200);
+  await server.publish(where, "tick", { i: 1 });
+  await waiting;
+  await poller.post([["1", "2", where, "say", { n: 2 }]]);
+  await poller.until(4);
+  assert.deepEqual(poller.payloads("tick"), [{ i: 1 }]);
+  assert.deepEqual(poller.payloads("say"), [{ n: 2 }]);
+  return { where, poller };
+}
+
+describe("the recipe for lighttpd", () => {
+  it("with a gateway of its own", story(async () => {
+    const front = await lighttpd("lighttpd", () => ({
+      "/run/holdfast/gateway.sock": socket,
+      "/var/lib/holdfast": server.dir,
+    }));
+    await chats(front.port);
+    assert.equal((await request({ port: front.port, path: "/socket/other" })).status, 404);
+    await stop(front.child);
+  }));
+
+  it("with a gateway that it starts, and starts again", { timeout: 60000 }, story(async () => {
+    const front = await lighttpd("lighttpd-spawn", (top) => ({
+      "/run/lighttpd/holdfast.sock": join(top, "gw.sock"),
+      "/usr/local/bin/holdfast-gateway": program("holdfast-gateway"),
+      "/var/lib/holdfast": server.dir,
+    }));
+    const { where, poller } = await chats(front.port);
+    const before = childrenOf(front.child.pid);
+    assert.equal(before.length, 1);
+
+    // between two polls, and again while a poll is held
+    for (const held of [false, true]) {
+      const [pid] = childrenOf(front.child.pid);
+      const waiting = held ? poller.peek().catch(() => "lost") : null;
+      await sleep(200);
+      process.kill(pid, "SIGKILL");
+      await until(10000, "another gateway", () => {
+        const [now] = childrenOf(front.child.pid);
+        return now && now !== pid;
+      });
+      if (held) await waiting;
+      await server.publish(where, "tick", { i: held ? 3 : 2 });
+      await until(10000, "a poll is answered again", () => poller.get(), 100);
+      await poller.until(held ? 6 : 5);
+    }
+    assert.deepEqual(poller.payloads("tick"), [{ i: 1 }, { i: 2 }, { i: 3 }]);
+
+    // lighttpd's graceful stop waits for the held poll, then ends the gateway
+    const last = childrenOf(front.child.pid);
+    const waiting = poller.peek();
+    await sleep(200);
+    const how = await stop(front.child, "SIGINT");
+    assert.equal(how.code, 0);
+    assert.equal((await waiting).status, 204);
+    await until(5000, "the gateway ends with it", () => last.every((pid) => !existsSync(`/proc/${pid}`)));
+  }));
+
+  it("with plain CGI", { timeout: 60000 }, story(async () => {
+    const front = await lighttpd("lighttpd-cgi", (top) => {
+      const script = join(top, "holdfast.cgi");
+      writeFileSync(script, `#!/bin/sh\nexec ${program("holdfast-gateway")} --dir ${server.dir}\n`);
+      chmodSync(script, 0o755);
+      return { "/var/www/cgi-bin/holdfast.cgi": script };
+    });
+    await chats(front.port);
+    const get = (path, options = {}) => request({ port: front.port, path, ...options });
+
+    const preflight = await get("/socket/longpoll", { method: "OPTIONS", headers: { "access-control-request-headers": "content-type" } });
+    assert.equal(preflight.status, 200);
+    assert.equal(preflight.headers["access-control-allow-headers"], "content-type");
+    const large = await get("/socket/longpoll?vsn=2.0.0", { method: "POST", body: "x".repeat(8000001) });
+    assert.deepEqual([large.status, JSON.parse(large.body)], [413, { status: 413 }]);
+    assert.equal((await get("/socket/other")).status, 404);
+    assert.deepEqual([(await get("/socket/longpoll", { method: "PUT", body: "" })).status], [400]);
+    await stop(front.child);
+  }));
+});
+
+>>>>>>> ce11958 (gateway: 413 for what is too large, and CGI answers before it goes)
 // --- CGI, started by hand ---------------------------------------------------
 
 // stdin is `body`; the answer as a server would read it
@@ -485,7 +631,28 @@ describe("as CGI", () => {
     for (const length of ["-1", "1x", " 1"]) {
       const answer = await cgi({ ...poll, REQUEST_METHOD: "POST", CONTENT_LENGTH: length }, { body: "[]" });
       assert.match(answer.head, /^Status: 400 /, length);
+      assert.deepEqual(JSON.parse(answer.body), { status: 400 });
     }
+  }));
+
+  it("a body over the limit is not read", story(async () => {
+    for (const length of ["8000001", "99999999999999999999999999"]) {
+      const answer = await cgi({ ...poll, REQUEST_METHOD: "POST", CONTENT_LENGTH: length }, { keepOpen: true });
+      assert.match(answer.head, /^Status: 413 Content Too Large\r\n/);
+      assert.deepEqual(JSON.parse(answer.body), { status: 413 });
+    }
+  }));
+
+  // Apache hands such a body on without a length, up to its end.
+  it("a body in chunks is read to its end, and to the limit", story(async () => {
+    const created = await cgi(poll);
+    const query = `vsn=2.0.0&token=${JSON.parse(created.body).token}`;
+    const env = { ...poll, REQUEST_METHOD: "POST", QUERY_STRING: query, HTTP_TRANSFER_ENCODING: "chunked" };
+    const body = JSON.stringify([null, "1", "phoenix", "heartbeat", {}]);
+    assert.deepEqual(JSON.parse((await cgi(env, { body })).body), { status: 200 });
+    assert.equal(JSON.parse((await cgi({ ...poll, QUERY_STRING: query })).body).messages.length, 1);
+    const large = await cgi(env, { body: "x".repeat(8000001) });
+    assert.match(large.head, /^Status: 413 /);
   }));
 
   it("what went wrong is in the log, and not told to visitors", story(async () => {

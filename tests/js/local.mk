@@ -14,6 +14,9 @@ EXTRA_DIST += \
 	tests/js/hooks.test.js \
 	tests/js/hostile.test.js \
 	tests/js/hosts.test.js \
+	tests/js/hosts_lighttpd.test.js \
+	tests/js/hosts_nginx.test.js \
+	tests/js/leaving.test.js \
 	tests/js/longpoll.test.js \
 	tests/js/order.test.js \
 	tests/js/phoenix.test.js \

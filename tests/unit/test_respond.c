@@ -44,6 +44,7 @@ static void errors_have_them_too(void **state)
         unsigned status;
         const char *line;
     } errors[] = {
+        {413, "Status: 413 Content Too Large"},
         {431, "Status: 431 Request Header Fields Too Large"},
         {500, "Status: 500 Internal Server Error"},
         {503, "Status: 503 Service Unavailable"},

@@ -10,6 +10,7 @@
 
 #include <stdio.h>
 
+#include "base/err.h"
 #include "channel/longpoll.h"
 
 /* --- the double ---------------------------------------------------------- */
@@ -106,6 +107,7 @@ static int set_up(void **state)
     memset(&longpoll, 0, sizeof(longpoll));
     memset(&client, 0, sizeof(client));
     memset(&settings, 0, sizeof(settings));
+    settings.max_body = 100;
     (void)snprintf(settings.mount, sizeof(settings.mount), "/socket");
     client.exchange.reply = reply;
     gateway = (struct hf_gateway){.settings = &settings, .longpoll = &longpoll};
@@ -222,6 +224,50 @@ static void a_push_cut_short_does_nothing(void **state)
     expect(400, "{\"status\":400}");
 }
 
+/* The ends refuse it by its length, but not where the settings were not read
+ * yet, or where no length was said. */
+static void a_push_over_the_limit_does_nothing(void **state)
+{
+    (void)state;
+    settings.max_body = 4;
+    request.method = HF_STR("POST");
+    request.body = HF_STR("[...]");
+    start();
+    assert_int_equal(longpoll.posts, 0);
+    expect(413, "{\"status\":413}");
+}
+
+/* Before each request, and where it says no there is nothing else. */
+static const struct hf_request *admitted;
+static int admission;
+
+static int admit(struct hf_gateway *asked, const struct hf_request *which)
+{
+    assert_ptr_equal(asked, &gateway);
+    admitted = which;
+    return admission;
+}
+
+static void a_request_that_is_not_admitted_gets_a_sentence(void **state)
+{
+    (void)state;
+    gateway.admit = admit;
+    admission = HF_EINVAL;
+    start();
+    assert_ptr_equal(admitted, &request);
+    assert_int_equal(longpoll.polls, 0);
+    assert_int_equal(client.replies, 1);
+    assert_true(strncmp(client.head, "Status: 500 ", 12) == 0);
+    assert_non_null(strstr(client.head, "Content-Type: text/plain"));
+    assert_non_null(strstr(client.body, "not ready"));
+
+    admission = 0;
+    longpoll.at_once = true;
+    start();
+    assert_int_equal(longpoll.polls, 1);
+    assert_int_equal(client.replies, 2);
+}
+
 static void a_preflight_is_answered_without_a_session(void **state)
 {
     (void)state;
@@ -291,6 +337,8 @@ int main(void)
         TEST(a_push_of_another_type_is_one_message),
         TEST(a_push_whose_client_is_gone_is_forgotten),
         TEST(a_push_cut_short_does_nothing),
+        TEST(a_push_over_the_limit_does_nothing),
+        TEST(a_request_that_is_not_admitted_gets_a_sentence),
         TEST(a_preflight_is_answered_without_a_session),
         TEST(a_denied_preflight_says_403_and_no_more),
         TEST(a_preflight_for_another_host_is_denied),

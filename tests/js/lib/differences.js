@@ -101,6 +101,12 @@ export const DIFFERENT = {
       6: messages(v1Reply("1")),
     },
   },
+  "lp-body-too-large.longpoll": {
+    section: "6.5",
+    rule: "P-9.3",
+    why: "413 says that the body was too large",
+    patch: { 4: { http_status: 413, body: JSON.stringify({ status: 413 }) } },
+  },
   "lp-session-gap.longpoll": {
     section: "12.3",
     rule: "P-7.5",
