@@ -1,19 +1,18 @@
 #include "base/crypto.h"
 
-#include <limits.h>
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
-#include <openssl/rand.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/random.h>
 
 #include "base/err.h"
+#include "base/openssl.h"
 
 static const char standard[] =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 static const char url_safe[] =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-/* OpenSSL takes NULL for "not given", which an empty run is not. */
+/* For those who take NULL for "not given", which an empty run is not. */
 static const unsigned char *bytes_of(struct hf_str s)
 {
     return (const unsigned char *)(s.len ? s.at : "");
@@ -24,9 +23,11 @@ int hf_random(void *out, size_t len)
     unsigned char *at = out;
 
     while (len > 0) {
-        int some = len > INT_MAX ? INT_MAX : (int)len;
+        ssize_t some = getrandom(at, len, 0);
 
-        if (RAND_bytes(at, some) != 1)
+        if (some < 0 && errno == EINTR)
+            continue;
+        if (some <= 0)
             return HF_EIO;
         at += some;
         len -= (size_t)some;
@@ -34,33 +35,81 @@ int hf_random(void *out, size_t len)
     return 0;
 }
 
+int hf_sha1_prepare(struct hf_why *why)
+{
+    const struct hf_openssl *lib;
+    struct hf_why here = {""};
+    int err = hf_openssl_load(&lib, &here);
+
+    return err ? hf_explain(why, err, "SHA-1 needs OpenSSL: %s", here.text) : 0;
+}
+
 int hf_sha1(struct hf_str data, unsigned char out[HF_SHA1_LEN])
 {
-    if (EVP_Digest(bytes_of(data), data.len, out, NULL, EVP_sha1(), NULL) != 1)
+    const struct hf_openssl *lib;
+
+    if (hf_openssl_load(&lib, NULL))
+        return HF_EIO;
+    if (lib->EVP_Digest(bytes_of(data), data.len, out, NULL, lib->EVP_sha1(),
+                        NULL) != 1)
         return HF_ENOMEM;
     return 0;
 }
 
-int hf_hmac_sha256(struct hf_str key, struct hf_str data,
-                   unsigned char out[HF_SHA256_LEN])
+void hf_sha256(struct hf_str data, unsigned char out[HF_SHA256_LEN])
 {
-    if (key.len > INT_MAX)
-        return HF_ENOMEM;
-    if (!HMAC(EVP_sha256(), bytes_of(key), (int)key.len, bytes_of(data),
-              data.len, out, NULL))
-        return HF_ENOMEM;
-    return 0;
+    struct hf_sha256 sha;
+
+    hf_sha256_init(&sha);
+    hf_sha256_add(&sha, data);
+    hf_sha256_end(&sha, out);
+}
+
+/* RFC 2104: H(key ^ opad, H(key ^ ipad, data)). */
+static void hash_with_pad(const unsigned char key[HF_SHA256_BLOCK],
+                          unsigned char pad, struct hf_str data,
+                          unsigned char out[HF_SHA256_LEN])
+{
+    char block[HF_SHA256_BLOCK];
+    struct hf_sha256 sha;
+    size_t i;
+
+    for (i = 0; i < sizeof(block); i++)
+        block[i] = (char)(key[i] ^ pad);
+    hf_sha256_init(&sha);
+    hf_sha256_add(&sha, hf_str(block, sizeof(block)));
+    hf_sha256_add(&sha, data);
+    hf_sha256_end(&sha, out);
+    explicit_bzero(block, sizeof(block));
+}
+
+void hf_hmac_sha256(struct hf_str key, struct hf_str data,
+                    unsigned char out[HF_SHA256_LEN])
+{
+    unsigned char block[HF_SHA256_BLOCK] = {0};
+
+    if (key.len > sizeof(block))
+        hf_sha256(key, block);
+    else if (key.len > 0)
+        memcpy(block, key.at, key.len);
+    hash_with_pad(block, 0x36, data, out);
+    hash_with_pad(block, 0x5c, hf_str((const char *)out, HF_SHA256_LEN), out);
+    explicit_bzero(block, sizeof(block));
 }
 
 bool hf_equal_secret(struct hf_str a, struct hf_str b)
 {
-    bool same_len = a.len == b.len;
+    /* volatile: no shorter way round the loop is to be found */
+    const volatile unsigned char *x = bytes_of(a), *y;
+    unsigned char differs = a.len != b.len;
+    size_t i;
 
     /* With another length compare a with itself: the time tells a's length,
      * which is ours to give away, and nothing about b. */
-    if (!same_len)
-        b = a;
-    return (CRYPTO_memcmp(bytes_of(a), bytes_of(b), a.len) == 0) & same_len;
+    y = differs ? x : bytes_of(b);
+    for (i = 0; i < a.len; i++)
+        differs |= x[i] ^ y[i];
+    return differs == 0;
 }
 
 /* Groups of three bytes to four letters; 2 or 3 letters for what is left. */

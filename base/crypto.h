@@ -1,23 +1,30 @@
 /*
- * crypto.h - thin wraps of OpenSSL 3: random bytes, SHA-1, HMAC, base64
+ * crypto.h - random bytes, hashes, HMAC, base64
+ *
+ * Random bytes are the kernel's, SHA-256 is sha256.h, SHA-1 is OpenSSL's.
  */
 #ifndef HF_BASE_CRYPTO_H
 #define HF_BASE_CRYPTO_H
 
 #include <stdint.h>
 
+#include "base/err.h"
+#include "base/sha256.h"
 #include "base/str.h"
 
-#define HF_SHA1_LEN   20u
-#define HF_SHA256_LEN 32u
+#define HF_SHA1_LEN 20u
 
 /* 0 or HF_EIO: no random bytes to be had. */
 int hf_random(void *out, size_t len);
 
-/* 0 or HF_ENOMEM. */
+/* 0, HF_ENOMEM; HF_EIO: no libcrypto, which hf_sha1_prepare loads where somebody
+ * reads why that fails. */
+int hf_sha1_prepare(struct hf_why *why);
 int hf_sha1(struct hf_str data, unsigned char out[HF_SHA1_LEN]);
-int hf_hmac_sha256(struct hf_str key, struct hf_str data,
-                   unsigned char out[HF_SHA256_LEN]);
+void hf_sha256(struct hf_str data, unsigned char out[HF_SHA256_LEN]);
+/* RFC 2104, with keys of any length. */
+void hf_hmac_sha256(struct hf_str key, struct hf_str data,
+                    unsigned char out[HF_SHA256_LEN]);
 
 /* Same bytes? Takes as long whatever the answer. */
 bool hf_equal_secret(struct hf_str a, struct hf_str b);

@@ -1,17 +1,14 @@
 #include "base/jwk.h"
 
-#include <openssl/core_names.h>
-#include <openssl/crypto.h>
-#include <openssl/ec.h>
-#include <openssl/evp.h>
-#include <openssl/param_build.h>
 #include <stdlib.h>
+#include <string.h>
 #include <strings.h>
 #include <time.h>
 
 #include "base/clock.h"
 #include "base/crypto.h"
 #include "base/json.h"
+#include "base/openssl.h"
 
 /* Nested arrays and objects in a set. */
 #define DEPTH 16u
@@ -22,6 +19,9 @@
 #define RSA_MAX     1024u
 #define RSA_E_MAX   8u
 #define MADE_SECRET 32u
+
+/* Since the first key was read or made that is not of HS256. */
+static const struct hf_openssl *lib;
 
 static const struct {
     const char *name;
@@ -116,8 +116,8 @@ static int get_bytes(const struct reading *r, const char *name,
         err = HF_EMALFORMED;
     if (err == 0)
         memcpy(out, bytes, *out_len);
-    OPENSSL_cleanse(text, sizeof(text));
-    OPENSSL_cleanse(bytes, sizeof(bytes));
+    explicit_bzero(text, sizeof(text));
+    explicit_bzero(bytes, sizeof(bytes));
     return err;
 }
 
@@ -160,14 +160,14 @@ static int read_okp(struct reading *r)
     r->key->can_sign = err == 0;
     if (r->key->can_sign)
         r->key->pkey =
-            EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, NULL, d, d_len);
+            lib->EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, NULL, d, d_len);
     else
         r->key->pkey =
-            EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, x, x_len);
-    OPENSSL_cleanse(d, sizeof(d));
+            lib->EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, x, x_len);
+    explicit_bzero(d, sizeof(d));
     if (!r->key->pkey)
         return HF_ENOMEM;
-    if (EVP_PKEY_get_raw_public_key(r->key->pkey, own, &own_len) != 1 ||
+    if (lib->EVP_PKEY_get_raw_public_key(r->key->pkey, own, &own_len) != 1 ||
         memcmp(own, x, sizeof(x)) != 0)
         return wrong(r, "x is not the public part of d");
     return 0;
@@ -175,26 +175,31 @@ static int read_okp(struct reading *r)
 
 /* --- EC and RSA ---------------------------------------------------------- */
 
+static size_t bytes_in(const BIGNUM *number)
+{
+    return ((size_t)lib->BN_num_bits(number) + 7) / 8;
+}
+
 /* What OpenSSL makes of the parameters; NULL when they are no key. */
 static EVP_PKEY *build(const char *type, OSSL_PARAM_BLD *builder, int what)
 {
-    OSSL_PARAM *params = OSSL_PARAM_BLD_to_param(builder);
-    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, type, NULL);
+    OSSL_PARAM *params = lib->OSSL_PARAM_BLD_to_param(builder);
+    EVP_PKEY_CTX *ctx = lib->EVP_PKEY_CTX_new_from_name(NULL, type, NULL);
     EVP_PKEY *pkey = NULL;
 
-    if (params && ctx && EVP_PKEY_fromdata_init(ctx) == 1)
-        (void)EVP_PKEY_fromdata(ctx, &pkey, what, params);
-    EVP_PKEY_CTX_free(ctx);
-    OSSL_PARAM_free(params);
+    if (params && ctx && lib->EVP_PKEY_fromdata_init(ctx) == 1)
+        (void)lib->EVP_PKEY_fromdata(ctx, &pkey, what, params);
+    lib->EVP_PKEY_CTX_free(ctx);
+    lib->OSSL_PARAM_free(params);
     return pkey;
 }
 
 static bool public_part_good(EVP_PKEY *pkey)
 {
-    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, pkey, NULL);
-    bool good = ctx && EVP_PKEY_public_check(ctx) == 1;
+    EVP_PKEY_CTX *ctx = lib->EVP_PKEY_CTX_new_from_pkey(NULL, pkey, NULL);
+    bool good = ctx && lib->EVP_PKEY_public_check(ctx) == 1;
 
-    EVP_PKEY_CTX_free(ctx);
+    lib->EVP_PKEY_CTX_free(ctx);
     return good;
 }
 
@@ -218,18 +223,18 @@ static int check_private(struct reading *r)
 
 static EVP_PKEY *build_ec(const unsigned char point[1 + ES256_LEN], BIGNUM *d)
 {
-    OSSL_PARAM_BLD *builder = OSSL_PARAM_BLD_new();
+    OSSL_PARAM_BLD *builder = lib->OSSL_PARAM_BLD_new();
     EVP_PKEY *pkey = NULL;
 
     if (builder &&
-        OSSL_PARAM_BLD_push_utf8_string(builder, OSSL_PKEY_PARAM_GROUP_NAME,
-                                        "prime256v1", 0) == 1 &&
-        OSSL_PARAM_BLD_push_octet_string(builder, OSSL_PKEY_PARAM_PUB_KEY,
-                                         point, 1 + ES256_LEN) == 1 &&
-        (!d ||
-         OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_PRIV_KEY, d) == 1))
+        lib->OSSL_PARAM_BLD_push_utf8_string(
+            builder, OSSL_PKEY_PARAM_GROUP_NAME, "prime256v1", 0) == 1 &&
+        lib->OSSL_PARAM_BLD_push_octet_string(builder, OSSL_PKEY_PARAM_PUB_KEY,
+                                              point, 1 + ES256_LEN) == 1 &&
+        (!d || lib->OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_PRIV_KEY,
+                                           d) == 1))
         pkey = build("EC", builder, d ? EVP_PKEY_KEYPAIR : EVP_PKEY_PUBLIC_KEY);
-    OSSL_PARAM_BLD_free(builder);
+    lib->OSSL_PARAM_BLD_free(builder);
     return pkey;
 }
 
@@ -256,10 +261,10 @@ static int read_ec(struct reading *r)
         return wrong(r, "d must be 32 bytes in base64url without padding");
     r->key->can_sign = err == 0;
     if (r->key->can_sign)
-        number = BN_bin2bn(d, COORDINATE, NULL);
+        number = lib->BN_bin2bn(d, COORDINATE, NULL);
     r->key->pkey = build_ec(point, number);
-    BN_clear_free(number);
-    OPENSSL_cleanse(d, sizeof(d));
+    lib->BN_clear_free(number);
+    explicit_bzero(d, sizeof(d));
     if (!r->key->pkey || !public_part_good(r->key->pkey))
         return wrong(r, "x and y are no point of P-256");
     return check_private(r);
@@ -271,17 +276,19 @@ struct rsa_parts {
 
 static EVP_PKEY *build_rsa(const struct rsa_parts *rsa)
 {
-    OSSL_PARAM_BLD *builder = OSSL_PARAM_BLD_new();
+    OSSL_PARAM_BLD *builder = lib->OSSL_PARAM_BLD_new();
     EVP_PKEY *pkey = NULL;
 
     if (builder &&
-        OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_N, rsa->n) == 1 &&
-        OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_E, rsa->e) == 1 &&
-        (!rsa->d ||
-         OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_D, rsa->d) == 1))
+        lib->OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_N, rsa->n) ==
+            1 &&
+        lib->OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_E, rsa->e) ==
+            1 &&
+        (!rsa->d || lib->OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_D,
+                                                rsa->d) == 1))
         pkey = build("RSA", builder,
                      rsa->d ? EVP_PKEY_KEYPAIR : EVP_PKEY_PUBLIC_KEY);
-    OSSL_PARAM_BLD_free(builder);
+    lib->OSSL_PARAM_BLD_free(builder);
     return pkey;
 }
 
@@ -294,8 +301,8 @@ static int read_number(const struct reading *r, const char *name, size_t cap,
 
     if (err)
         return err;
-    *out = BN_bin2bn(bytes, (int)len, NULL);
-    OPENSSL_cleanse(bytes, sizeof(bytes));
+    *out = lib->BN_bin2bn(bytes, (int)len, NULL);
+    explicit_bzero(bytes, sizeof(bytes));
     return *out ? 0 : HF_ENOMEM;
 }
 
@@ -303,12 +310,12 @@ static int read_rsa_parts(struct reading *r, struct rsa_parts *rsa)
 {
     int err;
 
-    if (read_number(r, "n", RSA_MAX, &rsa->n) ||
-        BN_num_bytes(rsa->n) < (int)RSA_MIN || !BN_is_odd(rsa->n))
+    if (read_number(r, "n", RSA_MAX, &rsa->n) || bytes_in(rsa->n) < RSA_MIN ||
+        !lib->BN_is_odd(rsa->n))
         return wrong(r, "n must be a modulus of 2048 to 8192 bits in "
                         "base64url without padding");
-    if (read_number(r, "e", RSA_E_MAX, &rsa->e) || !BN_is_odd(rsa->e) ||
-        BN_is_one(rsa->e))
+    if (read_number(r, "e", RSA_E_MAX, &rsa->e) || !lib->BN_is_odd(rsa->e) ||
+        lib->BN_is_one(rsa->e))
         return wrong(r, "e must be an odd number above 1 of at most 8 bytes "
                         "in base64url without padding");
     err = read_number(r, "d", RSA_MAX, &rsa->d);
@@ -324,9 +331,9 @@ static int read_rsa(struct reading *r)
     struct rsa_parts rsa = {NULL, NULL, NULL};
     int err = read_rsa_parts(r, &rsa);
 
-    BN_free(rsa.n);
-    BN_free(rsa.e);
-    BN_clear_free(rsa.d);
+    lib->BN_free(rsa.n);
+    lib->BN_free(rsa.e);
+    lib->BN_clear_free(rsa.d);
     return err;
 }
 
@@ -396,6 +403,16 @@ static int read_id(struct reading *r)
     return 0;
 }
 
+static int load(size_t place, struct hf_why *why)
+{
+    struct hf_why here = {""};
+    int err = hf_openssl_load(&lib, &here);
+
+    return err ? hf_explain(why, err, "key %zu needs OpenSSL: %s", place,
+                            here.text)
+               : 0;
+}
+
 static int read_key(struct reading *r)
 {
     int err;
@@ -407,6 +424,8 @@ static int read_key(struct reading *r)
         err = read_kty(r);
     if (err == 0)
         err = read_use(r);
+    if (err == 0 && r->key->alg != HF_JWK_HS256)
+        err = load(r->place, r->why);
     if (err)
         return err;
     switch (r->key->alg) {
@@ -497,8 +516,9 @@ void hf_jwks_release(struct hf_jwks *set)
     size_t i;
 
     for (i = 0; i < set->count; i++) {
-        EVP_PKEY_free(set->keys[i].pkey);
-        OPENSSL_cleanse(&set->keys[i], sizeof(set->keys[i]));
+        if (set->keys[i].pkey)
+            lib->EVP_PKEY_free(set->keys[i].pkey);
+        explicit_bzero(&set->keys[i], sizeof(set->keys[i]));
     }
     free(set->keys);
     *set = (struct hf_jwks){0};
@@ -525,55 +545,58 @@ static const unsigned char *bytes_of(struct hf_str s)
 /* Ed25519 hashes by itself. */
 static const EVP_MD *digest_of(const struct hf_jwk *key)
 {
-    return key->alg == HF_JWK_EDDSA ? NULL : EVP_sha256();
+    return key->alg == HF_JWK_EDDSA ? NULL : lib->EVP_sha256();
 }
 
 /* JOSE writes r and s one behind the other (RFC 7518 section 3.4), OpenSSL
  * reads and writes DER. */
 static int to_der(struct hf_str raw, unsigned char **out)
 {
-    ECDSA_SIG *sig = ECDSA_SIG_new();
-    BIGNUM *r = BN_bin2bn(bytes_of(raw), COORDINATE, NULL);
-    BIGNUM *s = BN_bin2bn(bytes_of(raw) + COORDINATE, COORDINATE, NULL);
+    ECDSA_SIG *sig = lib->ECDSA_SIG_new();
+    BIGNUM *r = lib->BN_bin2bn(bytes_of(raw), COORDINATE, NULL);
+    BIGNUM *s = lib->BN_bin2bn(bytes_of(raw) + COORDINATE, COORDINATE, NULL);
     int len = -1;
 
-    if (sig && r && s && ECDSA_SIG_set0(sig, r, s) == 1) {
+    if (sig && r && s && lib->ECDSA_SIG_set0(sig, r, s) == 1) {
         *out = NULL;
-        len = i2d_ECDSA_SIG(sig, out);
+        len = lib->i2d_ECDSA_SIG(sig, out);
     } else {
-        BN_free(r);
-        BN_free(s);
+        lib->BN_free(r);
+        lib->BN_free(s);
     }
-    ECDSA_SIG_free(sig);
+    lib->ECDSA_SIG_free(sig);
     return len;
 }
 
 static int from_der(unsigned char *signature, size_t *len)
 {
     const unsigned char *at = signature;
-    ECDSA_SIG *sig = d2i_ECDSA_SIG(NULL, &at, (long)*len);
+    ECDSA_SIG *sig = lib->d2i_ECDSA_SIG(NULL, &at, (long)*len);
     int err = HF_ENOMEM;
 
-    if (sig && BN_bn2binpad(ECDSA_SIG_get0_r(sig), signature, COORDINATE) > 0 &&
-        BN_bn2binpad(ECDSA_SIG_get0_s(sig), signature + COORDINATE,
-                     COORDINATE) > 0) {
+    if (sig &&
+        lib->BN_bn2binpad(lib->ECDSA_SIG_get0_r(sig), signature, COORDINATE) >
+            0 &&
+        lib->BN_bn2binpad(lib->ECDSA_SIG_get0_s(sig), signature + COORDINATE,
+                          COORDINATE) > 0) {
         *len = ES256_LEN;
         err = 0;
     }
-    ECDSA_SIG_free(sig);
+    lib->ECDSA_SIG_free(sig);
     return err;
 }
 
 static bool verify_with(const struct hf_jwk *key, struct hf_str data,
                         const unsigned char *signature, size_t len)
 {
-    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-    bool good =
-        ctx &&
-        EVP_DigestVerifyInit(ctx, NULL, digest_of(key), NULL, key->pkey) == 1 &&
-        EVP_DigestVerify(ctx, signature, len, bytes_of(data), data.len) == 1;
+    EVP_MD_CTX *ctx = lib->EVP_MD_CTX_new();
+    bool good = ctx &&
+                lib->EVP_DigestVerifyInit(ctx, NULL, digest_of(key), NULL,
+                                          key->pkey) == 1 &&
+                lib->EVP_DigestVerify(ctx, signature, len, bytes_of(data),
+                                      data.len) == 1;
 
-    EVP_MD_CTX_free(ctx);
+    lib->EVP_MD_CTX_free(ctx);
     return good;
 }
 
@@ -589,7 +612,7 @@ static bool verify_es256(const struct hf_jwk *key, struct hf_str data,
     len = to_der(signature, &der);
     if (len > 0)
         good = verify_with(key, data, der, (size_t)len);
-    OPENSSL_free(der);
+    lib->CRYPTO_free(der, __FILE__, __LINE__);
     return good;
 }
 
@@ -605,8 +628,8 @@ bool hf_jwk_verify(const struct hf_jwk *key, struct hf_str data,
 
     switch (key->alg) {
     case HF_JWK_HS256:
-        return hf_hmac_sha256(secret_of(key), data, mac) == 0 &&
-               hf_equal_secret(signature,
+        hf_hmac_sha256(secret_of(key), data, mac);
+        return hf_equal_secret(signature,
                                hf_str((const char *)mac, sizeof(mac)));
     case HF_JWK_ES256:
         return verify_es256(key, data, signature);
@@ -620,13 +643,14 @@ bool hf_jwk_verify(const struct hf_jwk *key, struct hf_str data,
 static int sign_with(const struct hf_jwk *key, struct hf_str data,
                      unsigned char *out, size_t *out_len)
 {
-    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    EVP_MD_CTX *ctx = lib->EVP_MD_CTX_new();
     bool made =
         ctx &&
-        EVP_DigestSignInit(ctx, NULL, digest_of(key), NULL, key->pkey) == 1 &&
-        EVP_DigestSign(ctx, out, out_len, bytes_of(data), data.len) == 1;
+        lib->EVP_DigestSignInit(ctx, NULL, digest_of(key), NULL, key->pkey) ==
+            1 &&
+        lib->EVP_DigestSign(ctx, out, out_len, bytes_of(data), data.len) == 1;
 
-    EVP_MD_CTX_free(ctx);
+    lib->EVP_MD_CTX_free(ctx);
     return made ? 0 : HF_ENOMEM;
 }
 
@@ -641,7 +665,8 @@ int hf_jwk_sign(const struct hf_jwk *key, struct hf_str data,
     switch (key->alg) {
     case HF_JWK_HS256:
         *out_len = HF_SHA256_LEN;
-        return hf_hmac_sha256(secret_of(key), data, out);
+        hf_hmac_sha256(secret_of(key), data, out);
+        return 0;
     case HF_JWK_ES256:
         err = sign_with(key, data, out, out_len);
         return err ? err : from_der(out, out_len);
@@ -673,17 +698,17 @@ static int add_number(struct hf_buf *out, const char *name, EVP_PKEY *pkey,
     BIGNUM *number = NULL;
     int err = HF_ENOMEM;
 
-    if (EVP_PKEY_get_bn_param(pkey, param, &number) == 1) {
+    if (lib->EVP_PKEY_get_bn_param(pkey, param, &number) == 1) {
         if (len == 0)
-            len = (size_t)BN_num_bytes(number);
+            len = bytes_in(number);
         if (len <= sizeof(bytes) &&
-            BN_bn2binpad(number, bytes, (int)len) == (int)len)
+            lib->BN_bn2binpad(number, bytes, (int)len) == (int)len)
             err = 0;
     }
-    BN_clear_free(number);
+    lib->BN_clear_free(number);
     if (err == 0)
         add_member(out, name, bytes, len);
-    OPENSSL_cleanse(bytes, sizeof(bytes));
+    explicit_bzero(bytes, sizeof(bytes));
     return err;
 }
 
@@ -694,32 +719,32 @@ static int make_oct(struct hf_buf *out)
     if (hf_random(secret, sizeof(secret)))
         return HF_EIO;
     add_member(out, "k", secret, sizeof(secret));
-    OPENSSL_cleanse(secret, sizeof(secret));
+    explicit_bzero(secret, sizeof(secret));
     return 0;
 }
 
 static int make_okp(struct hf_buf *out)
 {
-    EVP_PKEY *pkey = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+    EVP_PKEY *pkey = lib->EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
     unsigned char x[COORDINATE], d[COORDINATE];
     size_t x_len = sizeof(x), d_len = sizeof(d);
     int err = HF_ENOMEM;
 
-    if (pkey && EVP_PKEY_get_raw_public_key(pkey, x, &x_len) == 1 &&
-        EVP_PKEY_get_raw_private_key(pkey, d, &d_len) == 1) {
+    if (pkey && lib->EVP_PKEY_get_raw_public_key(pkey, x, &x_len) == 1 &&
+        lib->EVP_PKEY_get_raw_private_key(pkey, d, &d_len) == 1) {
         (void)hf_buf_add_str(out, HF_STR(",\"crv\":\"Ed25519\""));
         add_member(out, "x", x, x_len);
         add_member(out, "d", d, d_len);
         err = 0;
     }
-    OPENSSL_cleanse(d, sizeof(d));
-    EVP_PKEY_free(pkey);
+    explicit_bzero(d, sizeof(d));
+    lib->EVP_PKEY_free(pkey);
     return err;
 }
 
 static int make_ec(struct hf_buf *out)
 {
-    EVP_PKEY *pkey = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
+    EVP_PKEY *pkey = lib->EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
     int err = pkey ? 0 : HF_ENOMEM;
 
     (void)hf_buf_add_str(out, HF_STR(",\"crv\":\"P-256\""));
@@ -729,13 +754,13 @@ static int make_ec(struct hf_buf *out)
         err = add_number(out, "y", pkey, OSSL_PKEY_PARAM_EC_PUB_Y, COORDINATE);
     if (err == 0)
         err = add_number(out, "d", pkey, OSSL_PKEY_PARAM_PRIV_KEY, COORDINATE);
-    EVP_PKEY_free(pkey);
+    lib->EVP_PKEY_free(pkey);
     return err;
 }
 
 static int make_rsa(struct hf_buf *out)
 {
-    EVP_PKEY *pkey = EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)2048);
+    EVP_PKEY *pkey = lib->EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)2048);
     int err = pkey ? 0 : HF_ENOMEM;
 
     if (err == 0)
@@ -744,7 +769,7 @@ static int make_rsa(struct hf_buf *out)
         err = add_number(out, "e", pkey, OSSL_PKEY_PARAM_RSA_E, 0);
     if (err == 0)
         err = add_number(out, "d", pkey, OSSL_PKEY_PARAM_RSA_D, 0);
-    EVP_PKEY_free(pkey);
+    lib->EVP_PKEY_free(pkey);
     return err;
 }
 
@@ -784,6 +809,8 @@ int hf_jwk_make(enum hf_jwk_alg alg, struct hf_str id, struct hf_buf *out)
 {
     int err;
 
+    if (alg != HF_JWK_HS256 && hf_openssl_load(&lib, NULL))
+        return HF_EIO;
     (void)hf_buf_addf(out, "{\"kty\":\"%s\",\"kid\":", algs[alg].kty);
     (void)hf_json_quote(out, id);
     (void)hf_buf_addf(out, ",\"alg\":\"%s\"", algs[alg].name);

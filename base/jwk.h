@@ -53,7 +53,7 @@ struct hf_jwks {
 };
 
 /* Read {"keys":[...]}. 0; HF_EMALFORMED, HF_ELIMIT with *why: what is wrong
- * with which key; HF_ENOMEM. */
+ * with which key; HF_EIO: no libcrypto, which all but HS256 need; HF_ENOMEM. */
 int hf_jwks_read(struct hf_str text, struct hf_jwks *out, struct hf_why *why);
 /* Wipes the secrets. Accepts the zeroed struct. */
 void hf_jwks_release(struct hf_jwks *set);
@@ -67,7 +67,7 @@ const struct hf_jwk *hf_jwks_find(const struct hf_jwks *set, struct hf_str id);
 int hf_jwk_name(char out[HF_JWK_NAME_MAX]);
 
 /* Append a fresh key as one JSON object, with its private part and `id` as its
- * kid. 0, HF_ENOMEM, HF_EIO: no random bytes. */
+ * kid. 0, HF_ENOMEM, HF_EIO: no random bytes, or no libcrypto. */
 int hf_jwk_make(enum hf_jwk_alg alg, struct hf_str id, struct hf_buf *out);
 
 /* --- for jwt.c ----------------------------------------------------------- */

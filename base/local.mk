@@ -15,9 +15,11 @@ libbase_a_SOURCES = \
 	base/loop.c base/loop.h \
 	base/map.c base/map.h \
 	base/nearest.c base/nearest.h \
+	base/openssl.c base/openssl.h \
 	base/params.c base/params.h \
 	base/query.c base/query.h \
 	base/queue.c base/queue.h \
+	base/sha256.c base/sha256.h \
 	base/str.h \
 	base/sys.c base/sys.h \
 	base/unix_listener.c base/unix_listener.h \

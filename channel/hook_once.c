@@ -20,11 +20,11 @@ static int digest(const struct hf_frame *frame, char out[DIGEST_LEN])
     (void)hf_buf_addf(&text, "\n%d\n", (int)frame->kind);
     (void)hf_buf_add_str(&text, frame->payload.raw);
     err = hf_buf_error(&text);
-    if (err == 0)
-        err = hf_hmac_sha256(HF_STR("hook"), hf_buf_str(&text), mac);
-    hf_buf_release(&text);
-    if (err == 0)
+    if (err == 0) {
+        hf_hmac_sha256(HF_STR("hook"), hf_buf_str(&text), mac);
         (void)hf_base64url(hf_str((const char *)mac, sizeof(mac)), out);
+    }
+    hf_buf_release(&text);
     return err;
 }
 

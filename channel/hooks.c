@@ -204,8 +204,8 @@ static int sign(const struct hf_hooks *hooks, struct hf_str body, char *out,
     (void)hf_buf_add_str(&text, body);
     err = hf_buf_error(&text);
     if (err == 0)
-        err = hf_hmac_sha256(hf_str(hooks->secret, hooks->secret_len),
-                             hf_buf_str(&text), mac);
+        hf_hmac_sha256(hf_str(hooks->secret, hooks->secret_len),
+                       hf_buf_str(&text), mac);
     hf_buf_release(&text);
     if (err)
         return err;

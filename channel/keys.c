@@ -10,6 +10,7 @@
 
 struct hf_keys {
     const struct hf_dir *dir;
+    bool later;       /* nobody has asked for them yet */
     struct stat seen; /* of the file when it was read; zero without one */
     struct hf_jwks set;
 };
@@ -84,15 +85,27 @@ static bool changed(struct hf_keys *keys)
     return true;
 }
 
+int hf_keys_open_later(const struct hf_dir *dir, struct hf_keys **out)
+{
+    struct hf_keys *keys = calloc(1, sizeof(*keys));
+
+    if (!keys)
+        return HF_ENOMEM;
+    keys->dir = dir;
+    keys->later = true;
+    *out = keys;
+    return 0;
+}
+
 int hf_keys_open(const struct hf_dir *dir, struct hf_keys **out,
                  struct hf_why *why)
 {
-    struct hf_keys *keys = calloc(1, sizeof(*keys));
+    struct hf_keys *keys;
     int err;
 
-    if (!keys)
+    if (hf_keys_open_later(dir, &keys))
         return hf_explain(why, HF_ENOMEM, "%s", hf_strerror(HF_ENOMEM));
-    keys->dir = dir;
+    keys->later = false;
     (void)changed(keys);
     err = read_again(keys, why);
     if (err) {
@@ -114,13 +127,17 @@ void hf_keys_close(struct hf_keys *keys)
 const struct hf_jwks *hf_keys_now(struct hf_keys *keys)
 {
     struct hf_why why = {""};
+    bool first = keys->later;
 
+    keys->later = false;
     if (!changed(keys))
         return &keys->set;
     if (read_again(keys, &why))
         HF_LOG(HF_LOG_ERROR, "keys_refused", hf_field("why", why.text),
-               hf_field("effect", "the keys read before stay in force"));
-    else
+               hf_field("effect", first ? "no client's token is accepted"
+                                        : "the keys read before stay in "
+                                          "force"));
+    else if (!first)
         HF_LOG(HF_LOG_INFO, "keys_read",
                hf_field_i("count", (long long)keys->set.count));
     return &keys->set;

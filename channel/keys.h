@@ -18,6 +18,9 @@ struct hf_keys;
  * not a good set, is an error with *why. */
 int hf_keys_open(const struct hf_dir *dir, struct hf_keys **out,
                  struct hf_why *why);
+/* The same, but not before hf_keys_now, where an error is logged and leaves no
+ * key: for plain CGI, whose polls look at no token of a client. 0, HF_ENOMEM. */
+int hf_keys_open_later(const struct hf_dir *dir, struct hf_keys **out);
 void hf_keys_close(struct hf_keys *keys); /* NULL: nothing */
 
 /* Those in force now: one look at the file's status. Borrowed until the next

@@ -6,16 +6,14 @@
 #include "base/query.h"
 
 /* 22 characters that tell nobody what they were made of. */
-static bool derive(const char *what, struct hf_str from, char out[HF_OWNER_LEN])
+static void derive(const char *what, struct hf_str from, char out[HF_OWNER_LEN])
 {
     unsigned char hash[HF_SHA256_LEN];
     char text[HF_BASE64URL_LEN(HF_SHA256_LEN)];
 
-    if (hf_hmac_sha256(hf_str_of(what), from, hash))
-        return false;
+    hf_hmac_sha256(hf_str_of(what), from, hash);
     (void)hf_base64url(hf_str((const char *)hash, sizeof(hash)), text);
     memcpy(out, text, HF_OWNER_LEN);
-    return true;
 }
 
 bool hf_presence_owner(struct hf_str query, char out[HF_OWNER_LEN])
@@ -26,7 +24,8 @@ bool hf_presence_owner(struct hf_str query, char out[HF_OWNER_LEN])
     if (hf_query_get(query, HF_STR("client_id"), id, sizeof(id), &len) ||
         len < HF_CLIENT_ID_MIN)
         return false;
-    return derive("holdfast client_id", hf_str(id, len), out);
+    derive("holdfast client_id", hf_str(id, len), out);
+    return true;
 }
 
 struct hf_str hf_presence_owner_of(const struct hf_client *client,
@@ -77,7 +76,8 @@ static bool take_key(const struct hf_frame *frame,
         return hf_presence_key_legal(out->key);
     }
     out->key = hf_str(out->bytes, HF_OWNER_LEN);
-    return derive("holdfast presence key", owner, out->bytes);
+    derive("holdfast presence key", owner, out->bytes);
+    return true;
 }
 
 void hf_presence_of_join(const struct hf_frame *frame,

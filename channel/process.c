@@ -88,7 +88,8 @@ static int open_all(struct hf_process *process, const char *path, bool threaded,
     err = read_secret(process, why);
     if (err)
         return err;
-    err = hf_keys_open(&process->dir, &process->keys, why);
+    err = threaded ? hf_keys_open(&process->dir, &process->keys, why)
+                   : hf_keys_open_later(&process->dir, &process->keys);
     if (err)
         return err;
     err = hf_journal_open(&process->dir, settings, HF_JOURNAL_READ,

@@ -20,12 +20,11 @@ struct hf_session_locks {
 /* 62 bits of the id, which is random: nobody can choose one that collides. */
 static int64_t place_of(struct hf_str session)
 {
-    unsigned char digest[HF_SHA1_LEN] = {0};
+    unsigned char digest[HF_SHA256_LEN];
     uint64_t at = 0;
     size_t i;
 
-    if (hf_sha1(session, digest)) /* no memory: all of them share one place */
-        return 0;
+    hf_sha256(session, digest);
     for (i = 0; i < 8; i++)
         at = at << 8 | digest[i];
     return (int64_t)(at >> 2);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/crypto.h"
 #include "base/log.h"
 #include "base/sys.h"
 #include "channel/hub.h"
@@ -132,6 +133,9 @@ static int open_all(struct worker *w, const char *dir, struct hf_why *why)
     int err;
 
     err = hf_upgrade_selftest(why);
+    if (err)
+        return err;
+    err = hf_sha1_prepare(why); /* for handshakes */
     if (err)
         return err;
     err = step(hf_loop_new(&w->loop), "make the event loop", why);

@@ -32,7 +32,7 @@ tests_unit_test_conf_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_conf_LDADD = $(BASE_TEST_LINK)
 
 tests_unit_test_crypto_CFLAGS = $(UNIT_CFLAGS)
-tests_unit_test_crypto_LDADD = $(BASE_TEST_LINK)
+tests_unit_test_crypto_LDADD = $(BASE_TEST_LINK) $(CRYPTO_LIBS)
 
 tests_unit_test_err_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_err_LDADD = $(BASE_TEST_LINK)

@@ -5,6 +5,9 @@
 #include <stdint.h>
 #include <setjmp.h>
 #include <cmocka.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <stdlib.h>
 
 #include "base/err.h"
 
@@ -52,20 +55,15 @@ static void hmac_is_that_of_rfc_4231(void **state)
     char key[131];
 
     (void)state;
-    assert_int_equal(hf_hmac_sha256(HF_STR("Jefe"),
-                                    HF_STR("what do ya want for nothing?"),
-                                    out),
-                     0);
+    hf_hmac_sha256(HF_STR("Jefe"), HF_STR("what do ya want for nothing?"), out);
     assert_hex(out, sizeof(out),
                "5bdcc146bf60754e6a042426089575c7"
                "5a003f089d2739839dec58b964ec3843");
     memset(key, 0xaa, sizeof(key));
-    assert_int_equal(
-        hf_hmac_sha256(hf_str(key, sizeof(key)),
-                       HF_STR("Test Using Larger Than Block-Size Key - "
-                              "Hash Key First"),
-                       out),
-        0);
+    hf_hmac_sha256(hf_str(key, sizeof(key)),
+                   HF_STR("Test Using Larger Than Block-Size Key - "
+                          "Hash Key First"),
+                   out);
     assert_hex(out, sizeof(out),
                "60e431591ee0b67f0d8a26aacbf5b77f"
                "8e0bc6213728c5140546040f0ee37f54");
@@ -76,10 +74,86 @@ static void hmac_takes_empty_key_and_data(void **state)
     unsigned char out[HF_SHA256_LEN];
 
     (void)state;
-    assert_int_equal(hf_hmac_sha256(hf_str(NULL, 0), hf_str(NULL, 0), out), 0);
+    hf_hmac_sha256(hf_str(NULL, 0), hf_str(NULL, 0), out);
     assert_hex(out, sizeof(out),
                "b613679a0814d9ec772f95d778c35fc5"
                "ff1697c493715653c6c712144292c5ad");
+}
+
+static void sha256_is_that_of_fips_180_4(void **state)
+{
+    unsigned char out[HF_SHA256_LEN];
+    char *million = malloc(1000000);
+
+    (void)state;
+    hf_sha256(HF_STR("abc"), out);
+    assert_hex(out, sizeof(out),
+               "ba7816bf8f01cfea414140de5dae2223"
+               "b00361a396177a9cb410ff61f20015ad");
+    hf_sha256(hf_str(NULL, 0), out);
+    assert_hex(out, sizeof(out),
+               "e3b0c44298fc1c149afbf4c8996fb924"
+               "27ae41e4649b934ca495991b7852b855");
+    hf_sha256(HF_STR("abcdbcdecdefdefgefghfghighijhijk"
+                     "ijkljklmklmnlmnomnopnopq"),
+              out);
+    assert_hex(out, sizeof(out),
+               "248d6a61d20638b8e5c026930c3e6039"
+               "a33ce45964ff2167f6ecedd419db06c1");
+    assert_non_null(million);
+    memset(million, 'a', 1000000);
+    hf_sha256(hf_str(million, 1000000), out);
+    assert_hex(out, sizeof(out),
+               "cdc76e5c9914fb9281a1c7e284d73e67"
+               "f1809a48a497200e046d39ccc7112cd0");
+    free(million);
+}
+
+/* Every length around the ends of blocks, in pieces of every size. */
+static void sha256_is_the_same_as_that_of_openssl(void **state)
+{
+    unsigned char ours[HF_SHA256_LEN], theirs[HF_SHA256_LEN];
+    char data[200];
+    size_t len, piece;
+
+    (void)state;
+    assert_int_equal(hf_random(data, sizeof(data)), 0);
+    for (len = 0; len <= sizeof(data); len++) {
+        assert_int_equal(
+            EVP_Digest(data, len, theirs, NULL, EVP_sha256(), NULL), 1);
+        for (piece = 1; piece <= 130; piece += piece < 4 ? 1 : 21) {
+            struct hf_str rest = hf_str(data, len);
+            struct hf_sha256 sha;
+
+            hf_sha256_init(&sha);
+            while (rest.len > piece) {
+                hf_sha256_add(&sha, hf_str(rest.at, piece));
+                rest = hf_str_from(rest, piece);
+            }
+            hf_sha256_add(&sha, rest);
+            hf_sha256_end(&sha, ours);
+            assert_memory_equal(ours, theirs, sizeof(ours));
+        }
+    }
+}
+
+static void hmac_is_the_same_as_that_of_openssl(void **state)
+{
+    unsigned char ours[HF_SHA256_LEN], theirs[HF_SHA256_LEN];
+    char key[150], data[150];
+    size_t i;
+
+    (void)state;
+    assert_int_equal(hf_random(key, sizeof(key)), 0);
+    assert_int_equal(hf_random(data, sizeof(data)), 0);
+    for (i = 0; i <= sizeof(key); i++) {
+        size_t len = (i * 7) % (sizeof(data) + 1);
+
+        assert_non_null(HMAC(EVP_sha256(), key, (int)i,
+                             (const unsigned char *)data, len, theirs, NULL));
+        hf_hmac_sha256(hf_str(key, i), hf_str(data, len), ours);
+        assert_memory_equal(ours, theirs, sizeof(ours));
+    }
 }
 
 static void random_bytes_differ(void **state)
@@ -212,6 +286,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sha1_is_that_of_rfc_3174),
         cmocka_unit_test(websocket_accept_is_that_of_rfc_6455),
+        cmocka_unit_test(sha256_is_that_of_fips_180_4),
+        cmocka_unit_test(sha256_is_the_same_as_that_of_openssl),
+        cmocka_unit_test(hmac_is_the_same_as_that_of_openssl),
         cmocka_unit_test(hmac_is_that_of_rfc_4231),
         cmocka_unit_test(hmac_takes_empty_key_and_data),
         cmocka_unit_test(random_bytes_differ),

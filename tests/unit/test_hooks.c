@@ -194,7 +194,7 @@ static void a_request_is_signed(void **state)
     t = strtoll(at + 22, NULL, 10);
     assert_true(llabs(t - (long long)time(NULL)) < 10);
     (void)snprintf(text, sizeof(text), "%lld.%s", t, last_body);
-    assert_int_equal(hf_hmac_sha256(HF_STR(SECRET), hf_str_of(text), mac), 0);
+    hf_hmac_sha256(HF_STR(SECRET), hf_str_of(text), mac);
     for (i = 0; i < sizeof(mac); i++)
         (void)snprintf(hex + 2 * i, 3, "%02x", mac[i]);
     assert_non_null(strstr(at, ",v1="));

@@ -200,6 +200,26 @@ static void bad_keys_are_refused_at_the_start(void **state)
     hf_keys_close(keys);
 }
 
+static void keys_may_be_read_when_they_are_asked_for(void **state)
+{
+    struct hf_keys *keys;
+
+    (void)state;
+    write_keys("{broken");
+    assert_int_equal(hf_keys_open_later(&dir, &keys), 0);
+    assert_int_equal(hf_keys_now(keys)->count, 0); /* nobody is let in */
+    hf_keys_close(keys);
+    write_keys("{\"keys\":[{\"kty\":\"oct\",\"k\":\"AyM1SysPpbyDfgZld3umj1qzKO"
+               "bwVMkoqQ-EstJQLr_T\"}]}");
+    assert_int_equal(hf_keys_open_later(&dir, &keys), 0);
+    assert_int_equal(hf_keys_now(keys)->count, 1);
+    hf_keys_close(keys);
+    assert_int_equal(unlinkat(dir.fd, HF_FILE_KEYS, 0), 0);
+    assert_int_equal(hf_keys_open_later(&dir, &keys), 0);
+    assert_int_equal(hf_keys_now(keys)->count, 0);
+    hf_keys_close(keys);
+}
+
 static void a_token_that_is_no_identity_is_refused(void **state)
 {
     static const char *const bad[] = {
@@ -258,6 +278,7 @@ int main(void)
         cmocka_unit_test(a_user_has_up_to_128_bytes_without_control_characters),
         KEYS_TEST(keys_are_read_again_when_they_change),
         KEYS_TEST(bad_keys_are_refused_at_the_start),
+        KEYS_TEST(keys_may_be_read_when_they_are_asked_for),
         KEYS_TEST(a_token_that_is_no_identity_is_refused),
     };
 

@@ -213,8 +213,7 @@ static void resigned(size_t at, unsigned char byte, char *out)
     (void)write_token(&token, out);
     assert_int_equal(hf_base64_decode(hf_str(out, TEXT_LEN), bytes, &len), 0);
     bytes[at] = byte;
-    assert_int_equal(
-        hf_hmac_sha256(key, hf_str((const char *)bytes, SIGNED), mac), 0);
+    hf_hmac_sha256(key, hf_str((const char *)bytes, SIGNED), mac);
     memcpy(bytes + SIGNED, mac, 16);
     (void)hf_base64url(hf_str((const char *)bytes, len), out);
 }
