@@ -2,10 +2,11 @@
 // what is checked of all of them stands in lib/host_checks.js.
 import { describe } from "node:test";
 import assert from "node:assert/strict";
+import http2 from "node:http2";
 import { checkHost, survives } from "./lib/host_checks.js";
 import { lighttpd, nginx, NOBODY } from "./lib/hosts.js";
 import { Poller } from "./lib/poll.js";
-import { sleep, until } from "./lib/server.js";
+import { sleep, until, within } from "./lib/server.js";
 
 async function listener(host, where) {
   const poller = await new Poller(host.port, { path: host.longpoll }).open();
@@ -34,6 +35,39 @@ async function isStartedAgain(host) {
   assert.deepEqual(poller.payloads("n"), [{ n: 1 }, { n: 2 }]);
 }
 
+// lighttpd serves eight requests of one HTTP/2 connection at once; a ninth waits
+// until one of them is done, polls or not.
+async function holdsEightByHttp2(host) {
+  const where = "room:streams";
+  const pollers = [];
+  for (let i = 0; i < 8; i++) pollers.push(await listener(host, where));
+  const session = http2.connect(`http://127.0.0.1:${host.port}`);
+  try {
+    const streams = pollers.map((poller) => ask(session, poller.url()));
+    await sleep(300);
+    assert.equal(session.remoteSettings.maxConcurrentStreams, 8);
+    let served = false;
+    const page = ask(session, "/page.html").then((text) => (served = text));
+    await sleep(300);
+    assert.equal(served, false);
+    await host.publish(where, "n", { n: 1 });
+    const published = performance.now();
+    for (const text of await Promise.all(streams)) assert.match(text, /"status":200.*\\"n\\":1/);
+    assert.match(await page, /page of the site/);
+    assert.ok(performance.now() - published < 1500);
+  } finally {
+    session.destroy();
+  }
+}
+
+function ask(session, path) {
+  const stream = session.request({ ":path": path });
+  let text = "";
+  stream.on("data", (part) => (text += part));
+  stream.end();
+  return within(10000, `an answer to ${path}`, new Promise((done, failed) => stream.on("error", failed).on("end", () => done(text))));
+}
+
 // They do little but wait: at once.
 describe("the recipe for", { concurrency: true }, () => {
   checkHost({
@@ -43,6 +77,7 @@ describe("the recipe for", { concurrency: true }, () => {
     gateway: "socket",
     sidecar: true,
     more(check) {
+      check("by HTTP/2 eight polls of a browser are held, and what it asks for then waits", holdsEightByHttp2);
       check("a restart under load loses nothing to who resumes", (host, t) => survives(host, t, () => host.restart()));
     },
   });

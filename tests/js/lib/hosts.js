@@ -3,9 +3,9 @@
 //     web server  :port   a small configuration of tests/hosts, which includes
 //                         the recipe as it is in docs/hosts, with the paths of
 //                         this directory in the place of those that stand there
-//     gateway             on a socket and started by us, or started by the web
-//                         server, as the recipe has it
-//     side-car            if the recipe has WebSockets
+//     gateway             on a socket and started by us as its unit for systemd
+//                         says, or started by the web server, as the recipe has it
+//     side-car            if the recipe has WebSockets, as its unit says
 //
 // What is tried is thus the file that users copy. A host is described by
 //
@@ -30,9 +30,10 @@ const source = new URL("../../..", import.meta.url).pathname;
 
 // What stands in the recipes, and what it is on a host of ours.
 const PATHS = {
-  "/run/holdfast/gateway.sock": (host) => host.path("gateway-0.sock"),
+  "/run/holdfast/gateway.sock": (host) => host.path("gateway.sock"),
   "/run/lighttpd/holdfast.sock": (host) => host.path("spawned.sock"),
   "/usr/local/bin/holdfast-gateway": (host) => host.program("holdfast-gateway"),
+  "/usr/local/bin/holdfast-sidecar": (host) => host.program("holdfast-sidecar"),
   "/var/lib/holdfast": (host) => host.dir,
   "/var/www/cgi-bin/holdfast.cgi": (host) => host.path("www/holdfast.cgi"),
 };
@@ -160,6 +161,23 @@ export class Host extends Server {
       writeFileSync(path, texts[i + 1]);
       if (texts[i + 1].startsWith("#!")) chmodSync(path, 0o755);
     });
+  }
+
+  // What systemd would run.
+  #unit(name, log) {
+    const [, line] = /^ExecStart=(.*)$/m.exec(this.fromDocs(`holdfast-${name}.service`));
+    const [command, ...args] = line.split(" ");
+    return new Process(name, command, args, this.path(log), this.as);
+  }
+
+  async startGateway() {
+    this.gateways[0] = this.#unit("gateway", "gateway.log");
+    await this.up(this.gateways[0], () => accepts(this.path("gateway.sock")));
+  }
+
+  async startSidecar() {
+    this.sidecar = this.#unit("sidecar", "sidecar.log");
+    await this.up(this.sidecar, () => accepts(join(this.dir, "sidecar.sock")));
   }
 
   // Between the probe and the bind somebody may take the port: again.
