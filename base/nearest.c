@@ -51,7 +51,8 @@ void hf_nearest_offer(struct hf_nearest *nearest, const char *known)
     if (len == 0 || len > WORD_MAX || strlen(known) > WORD_MAX)
         return;
     here = distance(nearest->word, known);
-    if (here > (len + 2) / 3 || (nearest->found && here >= nearest->distance))
+    if (here > (len < 3 ? 1 : len / 3) ||
+        (nearest->found && here >= nearest->distance))
         return;
     nearest->found = known;
     nearest->distance = here;

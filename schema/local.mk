@@ -31,7 +31,8 @@ libschema_a_SOURCES = \
 	schema/rescue.c schema/rescue.h \
 	schema/session_lock.c schema/session_lock.h \
 	schema/sessions.c schema/sessions.h \
-	schema/settings.c schema/settings.h \
+	schema/setting.c schema/setting.h \
+	schema/settings.c schema/settings.h schema/settings_template.c \
 	schema/space.c schema/space.h \
 	schema/sql.h \
 	schema/upkeep.c schema/upkeep.h \

@@ -1,151 +1,19 @@
 #include "schema/settings.h"
 
-#include <assert.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/conf.h"
 #include "base/log.h"
-#include "base/str.h"
+#include "base/nearest.h"
+#include "schema/setting.h"
 
-const char hf_settings_template[] =
-    "; holdfast.conf - settings of Holdfast's processes\n"
-    ";\n"
-    "; Each line below shows a default; take the semicolon away to change it,\n"
-    "; then restart the processes. Sizes: 100, 64k, 8M, 1G. Times: 250ms, "
-    "10s,\n"
-    "; 5m, 24h, 2d. What clients may do is not set here but in the journal:\n"
-    "; `holdfast allow PATTERN RIGHTS`.\n"
-    "\n"
-    "[journal]\n"
-    "; full: what was acknowledged survives a power cut. normal: it survives\n"
-    "; kill -9, but a power cut may take the last messages.\n"
-    ";durability = full\n"
-    "; Bytes of one message's payload, for scripts that INSERT too.\n"
-    ";max_payload = 64k\n"
-    "; Publishes that wait for the disk, and their bytes; beyond: \"busy\".\n"
-    ";queue_count = 10000\n"
-    ";queue_bytes = 8M\n"
-    "; Longest wait for another program's write lock; then \"busy\".\n"
-    ";busy = 5s\n"
-    "; Bytes of the write-ahead log beyond which nothing is published: some\n"
-    "; program keeps a transaction open.\n"
-    ";max_wal = 256M\n"
-    "; How long messages are kept, how many bytes of them at most, and how "
-    "many\n"
-    "; of one topic (0: any number). For the sake of clients that are about "
-    "to\n"
-    "; come back, bytes and number never take a message younger than "
-    "keep_min,\n"
-    "; and retain is not to be shorter than that.\n"
-    ";retain = 24h\n"
-    ";retain_bytes = 1G\n"
-    ";retain_count = 0\n"
-    ";keep_min = 10m\n"
-    "\n"
-    "[http]\n"
-    "; Path under which the web server forwards to Holdfast.\n"
-    ";mount = /socket\n"
-    "; Host names of this site, with commas. None: listeners on loopback take\n"
-    "; loopback names only, others whatever the Host header says.\n"
-    ";hosts =\n"
-    "; Web pages that may connect beside those of the same host:\n"
-    "; https://app.example.com, *.example.com, or * for any. same-as-request:\n"
-    "; those of the same host only from the same scheme and port; off: no "
-    "check.\n"
-    ";origins =\n"
-    "; Tokens that clients bring. jwt: each must be one of keys.json.\n"
-    "; application: they are not looked at, and handed to the hook connect.\n"
-    ";tokens = jwt\n"
-    "; Bytes of one frame on a WebSocket, and of one POST.\n"
-    ";max_frame = 256k\n"
-    ";max_body = 8000000\n"
-    "; Topics one client may have joined.\n"
-    ";max_channels = 100\n"
-    "; Who is not heard of for so long counts as gone (presence). Polls are "
-    "held\n"
-    "; for two thirds of it at most.\n"
-    ";lease = 45s\n"
-    "; Pushes of one client per second, and how many at once after a pause;\n"
-    "; and joins per second, where 2 * max_channels may come at once. 0: any.\n"
-    ";push_rate = 50\n"
-    ";push_burst = 200\n"
-    ";join_rate = 20\n"
-    "\n"
-    "[gateway]\n"
-    "; fcgid: mod_fcgid starts it, a process for each request that waits. auto\n"
-    "; finds that out; resident: it is something else.\n"
-    ";mode = auto\n"
-    "; How long a poll is held open; 0 answers at once. As plain CGI, and under\n"
-    "; mod_fcgid, each held poll is a process, hence the shorter time.\n"
-    ";hold = 10s\n"
-    ";cgi_hold = 5s\n"
-    "; Polls held open at once, by all processes: so many at most. How many in\n"
-    "; fact is found out, beginning with held_first (0: CGI 8, mod_fcgid 4,\n"
-    "; behind Apache 100, else the most), for each takes a request of those "
-    "the\n"
-    "; host allows the whole site.\n"
-    ";max_held = 5000\n"
-    ";cgi_max_held = 40\n"
-    ";held_first = 0\n"
-    "; Who finds no room polls now and then; all of them so often per second.\n"
-    ";short_polls = 50\n"
-    "; Polls held for one client address, 0: any number. Loopback is exempt.\n"
-    ";max_held_per_address = 16\n"
-    "; A client that was away may take up its session for so long.\n"
-    ";revive = 1h\n"
-    "\n"
-    "[sidecar]\n"
-    "; unix:NAME is a socket in this directory; else 127.0.0.1:4000, "
-    "[::1]:4000.\n"
-    ";listen = unix:sidecar.sock\n"
-    "; A WebSocket that sends nothing for so long is closed.\n"
-    ";idle = 90s\n"
-    "; From the connection to the end of the handshake.\n"
-    ";handshake = 5s\n"
-    "; WebSockets at once; 0 is as many as the limit of open files allows.\n"
-    ";max_sockets = 0\n"
-    "\n"
-    "[hooks]\n"
-    "; An application that is asked over HTTP what to do; none: pushes are\n"
-    "; broadcast. See docs/HOOKS.md. Requests are signed with hook_secret.\n"
-    ";hook_url =\n"
-    "; What it is asked, of connect, join, push, leave; none: join and push.\n"
-    ";hook_events =\n"
-    "; Patterns of topics it is asked about, like room:*; none: about all.\n"
-    ";hook_topics =\n"
-    "; Longest wait for an answer, and for one's turn to ask.\n"
-    ";hook_timeout = 5s\n"
-    "; Requests under way at once, of each process.\n"
-    ";hook_concurrency = 8\n"
-    "\n"
-    "[log]\n"
-    "; debug, info, warn, error\n"
-    ";level = info\n"
-    ";syslog = no\n";
-
-enum type {
-    DURABILITY,
-    TOKENS,
-    MODE,
-    SIZE,
-    SIZE64,
-    DURATION,
-    TEXT,
-    LIST,
-    LEVEL,
-    FLAG
-};
-
-struct setting {
-    const char *section;
-    const char *name;
-    enum type type;
-    size_t at;       /* offset in struct hf_settings */
-    size_t count_at; /* LIST: offset of its count */
-    long long min, max;
-};
+/* In the order of their enums. */
+static const char *const durabilities[] = {"full", "normal", NULL};
+static const char *const token_judges[] = {"jwt", "application", NULL};
+static const char *const modes[] = {"auto", "fcgid", "resident", NULL};
+static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
 
 #define AT(member) offsetof(struct hf_settings, member)
 #define KIB        1024LL
@@ -154,211 +22,161 @@ struct setting {
 #define HOURS      (3600LL * SECONDS)
 #define DAYS       (24LL * HOURS)
 
-static const struct setting known[] = {
-    {"journal", "durability", DURABILITY, AT(durability), 0, 0, 0},
-    {"journal", "max_payload", SIZE, AT(max_payload), 0, 64, HF_PAYLOAD_LIMIT},
-    {"journal", "queue_count", SIZE, AT(queue_count), 0, 1, 10000000},
-    {"journal", "queue_bytes", SIZE, AT(queue_bytes), 0, KIB, 1024 * MIB},
-    {"journal", "busy", DURATION, AT(busy_ms), 0, 10, 60 * SECONDS},
-    {"journal", "retain", DURATION, AT(retain_ms), 0, 60 * SECONDS,
-     3650 * DAYS},
-    {"journal", "retain_bytes", SIZE64, AT(retain_bytes), 0, MIB,
-     1024 * 1024 * MIB},
-    {"journal", "retain_count", SIZE64, AT(retain_count), 0, 0, 1000000000},
-    {"journal", "keep_min", DURATION, AT(keep_min_ms), 0, 0, 24 * HOURS},
-    {"journal", "max_wal", SIZE64, AT(max_wal), 0, MIB, 1024 * 1024 * MIB},
-    {"http", "mount", TEXT, AT(mount), 0, 1, 0},
-    {"http", "hosts", LIST, AT(hosts), AT(hosts_count), 0, 0},
-    {"http", "origins", LIST, AT(origins), AT(origins_count), 0, 0},
-    {"http", "tokens", TOKENS, AT(tokens), 0, 0, 0},
-    {"http", "max_frame", SIZE, AT(max_frame), 0, KIB, 64 * MIB},
-    {"http", "max_body", SIZE, AT(max_body), 0, KIB, 64 * MIB},
-    {"http", "max_channels", SIZE, AT(max_channels), 0, 1, 100000},
-    {"http", "lease", DURATION, AT(lease_ms), 0, 2 * SECONDS, 3600 * SECONDS},
-    {"http", "push_rate", SIZE, AT(push_rate), 0, 0, 1000000},
-    {"http", "push_burst", SIZE, AT(push_burst), 0, 1, 1000000},
-    {"http", "join_rate", SIZE, AT(join_rate), 0, 0, 1000000},
-    {"gateway", "mode", MODE, AT(mode), 0, 0, 0},
-    {"gateway", "hold", DURATION, AT(hold_ms), 0, 0, 600 * SECONDS},
-    {"gateway", "cgi_hold", DURATION, AT(cgi_hold_ms), 0, 0, 600 * SECONDS},
-    {"gateway", "max_held", SIZE, AT(max_held), 0, 0, 1000000},
-    {"gateway", "cgi_max_held", SIZE, AT(cgi_max_held), 0, 0, 1000},
-    {"gateway", "held_first", SIZE, AT(held_first), 0, 0, 1000000},
-    {"gateway", "short_polls", SIZE, AT(short_polls), 0, 1, 100000},
-    {"gateway", "max_held_per_address", SIZE, AT(max_held_per_address), 0, 0,
-     1000000},
-    {"gateway", "revive", DURATION, AT(revive_ms), 0, 0, 24 * HOURS},
-    {"sidecar", "listen", TEXT, AT(listen), 0, 1, 0},
-    {"sidecar", "idle", DURATION, AT(idle_ms), 0, 1 * SECONDS, 24 * HOURS},
-    {"sidecar", "handshake", DURATION, AT(handshake_ms), 0, 100, 600 * SECONDS},
-    {"sidecar", "max_sockets", SIZE, AT(max_sockets), 0, 0, 10000000},
-    {"hooks", "hook_url", TEXT, AT(hook_url), 0, 0, 0},
-    {"hooks", "hook_events", LIST, AT(hook_events), AT(hook_events_count), 0,
-     0},
-    {"hooks", "hook_topics", LIST, AT(hook_topics), AT(hook_topics_count), 0,
-     0},
-    {"hooks", "hook_timeout", DURATION, AT(hook_timeout_ms), 0, 100,
-     60 * SECONDS},
-    {"hooks", "hook_concurrency", SIZE, AT(hook_concurrency), 0, 1, 256},
-    {"log", "level", LEVEL, AT(log_level), 0, 0, 0},
-    {"log", "syslog", FLAG, AT(log_syslog), 0, 0, 0},
+/* Numbers and times have their least and greatest value, texts the least number
+ * of letters. */
+#define NUMBER(section, name, type, member, min, max)                          \
+    {                                                                          \
+        section, name, type, AT(member), 0, min, max, NULL                     \
+    }
+#define SIZE(section, name, member, min, max)                                  \
+    NUMBER(section, name, HF_SETTING_SIZE, member, min, max)
+#define SIZE64(section, name, member, min, max)                                \
+    NUMBER(section, name, HF_SETTING_SIZE64, member, min, max)
+#define DURATION(section, name, member, min, max)                              \
+    NUMBER(section, name, HF_SETTING_DURATION, member, min, max)
+#define TEXT(section, name, member, min)                                       \
+    NUMBER(section, name, HF_SETTING_TEXT, member, min, 0)
+#define FLAG(section, name, member)                                            \
+    NUMBER(section, name, HF_SETTING_FLAG, member, 0, 0)
+#define LIST(section, name, member)                                            \
+    {                                                                          \
+        section, name, HF_SETTING_LIST, AT(member), AT(member##_count), 0, 0,  \
+            NULL                                                               \
+    }
+#define WORD(section, name, member, words)                                     \
+    {                                                                          \
+        section, name, HF_SETTING_WORD, AT(member), 0, 0, 0, words             \
+    }
+
+static const struct hf_setting known[] = {
+    WORD("journal", "durability", durability, durabilities),
+    SIZE("journal", "max_payload", max_payload, 64, HF_PAYLOAD_LIMIT),
+    SIZE("journal", "queue_count", queue_count, 1, 10000000),
+    SIZE("journal", "queue_bytes", queue_bytes, KIB, 1024 * MIB),
+    DURATION("journal", "busy", busy_ms, 10, 60 * SECONDS),
+    DURATION("journal", "retain", retain_ms, 60 * SECONDS, 3650 * DAYS),
+    SIZE64("journal", "retain_bytes", retain_bytes, MIB, 1024 * 1024 * MIB),
+    SIZE64("journal", "retain_count", retain_count, 0, 1000000000),
+    DURATION("journal", "keep_min", keep_min_ms, 0, 24 * HOURS),
+    SIZE64("journal", "max_wal", max_wal, MIB, 1024 * 1024 * MIB),
+    TEXT("http", "mount", mount, 1),
+    LIST("http", "hosts", hosts),
+    LIST("http", "origins", origins),
+    WORD("http", "tokens", tokens, token_judges),
+    SIZE("http", "max_frame", max_frame, KIB, 64 * MIB),
+    SIZE("http", "max_body", max_body, KIB, 64 * MIB),
+    SIZE("http", "max_channels", max_channels, 1, 100000),
+    DURATION("http", "lease", lease_ms, 2 * SECONDS, 3600 * SECONDS),
+    SIZE("http", "push_rate", push_rate, 0, 1000000),
+    SIZE("http", "push_burst", push_burst, 1, 1000000),
+    SIZE("http", "join_rate", join_rate, 0, 1000000),
+    WORD("gateway", "mode", mode, modes),
+    DURATION("gateway", "hold", hold_ms, 0, 600 * SECONDS),
+    DURATION("gateway", "cgi_hold", cgi_hold_ms, 0, 600 * SECONDS),
+    SIZE("gateway", "max_held", max_held, 0, 1000000),
+    SIZE("gateway", "cgi_max_held", cgi_max_held, 0, 1000),
+    SIZE("gateway", "held_first", held_first, 0, 1000000),
+    SIZE("gateway", "short_polls", short_polls, 1, 100000),
+    SIZE("gateway", "max_held_per_address", max_held_per_address, 0, 1000000),
+    DURATION("gateway", "revive", revive_ms, 0, 24 * HOURS),
+    TEXT("sidecar", "listen", listen, 1),
+    DURATION("sidecar", "idle", idle_ms, 1 * SECONDS, 24 * HOURS),
+    DURATION("sidecar", "handshake", handshake_ms, 100, 600 * SECONDS),
+    SIZE("sidecar", "max_sockets", max_sockets, 0, 10000000),
+    TEXT("hooks", "hook_url", hook_url, 0),
+    LIST("hooks", "hook_events", hook_events),
+    LIST("hooks", "hook_topics", hook_topics),
+    DURATION("hooks", "hook_timeout", hook_timeout_ms, 100, 60 * SECONDS),
+    SIZE("hooks", "hook_concurrency", hook_concurrency, 1, 256),
+    WORD("log", "level", log_level, levels),
+    FLAG("log", "syslog", log_syslog),
 };
 
 #define KNOWN_COUNT (sizeof(known) / sizeof(known[0]))
 
-struct reading {
-    struct hf_settings *settings;
-    bool seen[KNOWN_COUNT];
-};
+/* --- names --------------------------------------------------------------- */
 
-static void *member(struct hf_settings *settings, size_t at)
+/* A setting of that name in whatever section. */
+static const struct hf_setting *find(const char *name)
 {
-    return (char *)settings + at;
+    size_t i;
+
+    for (i = 0; i < KNOWN_COUNT; i++)
+        if (strcmp(known[i].name, name) == 0)
+            return &known[i];
+    return NULL;
 }
 
-static int out_of_range(const struct setting *setting, const char *value,
+static bool is_section(const char *section)
+{
+    size_t i;
+
+    for (i = 0; i < KNOWN_COUNT; i++)
+        if (strcmp(known[i].section, section) == 0)
+            return true;
+    return false;
+}
+
+static int unknown_section(const char *section, struct hf_why *why)
+{
+    struct hf_nearest nearest = {.word = section};
+    size_t i;
+
+    for (i = 0; i < KNOWN_COUNT; i++)
+        hf_nearest_offer(&nearest, known[i].section);
+    if (nearest.found)
+        return hf_explain(why, HF_EINVAL,
+                          "unknown section [%s]: did you mean [%s]?", section,
+                          nearest.found);
+    return hf_explain(why, HF_EINVAL,
+                      "unknown section [%s]: there are [journal], [http], "
+                      "[gateway], [sidecar], [hooks] and [log]",
+                      section);
+}
+
+/* Those of the same section first: of two equally near, the first counts. */
+static int unknown_name(const char *section, const char *name,
                         struct hf_why *why)
 {
-    return hf_explain(why, HF_EINVAL, "%s = %s: from %lld to %lld%s is allowed",
-                      setting->name, value, setting->min, setting->max,
-                      setting->type == DURATION ? " ms" : "");
-}
+    const struct hf_setting *elsewhere = find(name);
+    struct hf_nearest nearest = {.word = name};
+    size_t i;
 
-static int set_number(const struct setting *setting,
-                      struct hf_settings *settings, const char *value,
-                      struct hf_why *why)
-{
-    bool duration = setting->type == DURATION;
-    void *at = member(settings, setting->at);
-    long long number;
-
-    if (strcmp(value, "0") == 0)
-        number = 0; /* for a time too, without a unit */
-    else if (duration ? !hf_conf_duration_ms(value, &number)
-                      : !hf_conf_size(value, &number))
+    if (elsewhere && !*section)
+        return hf_explain(why, HF_EINVAL,
+                          "'%s' stands before any section: put it below [%s]",
+                          name, elsewhere->section);
+    if (elsewhere)
+        return hf_explain(why, HF_EINVAL,
+                          "'%s' stands in [%s]: it belongs in [%s]", name,
+                          section, elsewhere->section);
+    for (i = 0; i < KNOWN_COUNT; i++)
+        if (strcmp(known[i].section, section) == 0)
+            hf_nearest_offer(&nearest, known[i].name);
+    if (nearest.found)
+        return hf_explain(why, HF_EINVAL,
+                          "unknown name '%s' in [%s]: did you mean '%s'?", name,
+                          section, nearest.found);
+    for (i = 0; i < KNOWN_COUNT; i++)
+        hf_nearest_offer(&nearest, known[i].name);
+    if (nearest.found)
         return hf_explain(
-            why, HF_EINVAL, "%s = %s: not a %s", setting->name, value,
-            duration ? "time (like 10s)" : "number (like 100 or 64k)");
-    if (number < setting->min || number > setting->max)
-        return out_of_range(setting, value, why);
-    if (setting->type == SIZE)
-        *(size_t *)at = (size_t)number;
-    else
-        *(int64_t *)at = number;
-    return 0;
+            why, HF_EINVAL,
+            "unknown name '%s' in [%s]: did you mean '%s' of [%s]?", name,
+            section, nearest.found, find(nearest.found)->section);
+    return hf_explain(why, HF_EINVAL,
+                      "unknown name '%s' in [%s]: holdfast.conf(5) has all "
+                      "there are",
+                      name, section);
 }
 
-static int set_text(const struct setting *setting, struct hf_settings *settings,
-                    const char *value, struct hf_why *why)
-{
-    size_t len = strlen(value);
+/* --- reading ------------------------------------------------------------- */
 
-    if (len < (size_t)setting->min)
-        return hf_explain(why, HF_EINVAL, "%s: a value is needed",
-                          setting->name);
-    if (len >= HF_SETTINGS_TEXT)
-        return hf_explain(why, HF_EINVAL, "%s: longer than %u bytes",
-                          setting->name, HF_SETTINGS_TEXT - 1);
-    memcpy(member(settings, setting->at), value, len + 1);
-    return 0;
-}
-
-static int add_to_list(const struct setting *setting,
-                       struct hf_settings *settings, struct hf_str word,
-                       struct hf_why *why)
-{
-    char(*list)[HF_SETTINGS_TEXT] = member(settings, setting->at);
-    size_t *count = member(settings, setting->count_at);
-
-    if (*count >= HF_SETTINGS_LIST)
-        return hf_explain(why, HF_EINVAL, "%s: more than %u", setting->name,
-                          HF_SETTINGS_LIST);
-    if (word.len >= HF_SETTINGS_TEXT)
-        return hf_explain(why, HF_EINVAL, "%s: one is longer than %u bytes",
-                          setting->name, HF_SETTINGS_TEXT - 1);
-    memcpy(list[*count], word.at, word.len);
-    list[*count][word.len] = '\0';
-    (*count)++;
-    return 0;
-}
-
-static int set_list(const struct setting *setting, struct hf_settings *settings,
-                    const char *value, struct hf_why *why)
-{
-    int err = 0;
-
-    for (;;) {
-        struct hf_str word;
-
-        value += strspn(value, ", \t");
-        word = hf_str(value, strcspn(value, ", \t"));
-        if (err || word.len == 0)
-            return err;
-        err = add_to_list(setting, settings, word, why);
-        value += word.len;
-    }
-}
-
-static int set_word(const struct setting *setting, int *out, const char *value,
-                    const char *const *words, struct hf_why *why)
-{
-    int i;
-
-    for (i = 0; words[i]; i++) {
-        if (strcmp(value, words[i]) == 0) {
-            *out = i;
-            return 0;
-        }
-    }
-    return hf_explain(why, HF_EINVAL, "%s = %s: not known here, try %s",
-                      setting->name, value, words[0]);
-}
-
-static int set(const struct setting *setting, struct hf_settings *settings,
-               const char *value, struct hf_why *why)
-{
-    /* In the order of the enums. */
-    static const char *const durabilities[] = {"full", "normal", NULL};
-    static const char *const tokens[] = {"jwt", "application", NULL};
-    static const char *const modes[] = {"auto", "fcgid", "resident", NULL};
-    static const char *const levels[] = {"debug", "info", "warn", "error",
-                                         NULL};
-    int word = 0, err = 0;
-
-    switch (setting->type) {
-    case SIZE:
-    case SIZE64:
-    case DURATION:
-        return set_number(setting, settings, value, why);
-    case TEXT:
-        return set_text(setting, settings, value, why);
-    case LIST:
-        return set_list(setting, settings, value, why);
-    case DURABILITY:
-        err = set_word(setting, &word, value, durabilities, why);
-        if (!err)
-            settings->durability = (enum hf_durability)word;
-        return err;
-    case TOKENS:
-        err = set_word(setting, &word, value, tokens, why);
-        if (!err)
-            settings->tokens = (enum hf_tokens)word;
-        return err;
-    case MODE:
-        err = set_word(setting, &word, value, modes, why);
-        if (!err)
-            settings->mode = (enum hf_mode)word;
-        return err;
-    case LEVEL:
-        return set_word(setting, &settings->log_level, value, levels, why);
-    case FLAG:
-        if (hf_conf_bool(value, member(settings, setting->at)))
-            return 0;
-        return hf_explain(why, HF_EINVAL, "%s = %s: yes or no", setting->name,
-                          value);
-    }
-    return HF_EINVAL; /* not reached: the switch has every type */
-}
+struct reading {
+    struct hf_settings *settings;
+    struct hf_settings defaults;
+    bool seen[KNOWN_COUNT];
+};
 
 static int take(void *ctx, const char *section, const char *name,
                 const char *value, struct hf_why *why)
@@ -370,13 +188,14 @@ static int take(void *ctx, const char *section, const char *name,
         if (strcmp(known[i].section, section) != 0 ||
             strcmp(known[i].name, name) != 0)
             continue;
-        if (reading->seen[i] && known[i].type != LIST)
+        if (reading->seen[i] && known[i].type != HF_SETTING_LIST)
             return hf_explain(why, HF_EINVAL, "%s: set twice", name);
         reading->seen[i] = true;
-        return set(&known[i], reading->settings, value, why);
+        return hf_setting_read(&known[i], reading->settings, value,
+                               &reading->defaults, why);
     }
-    return hf_explain(why, HF_EINVAL, "no setting \"%s\" in [%s]", name,
-                      section);
+    return *section && !is_section(section) ? unknown_section(section, why)
+                                            : unknown_name(section, name, why);
 }
 
 void hf_settings_default(struct hf_settings *settings)
@@ -493,6 +312,7 @@ int hf_settings_read(const struct hf_dir *dir, struct hf_settings *settings,
     int err;
 
     hf_settings_default(settings);
+    reading.defaults = *settings;
     err = hf_dir_file(dir, HF_FILE_SETTINGS, path, sizeof(path));
     if (err)
         return hf_explain(why, err, "%s: the path is too long", dir->path);
@@ -510,4 +330,19 @@ int hf_settings_read(const struct hf_dir *dir, struct hf_settings *settings,
     if (err == 0)
         err = check_tokens(settings, why);
     return err ? err : check_keep_min(settings, why);
+}
+
+void hf_settings_each(const struct hf_settings *settings, hf_settings_fn each,
+                      void *ctx)
+{
+    char value[HF_SETTING_VALUE], standard[HF_SETTING_VALUE];
+    struct hf_settings defaults;
+    size_t i;
+
+    hf_settings_default(&defaults);
+    for (i = 0; i < KNOWN_COUNT; i++) {
+        hf_setting_print(&known[i], settings, value);
+        hf_setting_print(&known[i], &defaults, standard);
+        each(ctx, known[i].section, known[i].name, value, standard);
+    }
 }

@@ -111,9 +111,16 @@ struct hf_settings {
 void hf_settings_default(struct hf_settings *settings);
 
 /* Defaults, then the file of the directory (none: defaults); an unknown name
- * or a bad value is an error that names the line. 0, HF_EINVAL, HF_EIO. */
+ * or a bad value is an error that names the line and says what is meant. 0, HF_EINVAL, HF_EIO. */
 int hf_settings_read(const struct hf_dir *dir, struct hf_settings *settings,
                      struct hf_why *why);
+
+/* Each setting in turn: its value and its default as they would be written, in
+ * sections. All texts are borrowed for the call. */
+typedef void (*hf_settings_fn)(void *ctx, const char *section, const char *name,
+                               const char *value, const char *standard);
+void hf_settings_each(const struct hf_settings *settings, hf_settings_fn each,
+                      void *ctx);
 
 /* The commented file that `init` writes: every setting with its default. */
 extern const char hf_settings_template[];

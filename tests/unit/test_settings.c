@@ -51,6 +51,83 @@ static void the_file_of_init_says_the_defaults(void **state)
     assert_memory_equal(&settings, &defaults, sizeof(settings));
 }
 
+static void what_was_meant_is_suggested(void **state)
+{
+    (void)state;
+    refused("[gateway]\n\n\nmax_hold = 3\n",
+            "holdfast.conf:4: unknown name 'max_hold' in [gateway]: did you "
+            "mean 'max_held'?");
+    refused("[gatway]\nhold = 3s\n",
+            ":2: unknown section [gatway]: did you mean [gateway]?");
+    refused("[server]\nhold = 3s\n", "unknown section [server]: there are ");
+    refused("[http]\nhold = 3s\n",
+            "'hold' stands in [http]: it belongs in [gateway]");
+    refused("[http]\nmax_heldd = 3\n",
+            "unknown name 'max_heldd' in [http]: did you mean 'max_held' of "
+            "[gateway]?");
+    refused("[http]\nworkers = 3\n",
+            "unknown name 'workers' in [http]: holdfast.conf(5) has");
+    refused("workers = 3\n", "unknown name 'workers' in []");
+    refused("[journal]\ndurability = fulll\n", "did you mean full?");
+    refused("[log]\nlevel = warning\n", "it is debug, info, warn or error");
+}
+
+struct listing {
+    char *text;
+    size_t cap;
+    unsigned settings;
+};
+
+static void list_changed(void *ctx, const char *section, const char *name,
+                         const char *value, const char *standard)
+{
+    struct listing *listing = ctx;
+    size_t len = strlen(listing->text);
+
+    listing->settings++;
+    if (strcmp(value, standard) != 0)
+        (void)snprintf(listing->text + len, listing->cap - len,
+                       "%s.%s=%s(%s)\n", section, name, value, standard);
+}
+
+static void what_differs_from_the_defaults_is_told_as_written(void **state)
+{
+    char text[1024] = "";
+    struct listing listing = {.text = text, .cap = sizeof(text)};
+    struct hf_settings settings;
+    struct hf_why why;
+
+    (void)state;
+    hf_settings_default(&settings);
+    hf_settings_each(&settings, list_changed, &listing);
+    assert_string_equal(text, "");
+    assert_true(listing.settings > 30);
+
+    ok_or_why(read_text("[journal]\ndurability = normal\nretain = 48h\n"
+                        "retain_bytes = 2048M\nretain_count = 1000\n"
+                        "[http]\nmount = /chat\nhosts = a.example,b.example\n"
+                        "max_body = 1023k\n"
+                        "[gateway]\nmode = resident\nhold = 0\n"
+                        "revive = 90s\ncgi_hold = 1500ms\n"
+                        "[log]\nlevel = debug\nsyslog = on\n",
+                        &settings, &why),
+              &why);
+    hf_settings_each(&settings, list_changed, &listing);
+    assert_string_equal(text, "journal.durability=normal(full)\n"
+                              "journal.retain=2d(24h)\n"
+                              "journal.retain_bytes=2G(1G)\n"
+                              "journal.retain_count=1000(0)\n"
+                              "http.mount=/chat(/socket)\n"
+                              "http.hosts=a.example b.example()\n"
+                              "http.max_body=1023k(8000000)\n"
+                              "gateway.mode=resident(auto)\n"
+                              "gateway.hold=0(10s)\n"
+                              "gateway.cgi_hold=1500ms(5s)\n"
+                              "gateway.revive=90s(1h)\n"
+                              "log.level=debug(info)\n"
+                              "log.syslog=yes(no)\n");
+}
+
 static void without_a_file_the_defaults_hold(void **state)
 {
     struct hf_settings settings, defaults;
@@ -122,20 +199,33 @@ static void a_mistake_is_named_with_its_line(void **state)
 {
     (void)state;
     refused("[journal]\n\ndurabillity = full\n",
-            "holdfast.conf:3: no setting \"durabillity\" in [journal]");
-    refused("durability = full\n", "no setting \"durability\" in []");
-    refused("[log]\nlevel = loud\n", "level = loud");
-    refused("[log]\nsyslog = perhaps\n", "yes or no");
-    refused("[journal]\ndurability = off\n", "durability = off");
-    refused("[journal]\nbusy = 5\n", "not a time");
-    refused("[journal]\nbusy = 5m\n", "from 10 to 60000 ms is allowed");
-    refused("[journal]\nmax_payload = 64 kB\n", "not a number");
+            "holdfast.conf:3: unknown name 'durabillity' in [journal]: did you "
+            "mean 'durability'?");
+    refused("durability = full\n",
+            "'durability' stands before any section: put it below [journal]");
+    refused("[log]\nlevel = loud\n",
+            "level = loud: it is debug, info, warn or error");
+    refused("[log]\nsyslog = perhaps\n", "syslog = perhaps: it is yes or no");
+    refused("[journal]\ndurability = off\n",
+            "durability = off: it is full or normal");
+    refused("[journal]\nbusy = 5\n", "busy = 5: not a time, which has a unit: "
+                                     "ms, s, m, h or d; from 10ms to "
+                                     "1m is allowed, like busy = 5s");
+    refused("[journal]\nbusy = 5m\n",
+            "busy = 5m: too large; from 10ms to 1m is allowed, like busy = 5s");
+    refused(
+        "[journal]\nmax_payload = 64 kB\n",
+        "max_payload = 64 kB: not a number, behind which k, M or G may stand; "
+        "from 64 to 16M is allowed, like max_payload = 64k");
     refused("[journal]\nmax_payload = 1G\n", "is allowed");
-    refused("[http]\nmax_channels = 0\n", "from 1 to");
+    refused("[http]\nmax_channels = 0\n",
+            "max_channels = 0: too small; from 1 to 100000 is allowed, like "
+            "max_channels = 100");
     refused("[http]\nmax_channels = -1\n", "not a number");
     refused("[http]\nmount = socket\n", "begins with a slash");
     refused("[http]\nmount = /socket/\n", "does not end with one");
-    refused("[sidecar]\nlisten =\n", "a value is needed");
+    refused("[sidecar]\nlisten =\n",
+            "listen: a value is needed, like listen = unix:sidecar.sock");
     refused("[journal]\nretain = 2m\n",
             "retain, 120 s, is shorter than keep_min, 600 s");
     refused("[journal]\nkeep_min = 3h\nretain = 2h\n", "keep_min");
@@ -170,6 +260,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         FIXTURE_TEST(the_file_of_init_says_the_defaults),
         FIXTURE_TEST(without_a_file_the_defaults_hold),
+        FIXTURE_TEST(what_was_meant_is_suggested),
+        FIXTURE_TEST(what_differs_from_the_defaults_is_told_as_written),
         FIXTURE_TEST(every_setting_is_read),
         FIXTURE_TEST(a_mistake_is_named_with_its_line),
         FIXTURE_TEST(messages_may_be_kept_for_a_short_time),
