@@ -11,6 +11,8 @@ libchannel_a_SOURCES = \
 	channel/dispatch.c channel/dispatch.h \
 	channel/hook_effects.c channel/hook_effects.h \
 	channel/encode.c channel/encode.h \
+	channel/events.c channel/events.h \
+	channel/events_query.c channel/events_query.h \
 	channel/heads.c channel/heads.h \
 	channel/holding.c channel/holding.h \
 	channel/hook_answer.c channel/hook_answer.h \
@@ -32,6 +34,8 @@ libchannel_a_SOURCES = \
 	channel/once.c channel/once.h \
 	channel/origin.c channel/origin.h \
 	channel/owner.c channel/owner.h \
+	channel/page.c channel/page.h \
+	channel/plain.c channel/plain.h \
 	channel/post.c channel/post_state.h \
 	channel/post_frames.c channel/post_hooks.c \
 	channel/post_rates.c \
@@ -40,6 +44,8 @@ libchannel_a_SOURCES = \
 	channel/process.c channel/process.h \
 	channel/proto.c channel/proto.h \
 	channel/proto_binary.c \
+	channel/publication.c channel/publication.h \
+	channel/publishing.c channel/publishing.h \
 	channel/push.c \
 	channel/rate.c channel/rate.h \
 	channel/reaper.c \

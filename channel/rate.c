@@ -2,7 +2,8 @@
 
 #define SECOND_US 1000000
 
-int64_t hf_rate_take(struct hf_rate rate, int64_t *due_us, int64_t now_us)
+int64_t hf_rate_take_many(struct hf_rate rate, uint64_t count, int64_t *due_us,
+                          int64_t now_us)
 {
     int64_t each, full, due = *due_us;
 
@@ -15,8 +16,14 @@ int64_t hf_rate_take(struct hf_rate rate, int64_t *due_us, int64_t now_us)
     if (due > now_us + full)
         due = now_us + full;
     *due_us = due; /* of the clock as it is now */
-    if (due + each > now_us + full)
-        return (due + each - now_us - full + 999) / 1000;
-    *due_us += each;
+    due += each * (int64_t)count;
+    if (due > now_us + full)
+        return (due - now_us - full + 999) / 1000;
+    *due_us = due;
     return 0;
+}
+
+int64_t hf_rate_take(struct hf_rate rate, int64_t *due_us, int64_t now_us)
+{
+    return hf_rate_take_many(rate, 1, due_us, now_us);
 }

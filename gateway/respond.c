@@ -16,10 +16,20 @@ static const char *reason(unsigned status)
         return "OK";
     case 400:
         return "Bad Request";
+    case 401:
+        return "Unauthorized";
+    case 403:
+        return "Forbidden";
     case 404:
         return "Not Found";
+    case 405:
+        return "Method Not Allowed";
+    case 409:
+        return "Conflict";
     case 413:
         return "Content Too Large";
+    case 429:
+        return "Too Many Requests";
     case 431:
         return "Request Header Fields Too Large";
     case 503:
@@ -42,6 +52,16 @@ void hf_head_json(struct hf_head *head, unsigned status, size_t len)
                        "Content-Type: application/json; charset=utf-8\r\n"
                        "Content-Length: %zu\r\n\r\n",
                        status, reason(status), len));
+}
+
+void hf_head_add(struct hf_head *head, const char *name, const char *value)
+{
+    size_t end = head->len - 2; /* before the blank line */
+    int len = snprintf(head->text + end, sizeof(head->text) - end,
+                       "%s: %s\r\n\r\n", name, value);
+
+    assert(len > 0 && (size_t)len < sizeof(head->text) - end);
+    head->len = end + (size_t)len;
 }
 
 void hf_head_text(struct hf_head *head, unsigned status, size_t len)

@@ -5,7 +5,8 @@
  * No client of Phoenix reads the HTTP status: what counts is the body, and for
  * a GET a JSON body without a status the client knows (200, 204, 403, 410,
  * 500) stops it for good (6.6). So what is not an answer of the protocol is
- * never JSON, and what may answer a GET says 500.
+ * never JSON, and what may answer a GET says 500. Over plain HTTP (D22) it is
+ * the HTTP status that counts.
  */
 #ifndef HF_GATEWAY_RESPOND_H
 #define HF_GATEWAY_RESPOND_H
@@ -27,6 +28,9 @@ static inline struct hf_str hf_head_str(const struct hf_head *head)
 
 /* Before a JSON body of `len` bytes. `status` is that of HTTP. */
 void hf_head_json(struct hf_head *head, unsigned status, size_t len);
+
+/* One more header field, whose name and value are our own words. */
+void hf_head_add(struct hf_head *head, const char *name, const char *value);
 
 /* Before `len` bytes of plain text; 0 for an empty body. */
 void hf_head_text(struct hf_head *head, unsigned status, size_t len);

@@ -1,6 +1,16 @@
 #include "gateway/route.h"
 
-static const struct hf_str longpoll = HF_STR_INIT("/longpoll");
+/* What is served below the mount, and by which method. */
+static const struct place {
+    struct hf_str path;
+    enum hf_route get, post, other;
+} places[] = {
+    {HF_STR_INIT("/longpoll"), HF_ROUTE_POLL, HF_ROUTE_PUSH, HF_ROUTE_METHOD},
+    {HF_STR_INIT("/publish"), HF_ROUTE_PUBLISH_METHOD, HF_ROUTE_PUBLISH,
+     HF_ROUTE_PUBLISH_METHOD},
+    {HF_STR_INIT("/events"), HF_ROUTE_EVENTS, HF_ROUTE_EVENTS_METHOD,
+     HF_ROUTE_EVENTS_METHOD},
+};
 
 /* Two runs that are one path. */
 struct path {
@@ -48,25 +58,34 @@ static struct hf_str uri_path(struct hf_str uri)
     return slash ? hf_str_from(uri, (size_t)(slash - uri.at)) : hf_str(NULL, 0);
 }
 
-static bool is_ours(struct hf_str mount, const struct hf_request *request)
+static bool is_at(struct hf_str mount, struct hf_str place,
+                  const struct hf_request *request)
 {
-    struct path ours = {mount, longpoll};
+    struct path ours = {mount, place};
     struct path named = {request->script_name, request->path_info};
     struct path asked = {uri_path(request->request_uri), hf_str(NULL, 0)};
 
-    return hf_str_eq(request->path_info, longpoll) || same(&named, &ours) ||
+    return hf_str_eq(request->path_info, place) || same(&named, &ours) ||
            same(&asked, &ours);
+}
+
+static enum hf_route by_method(const struct place *place, struct hf_str method)
+{
+    if (hf_str_eq(method, HF_STR("GET")))
+        return place->get;
+    if (hf_str_eq(method, HF_STR("POST")))
+        return place->post;
+    if (hf_str_eq(method, HF_STR("OPTIONS")))
+        return HF_ROUTE_PREFLIGHT;
+    return place->other;
 }
 
 enum hf_route hf_route(struct hf_str mount, const struct hf_request *request)
 {
-    if (!is_ours(mount, request))
-        return HF_ROUTE_NOWHERE;
-    if (hf_str_eq(request->method, HF_STR("GET")))
-        return HF_ROUTE_POLL;
-    if (hf_str_eq(request->method, HF_STR("POST")))
-        return HF_ROUTE_PUSH;
-    if (hf_str_eq(request->method, HF_STR("OPTIONS")))
-        return HF_ROUTE_PREFLIGHT;
-    return HF_ROUTE_METHOD;
+    size_t i;
+
+    for (i = 0; i < sizeof(places) / sizeof(places[0]); i++)
+        if (is_at(mount, places[i].path, request))
+            return by_method(&places[i], request->method);
+    return HF_ROUTE_NOWHERE;
 }

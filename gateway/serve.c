@@ -1,5 +1,7 @@
 #include "gateway/serve.h"
 
+#include <stdio.h>
+
 #include "base/err.h"
 #include "base/log.h"
 #include "gateway/respond.h"
@@ -72,6 +74,82 @@ static void start_post(struct hf_exchange *exchange, struct hf_gateway *gateway,
                   hf_request_ndjson(request));
 }
 
+/* --- plain HTTP ---------------------------------------------------------- */
+
+static void reply_plain(struct hf_exchange *exchange,
+                        const struct hf_plain_answer *answer)
+{
+    struct hf_head head;
+    char seconds[16];
+
+    exchange->work = HF_EXCHANGE_IDLE;
+    hf_head_json(&head, answer->status, answer->body.len);
+    if (answer->retry_s > 0) {
+        (void)snprintf(seconds, sizeof(seconds), "%u", answer->retry_s);
+        hf_head_add(&head, "Retry-After", seconds);
+    }
+    if (answer->status == 401) /* RFC 9110 section 15.5.2 */
+        hf_head_add(&head, "WWW-Authenticate", "Bearer");
+    exchange->reply(exchange, hf_head_str(&head), answer->body);
+}
+
+static void publishing_answered(struct hf_publishing *publishing,
+                                const struct hf_plain_answer *answer)
+{
+    reply_plain(HF_ITEM(publishing, struct hf_exchange, publishing), answer);
+}
+
+static void events_answered(struct hf_events *events,
+                            const struct hf_plain_answer *answer)
+{
+    reply_plain(HF_ITEM(events, struct hf_exchange, events), answer);
+}
+
+static void start_publishing(struct hf_exchange *exchange,
+                             struct hf_gateway *gateway,
+                             const struct hf_request *request)
+{
+    if (request->body.len > gateway->settings->max_body) {
+        reply_json(exchange, 413, HF_STR("{\"status\":413}"));
+        return;
+    }
+    if (!hf_request_whole(request)) {
+        const struct hf_plain_refusal refusal = {
+            .reason = "malformed", .message = "the body is incomplete"};
+        char room[HF_PLAIN_REFUSAL_MAX];
+        struct hf_plain_answer answer = hf_plain_refuse(&refusal, room);
+
+        reply_plain(exchange, &answer);
+        return;
+    }
+    exchange->work = HF_EXCHANGE_PUBLISH;
+    exchange->publishing =
+        (struct hf_publishing){.answer = publishing_answered};
+    hf_publishing_start(gateway->longpoll, &exchange->publishing,
+                        &request->hello, request->body,
+                        hf_request_ndjson(request));
+}
+
+static void start_events(struct hf_exchange *exchange,
+                         struct hf_gateway *gateway,
+                         const struct hf_request *request)
+{
+    exchange->work = HF_EXCHANGE_EVENTS;
+    exchange->events = (struct hf_events){.answer = events_answered};
+    hf_events_start(gateway->longpoll, &exchange->events, &request->hello);
+    if (gateway->leaving)
+        hf_longpoll_release(gateway->longpoll);
+}
+
+static void reply_allowed(struct hf_exchange *exchange, const char *methods)
+{
+    struct hf_head head;
+
+    hf_head_text(&head, 405, 0);
+    hf_head_add(&head, "Allow", methods);
+    exchange->reply(exchange, hf_head_str(&head), hf_str(NULL, 0));
+}
+
 /* --- preflight ----------------------------------------------------------- */
 
 /* No version and no token is looked at: none is given (6.8). */
@@ -112,11 +190,23 @@ void hf_exchange_start(struct hf_exchange *exchange, struct hf_gateway *gateway,
     case HF_ROUTE_PUSH:
         start_post(exchange, gateway, request);
         return;
+    case HF_ROUTE_PUBLISH:
+        start_publishing(exchange, gateway, request);
+        return;
+    case HF_ROUTE_EVENTS:
+        start_events(exchange, gateway, request);
+        return;
     case HF_ROUTE_PREFLIGHT:
         preflight(exchange, gateway, request);
         return;
     case HF_ROUTE_METHOD:
         reply_text(exchange, 400, HF_STR(""));
+        return;
+    case HF_ROUTE_PUBLISH_METHOD:
+        reply_allowed(exchange, "POST, OPTIONS");
+        return;
+    case HF_ROUTE_EVENTS_METHOD:
+        reply_allowed(exchange, "GET, OPTIONS");
         return;
     case HF_ROUTE_NOWHERE:
         reply_text(exchange, 404, HF_STR("Not found.\n"));
@@ -134,6 +224,12 @@ void hf_exchange_gone(struct hf_exchange *exchange)
         break;
     case HF_EXCHANGE_POST:
         hf_post_forget(&exchange->post);
+        break;
+    case HF_EXCHANGE_PUBLISH:
+        hf_publishing_forget(&exchange->publishing);
+        break;
+    case HF_EXCHANGE_EVENTS:
+        hf_events_cancel(&exchange->events);
         break;
     }
     exchange->work = HF_EXCHANGE_IDLE;

@@ -13,7 +13,9 @@
 #ifndef HF_GATEWAY_SERVE_H
 #define HF_GATEWAY_SERVE_H
 
+#include "channel/events.h"
 #include "channel/longpoll.h"
+#include "channel/publishing.h"
 #include "gateway/request.h"
 
 /* What all requests of the process share. */
@@ -33,10 +35,18 @@ struct hf_exchange {
     void (*reply)(struct hf_exchange *exchange, struct hf_str head,
                   struct hf_str body);
     /* private */
-    enum { HF_EXCHANGE_IDLE, HF_EXCHANGE_POLL, HF_EXCHANGE_POST } work;
+    enum {
+        HF_EXCHANGE_IDLE,
+        HF_EXCHANGE_POLL,
+        HF_EXCHANGE_POST,
+        HF_EXCHANGE_PUBLISH,
+        HF_EXCHANGE_EVENTS,
+    } work;
     union {
         struct hf_poll poll;
         struct hf_post post;
+        struct hf_publishing publishing;
+        struct hf_events events;
     };
 };
 
@@ -48,7 +58,7 @@ void hf_exchange_start(struct hf_exchange *exchange, struct hf_gateway *gateway,
                        const struct hf_request *request);
 
 /* The client hung up, or nobody could take the reply: there is none. A held
- * poll is let go, a push happens unseen. Does nothing when idle. */
+ * request is let go, a push happens unseen. Does nothing when idle. */
 void hf_exchange_gone(struct hf_exchange *exchange);
 
 #endif

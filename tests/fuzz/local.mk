@@ -7,6 +7,7 @@ fuzz_programs = \
 	tests/fuzz/fuzz_body \
 	tests/fuzz/fuzz_connect \
 	tests/fuzz/fuzz_cursor \
+	tests/fuzz/fuzz_events_query \
 	tests/fuzz/fuzz_fcgi_record \
 	tests/fuzz/fuzz_frame \
 	tests/fuzz/fuzz_frame_1 \
@@ -19,6 +20,7 @@ fuzz_programs = \
 	tests/fuzz/fuzz_line \
 	tests/fuzz/fuzz_origin \
 	tests/fuzz/fuzz_params \
+	tests/fuzz/fuzz_publication \
 	tests/fuzz/fuzz_query \
 	tests/fuzz/fuzz_row \
 	tests/fuzz/fuzz_token \
@@ -35,6 +37,9 @@ tests_fuzz_fuzz_connect_SOURCES = tests/fuzz/fuzz_connect.c tests/fuzz/keys.h \
 tests_fuzz_fuzz_connect_LDADD = $(CHANNEL_LINK)
 tests_fuzz_fuzz_cursor_SOURCES = tests/fuzz/fuzz_cursor.c $(fuzz_driver)
 tests_fuzz_fuzz_cursor_LDADD = $(CHANNEL_LINK)
+tests_fuzz_fuzz_events_query_SOURCES = tests/fuzz/fuzz_events_query.c \
+	$(fuzz_driver)
+tests_fuzz_fuzz_events_query_LDADD = $(CHANNEL_LINK)
 tests_fuzz_fuzz_fcgi_record_SOURCES = tests/fuzz/fuzz_fcgi_record.c \
 	$(fuzz_driver)
 tests_fuzz_fuzz_fcgi_record_LDADD = $(GATEWAY_LINK)
@@ -65,6 +70,9 @@ tests_fuzz_fuzz_origin_SOURCES = tests/fuzz/fuzz_origin.c $(fuzz_driver)
 tests_fuzz_fuzz_origin_LDADD = $(CHANNEL_LINK)
 tests_fuzz_fuzz_params_SOURCES = tests/fuzz/fuzz_params.c $(fuzz_driver)
 tests_fuzz_fuzz_params_LDADD = $(BASE_LINK)
+tests_fuzz_fuzz_publication_SOURCES = tests/fuzz/fuzz_publication.c \
+	$(fuzz_driver)
+tests_fuzz_fuzz_publication_LDADD = $(CHANNEL_LINK)
 tests_fuzz_fuzz_query_SOURCES = tests/fuzz/fuzz_query.c $(fuzz_driver)
 tests_fuzz_fuzz_query_LDADD = $(BASE_LINK)
 tests_fuzz_fuzz_row_SOURCES = tests/fuzz/fuzz_row.c $(fuzz_driver)

@@ -6,6 +6,8 @@ unit_tests += \
 	tests/unit/test_cursor \
 	tests/unit/test_dispatch \
 	tests/unit/test_encode \
+	tests/unit/test_events \
+	tests/unit/test_events_query \
 	tests/unit/test_holding \
 	tests/unit/test_hook_answer \
 	tests/unit/test_hooks \
@@ -25,6 +27,8 @@ unit_tests += \
 	tests/unit/test_presence_session \
 	tests/unit/test_process \
 	tests/unit/test_proto \
+	tests/unit/test_publication \
+	tests/unit/test_publishing \
 	tests/unit/test_rate \
 	tests/unit/test_rate_poll \
 	tests/unit/test_reading \
@@ -54,6 +58,10 @@ tests_unit_test_dispatch_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_dispatch_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_encode_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_encode_LDADD = $(CHANNEL_TEST_LINK)
+tests_unit_test_events_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_events_LDADD = $(CHANNEL_TEST_LINK)
+tests_unit_test_events_query_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_events_query_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_holding_SOURCES = \
 	tests/unit/test_holding.c tests/unit/schema_fixture.h
 tests_unit_test_holding_CFLAGS = $(UNIT_CFLAGS)
@@ -94,6 +102,10 @@ tests_unit_test_process_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_process_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_proto_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_proto_LDADD = $(CHANNEL_TEST_LINK)
+tests_unit_test_publication_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_publication_LDADD = $(CHANNEL_TEST_LINK)
+tests_unit_test_publishing_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_publishing_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_rate_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_rate_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_rate_poll_CFLAGS = $(UNIT_CFLAGS)
@@ -124,6 +136,7 @@ tests_unit_test_topic_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_topic_LDADD = $(CHANNEL_TEST_LINK)
 EXTRA_DIST += tests/unit/hook_app.h tests/unit/hook_room.h \
 	tests/unit/journal_fixture.h tests/unit/longpoll_fixture.h \
+	tests/unit/plain_fixture.h \
 	tests/unit/session_fixture.h
 tests_unit_test_user_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_user_LDADD = $(CHANNEL_TEST_LINK)

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <setjmp.h>
+#include <stdio.h>
 #include <cmocka.h>
 
 static enum hf_route go(const char *mount, const char *script, const char *info,
@@ -93,6 +94,40 @@ static void the_method_decides_what_it_is(void **state)
     }
 }
 
+static void plain_http_has_paths_of_its_own(void **state)
+{
+    static const struct {
+        const char *method, *path;
+        enum hf_route route;
+    } asked[] = {
+        {"POST", "/publish", HF_ROUTE_PUBLISH},
+        {"OPTIONS", "/publish", HF_ROUTE_PREFLIGHT},
+        {"GET", "/publish", HF_ROUTE_PUBLISH_METHOD},
+        {"PUT", "/publish", HF_ROUTE_PUBLISH_METHOD},
+        {"GET", "/events", HF_ROUTE_EVENTS},
+        {"OPTIONS", "/events", HF_ROUTE_PREFLIGHT},
+        {"POST", "/events", HF_ROUTE_EVENTS_METHOD},
+        {"HEAD", "/events", HF_ROUTE_EVENTS_METHOD},
+        {"GET", "/events/", HF_ROUTE_NOWHERE},
+        {"POST", "/publish/x", HF_ROUTE_NOWHERE},
+        {"POST", "/publis", HF_ROUTE_NOWHERE},
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof(asked) / sizeof(asked[0]); i++) {
+        struct hf_request request = {.method = hf_str_of(asked[i].method),
+                                     .path_info = hf_str_of(asked[i].path)};
+        char uri[64];
+
+        assert_int_equal(hf_route(HF_STR("/socket"), &request), asked[i].route);
+        request.path_info = HF_STR("");
+        (void)snprintf(uri, sizeof(uri), "/socket%s?topic=a", asked[i].path);
+        request.request_uri = hf_str_of(uri);
+        assert_int_equal(hf_route(HF_STR("/socket"), &request), asked[i].route);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -100,6 +135,7 @@ int main(void)
         cmocka_unit_test(the_uri_alone_is_enough),
         cmocka_unit_test(a_script_of_any_name_is_a_mount),
         cmocka_unit_test(the_method_decides_what_it_is),
+        cmocka_unit_test(plain_http_has_paths_of_its_own),
     };
 
     return cmocka_run_group_tests_name("route", tests, NULL, NULL);

@@ -1,5 +1,5 @@
-/* The routes of the gateway to the protocol, with a double of longpoll.h that
- * notes what it is asked. */
+/* The routes of the gateway to the protocol, with doubles of longpoll.h,
+ * publishing.h and events.h that note what they are asked. */
 #include "gateway/serve.h"
 
 #include <stdarg.h>
@@ -23,6 +23,8 @@ struct hf_longpoll {
     char body[64];
     char query[64];
     struct hf_poll *parked;
+    unsigned publishes, follows, forgotten, hung_up;
+    struct hf_plain_answer plain; /* to either of them */
 };
 
 static struct hf_longpoll longpoll;
@@ -77,6 +79,40 @@ void hf_post_forget(struct hf_post *post)
 {
     (void)post;
     longpoll.forgets++;
+}
+
+void hf_publishing_start(struct hf_longpoll *lp,
+                         struct hf_publishing *publishing,
+                         const struct hf_hello *hello, struct hf_str body,
+                         bool ndjson)
+{
+    (void)hello;
+    lp->publishes++;
+    lp->ndjson = ndjson;
+    note(lp->body, sizeof(lp->body), body);
+    if (lp->at_once)
+        publishing->answer(publishing, &lp->plain);
+}
+
+void hf_publishing_forget(struct hf_publishing *publishing)
+{
+    (void)publishing;
+    longpoll.forgotten++;
+}
+
+void hf_events_start(struct hf_longpoll *lp, struct hf_events *events,
+                     const struct hf_hello *hello)
+{
+    lp->follows++;
+    note(lp->query, sizeof(lp->query), hello->query);
+    if (lp->at_once)
+        events->answer(events, &lp->plain);
+}
+
+void hf_events_cancel(struct hf_events *events)
+{
+    (void)events;
+    longpoll.hung_up++;
 }
 
 /* --- set-up -------------------------------------------------------------- */
@@ -235,6 +271,11 @@ static void a_push_over_the_limit_does_nothing(void **state)
     start();
     assert_int_equal(longpoll.posts, 0);
     expect(413, "{\"status\":413}");
+    client.replies = 0;
+    request.path_info = HF_STR("/publish");
+    start();
+    assert_int_equal(longpoll.publishes, 0);
+    expect(413, "{\"status\":413}");
 }
 
 /* Before each request, and where it says no there is nothing else. */
@@ -266,6 +307,85 @@ static void a_request_that_is_not_admitted_gets_a_sentence(void **state)
     start();
     assert_int_equal(longpoll.polls, 1);
     assert_int_equal(client.replies, 2);
+}
+
+static void a_publish_has_the_status_that_it_is_answered(void **state)
+{
+    (void)state;
+    longpoll.at_once = true;
+    longpoll.plain = (struct hf_plain_answer){429, 3, HF_STR("{}")};
+    request.path_info = HF_STR("/publish");
+    request.method = HF_STR("POST");
+    request.content_type = HF_STR("application/x-ndjson; charset=utf-8");
+    request.body = HF_STR("{...}");
+    start();
+    assert_int_equal(longpoll.publishes, 1);
+    assert_true(longpoll.ndjson);
+    assert_string_equal(longpoll.body, "{...}");
+    expect(429, "{}");
+    assert_non_null(strstr(client.head, "\r\nRetry-After: 3\r\n"));
+    assert_non_null(strstr(client.head, "no-store"));
+    assert_null(strstr(client.head, "WWW-Authenticate"));
+    assert_string_equal(client.head + strlen(client.head) - 4, "\r\n\r\n");
+}
+
+static void who_may_not_is_told_how_to_say_who_he_is(void **state)
+{
+    (void)state;
+    longpoll.at_once = true;
+    longpoll.plain = (struct hf_plain_answer){401, 0, HF_STR("{}")};
+    request.path_info = HF_STR("/events");
+    start();
+    assert_int_equal(longpoll.follows, 1);
+    expect(401, "{}");
+    assert_non_null(strstr(client.head, "\r\nWWW-Authenticate: Bearer\r\n"));
+    assert_null(strstr(client.head, "Retry-After"));
+}
+
+static void plain_requests_whose_client_is_gone_are_let_go(void **state)
+{
+    (void)state;
+    request.path_info = HF_STR("/events");
+    start();
+    hf_exchange_gone(&client.exchange);
+    hf_exchange_gone(&client.exchange);
+    assert_int_equal(longpoll.hung_up, 1);
+    request.path_info = HF_STR("/publish");
+    request.method = HF_STR("POST");
+    start();
+    hf_exchange_gone(&client.exchange);
+    hf_exchange_gone(&client.exchange);
+    assert_int_equal(longpoll.forgotten, 1);
+    assert_int_equal(client.replies, 0);
+}
+
+static void a_publish_cut_short_does_nothing(void **state)
+{
+    (void)state;
+    request.path_info = HF_STR("/publish");
+    request.method = HF_STR("POST");
+    request.content_length = HF_STR("6");
+    request.body = HF_STR("{...}");
+    start();
+    assert_int_equal(longpoll.publishes, 0);
+    assert_int_equal(client.replies, 1);
+    assert_memory_equal(client.head, "Status: 400 ", 12);
+}
+
+static void plain_paths_say_which_methods_they_take(void **state)
+{
+    (void)state;
+    request.path_info = HF_STR("/publish");
+    start();
+    expect(405, "");
+    assert_non_null(strstr(client.head, "\r\nAllow: POST, OPTIONS\r\n"));
+    client.replies = 0;
+    request.path_info = HF_STR("/events");
+    request.method = HF_STR("HEAD");
+    start();
+    expect(405, "");
+    assert_non_null(strstr(client.head, "\r\nAllow: GET, OPTIONS\r\n"));
+    assert_int_equal(longpoll.publishes + longpoll.follows, 0);
 }
 
 static void a_preflight_is_answered_without_a_session(void **state)
@@ -339,6 +459,11 @@ int main(void)
         TEST(a_push_cut_short_does_nothing),
         TEST(a_push_over_the_limit_does_nothing),
         TEST(a_request_that_is_not_admitted_gets_a_sentence),
+        TEST(a_publish_has_the_status_that_it_is_answered),
+        TEST(who_may_not_is_told_how_to_say_who_he_is),
+        TEST(plain_requests_whose_client_is_gone_are_let_go),
+        TEST(a_publish_cut_short_does_nothing),
+        TEST(plain_paths_say_which_methods_they_take),
         TEST(a_preflight_is_answered_without_a_session),
         TEST(a_denied_preflight_says_403_and_no_more),
         TEST(a_preflight_for_another_host_is_denied),

@@ -1,7 +1,8 @@
 // server.js - the real programs under a real lighttpd, for one test file
 //
 //     lighttpd  :port       /socket/websocket -> side-car     (mod_proxy)
-//                           /socket/longpoll  -> gateway 0    (FastCGI)
+//                           /socket/longpoll  -> gateway 0    (FastCGI), and
+//                           publish, events
 //               :ports[1]   the same with gateway 1, if there are two
 //
 // Everything lives in a directory of its own and is ended by its process id.
@@ -311,9 +312,11 @@ export class Server {
   }
 
   lighttpdConf() {
+    const gateway = (i, path) =>
+      `"${this.mount}/${path}" => (( "socket" => "${this.path(`gateway-${i}.sock`)}",
+    "check-local" => "disable", "disable-time" => 0, "tcp-fin-propagate" => "enable" ))`;
     const fastcgi = (i) =>
-      `fastcgi.server = ( "${this.mount}/longpoll" => (( "socket" => "${this.path(`gateway-${i}.sock`)}",
-    "check-local" => "disable", "disable-time" => 0, "tcp-fin-propagate" => "enable" )) )`;
+      `fastcgi.server = ( ${["longpoll", "publish", "events"].map((path) => gateway(i, path)).join(", ")} )`;
     const others = this.ports
       .slice(1)
       .map((port, i) => `$SERVER["socket"] == "127.0.0.1:${port}" {\n  ${fastcgi(i + 1)}\n}`);
