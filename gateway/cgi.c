@@ -18,6 +18,9 @@
 /* Of a body, read at once. */
 #define BODY_PART ((size_t)64 << 10)
 
+/* Of a body that is refused, read at all. */
+#define DISCARD_MAX ((size_t)64 << 20)
+
 /* --- writing ------------------------------------------------------------- */
 
 static int write_all(struct hf_str bytes)
@@ -158,10 +161,37 @@ static int read_body(const struct cgi *cgi, struct hf_buf *body, size_t len)
     return 0;
 }
 
+/* Apache's mod_cgid hands over body and answer by one socket, and takes the
+ * answer for lost if we end before we have read the body. */
+static void discard_body(void)
+{
+    char part[8192];
+    size_t left = DISCARD_MAX;
+
+    while (left >= sizeof(part)) {
+        ssize_t n = read(STDIN_FILENO, part, sizeof(part));
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return;
+        left -= (size_t)n;
+    }
+}
+
+static int refuse_body(unsigned status, struct hf_str answer)
+{
+    int err;
+
+    err = answer_json(status, answer);
+    discard_body(); /* the alarm bounds it */
+    return err;
+}
+
 /*
- * How many bytes to read. A body is refused by its announced length alone, for
- * a CGI program need not read it. One in chunks has no length: Apache hands it
- * on up to its end, of which one byte over the limit is enough.
+ * How many bytes to read. A body is refused by its announced length alone. One
+ * in chunks has no length: Apache hands it on up to its end, of which one byte
+ * over the limit is enough.
  */
 static int body_length(const struct cgi *cgi, const struct hf_request *request,
                        size_t *out)
@@ -186,13 +216,15 @@ static int serve_body(struct cgi *cgi, struct hf_request *request)
 
     err = body_length(cgi, request, &len);
     if (err == HF_ELIMIT)
-        return answer_json(413, HF_STR("{\"status\":413}"));
+        return refuse_body(413, HF_STR("{\"status\":413}"));
     if (err)
-        return answer_json(400, HF_STR("{\"status\":400}"));
+        return refuse_body(400, HF_STR("{\"status\":400}"));
     hf_buf_init(&body, len);
     err = read_body(cgi, &body, len);
     request->body = hf_buf_str(&body);
-    if (!err)
+    if (!err && body.len > cgi->process.settings.max_body)
+        err = refuse_body(413, HF_STR("{\"status\":413}"));
+    else if (!err)
         err = serve(cgi, request);
     hf_buf_release(&body);
     return err;
