@@ -14,6 +14,7 @@ EXTRA_DIST += \
 	tests/js/hooks.test.js \
 	tests/js/hostile.test.js \
 	tests/js/hosts.test.js \
+	tests/js/hosts_apache.test.js \
 	tests/js/hosts_lighttpd.test.js \
 	tests/js/hosts_nginx.test.js \
 	tests/js/late.test.js \

@@ -12,6 +12,9 @@
 //     name      what docs/HOSTING.md calls it
 //     front     how this web server is run, see `lighttpd` and `nginx` below
 //     recipe    file of docs/hosts; `files` further ones that belong to it
+//     htaccess  instead: files of docs/hosts for the site's .htaccess
+//     program   where the gateway was copied to, if the web server is to start it
+//               from the site: "www/holdfast.fcgi"
 //     gateway   "socket": by us. Else the web server starts it: "spawned" one or
 //               more that stay, "cgi" one for each request
 //     sidecar   true: there are WebSockets, too
@@ -58,6 +61,7 @@ const count = (text, words) => text.split(words).length - 1;
 // reload   (host) => a promise: the graceful one, once the new configuration
 //          is in force
 // stop     the signal by which it ends in good order
+// options  of spawn, beside the account
 
 export const lighttpd = {
   frame: "lighttpd.conf.in",
@@ -87,10 +91,30 @@ export const nginx = {
   stop: "SIGTERM",
 };
 
+// What of it is loaded: "EVENT" or "PREFORK", and "CGI", "FCGID", "PROXY". It
+// signals its whole process group, which is therefore one of its own.
+export const apache = (...parts) => ({
+  frame: "apache.conf.in",
+  command: (host) => [
+    "apache2",
+    [...["FOREGROUND", ...parts].flatMap((part) => ["-D", part]), "-f", host.path("server.conf")],
+  ],
+  options: { detached: true },
+  async reload(host) {
+    const starts = () => count(readFileSync(host.path("apache.log"), "utf8"), "resuming normal operations");
+    const before = starts();
+    host.front.child.kill("SIGUSR1");
+    await until(20000, "Apache has started anew", () => starts() > before);
+  },
+  stop: "SIGTERM",
+});
+
+const NAMES = ["holdfast-gateway", "holdfast.fcgi", "holdfast.cgi"];
+
 function isGateway(pid) {
   try {
     const [name] = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
-    return basename(name) === "holdfast-gateway";
+    return NAMES.includes(basename(name));
   } catch {
     return false; // it has ended
   }
@@ -120,6 +144,7 @@ export class Host extends Server {
     if (account) this.#belongTo(account);
     for (const name of ["holdfast", "holdfast-gateway", "holdfast-sidecar"]) this.#install(name);
     await this.init([["room:*", "join,publish"]], conf);
+    if (this.spec.program) copyFileSync(program("holdfast-gateway"), this.gatewayFile);
     await this.spec.prepare?.(this);
     this.#writeRecipe();
     if (gateway === "socket") await this.startGateway();
@@ -143,6 +168,12 @@ export class Host extends Server {
     return this.path(join("bin", name));
   }
 
+  // What is started as a gateway, by us or by the web server.
+  get gatewayFile() {
+    const { program: elsewhere } = this.spec;
+    return elsewhere ? this.path(elsewhere) : this.program("holdfast-gateway");
+  }
+
   // A file of docs/hosts, for this host.
   fromDocs(name) {
     const { paths = () => ({}), edit = (text) => text } = this.spec;
@@ -152,15 +183,19 @@ export class Host extends Server {
   }
 
   #writeRecipe() {
-    const { recipe, files = [] } = this.spec;
-    const texts = [recipe, ...files].map((name) => this.fromDocs(name));
-    writeFileSync(this.path("recipe.conf"), texts[0]);
+    const { recipe, htaccess = [], files = [] } = this.spec;
+    writeFileSync(this.path("recipe.conf"), recipe ? this.fromDocs(recipe) : "");
+    if (htaccess.length > 0) {
+      const texts = htaccess.map((name) => this.fromDocs(name));
+      writeFileSync(this.path("www/.htaccess"), texts.join("\n"));
+    }
     // scripts and the like go where the site's files are
-    files.forEach((name, i) => {
+    for (const name of files) {
       const path = this.path(join("www", basename(name)));
-      writeFileSync(path, texts[i + 1]);
-      if (texts[i + 1].startsWith("#!")) chmodSync(path, 0o755);
-    });
+      const text = this.fromDocs(name);
+      writeFileSync(path, text);
+      if (text.startsWith("#!")) chmodSync(path, 0o755);
+    }
   }
 
   // What systemd would run.
@@ -199,8 +234,10 @@ export class Host extends Server {
   }
 
   #runFront() {
-    const [command, args] = this.spec.front.command(this);
-    this.front = new Process(command, command, args, this.path("front.log"), this.as);
+    const { front } = this.spec;
+    const [command, args] = front.command(this);
+    const options = { ...this.as, ...front.options };
+    this.front = new Process(command, command, args, this.path("front.log"), options);
     return this.up(this.front, () => accepts({ port: this.port, host: "127.0.0.1" }));
   }
 
@@ -226,7 +263,7 @@ export class Host extends Server {
   // No gateway, as when a disk was full at an upgrade ...
   async outage() {
     if (this.spec.gateway === "socket") return this.gateways[0].stop();
-    renameSync(this.program("holdfast-gateway"), this.path("away"));
+    renameSync(this.gatewayFile, this.path("away"));
     for (const pid of this.gatewayPids()) process.kill(pid, "SIGTERM");
     await until(8000, "no gateway runs", () => this.gatewayPids().length === 0);
   }
@@ -234,7 +271,7 @@ export class Host extends Server {
   // ... and it is put right.
   async repair() {
     if (this.spec.gateway === "socket") return this.startGateway();
-    renameSync(this.path("away"), this.program("holdfast-gateway"));
+    renameSync(this.path("away"), this.gatewayFile);
   }
 
   reload() {
@@ -242,21 +279,14 @@ export class Host extends Server {
   }
 
   async restart() {
-    await this.front.stop(10000, this.spec.front.stop);
+    await this.front.stop(15000, this.spec.front.stop);
     await this.#runFront();
   }
 
-  async stop() {
+  async stopFront() {
     const gateways = this.spec.gateway === "socket" ? [] : this.gatewayPids();
-    const trouble = [];
-    try {
-      await this.front.stop(10000, this.spec.front.stop);
-      await until(10000, "the gateways end with it", () => !gateways.some(isGateway));
-    } catch (error) {
-      trouble.push(error);
-    }
-    await super.stop();
-    if (trouble.length > 0) throw trouble[0];
+    await this.front.stop(15000, this.spec.front.stop);
+    await until(10000, "the gateways end with it", () => !gateways.some(isGateway));
   }
 }
 

@@ -390,6 +390,7 @@ ${others.join("\n")}
 
   // End everything; each of our programs must end by itself, with success, and
   // with nothing from a sanitizer in its log.
+  // What runs in front of them ends after them: it need wait for nothing then.
   async stop() {
     const trouble = [];
     const stopped = [...this.gateways, this.sidecar].filter((proc) => proc && !proc.how);
@@ -403,6 +404,7 @@ ${others.join("\n")}
         }
       }),
     );
+    await this.stopFront?.().catch((error) => trouble.push(error.message));
     const logs = this.logs();
     trouble.push(...this.complaints());
     await this.abandon();
