@@ -9,7 +9,9 @@
  * quiet moment and of a busy one.
  *
  * Looking without sleep has a budget, a tenth of the time; beyond it, when
- * scripts commit without a pause, it sleeps all the same. Each sleep is short,
+ * scripts commit without a pause, it sleeps all the same. While half of what can
+ * be saved is there, it is also spent between the times that commits took: what
+ * was found there after a sleep was most of what was late. Each sleep is short,
  * and after some milliseconds a 32nd of the time since the event; the commit is
  * seen that much late.
  *

@@ -80,6 +80,29 @@ static void it_sleeps_when_no_commit_is_likely(void **state)
     assert_in_range(world.looks, 5, 40);
 }
 
+static void between_its_times_it_looks_while_there_is_enough_to_spend(void **s)
+{
+    struct world world = {.now_us = 1000000};
+    unsigned i;
+
+    (void)s;
+    for (i = 0; i < HF_KEEN_LAST; i++) { /* a quiet disk and a busy one */
+        (void)watch(&world, i % 2 ? 300 : 4000);
+        rest(&world, 200000);
+    }
+    assert_true(world.keen.saved_us > HF_KEEN_SAVED_US / 2);
+    assert_in_range(watch(&world, 1500), 0, LOOK_US);
+
+    for (i = 0; i < HF_KEEN_LAST; i++) { /* that one is forgotten */
+        rest(&world, 200000);
+        (void)watch(&world, i % 2 ? 300 : 4000);
+    }
+    world.keen.saved_us = HF_KEEN_SAVED_US / 2;
+    world.keen.saved_at_us = world.now_us;
+    assert_in_range(watch(&world, 1530), LOOK_US + 1,
+                    HF_KEEN_STEP_US + WAKE_US);
+}
+
 static void a_time_that_is_new_is_learned(void **state)
 {
     struct world world = {.now_us = 1000000};
@@ -160,6 +183,8 @@ int main(void)
         cmocka_unit_test(
             a_commit_that_takes_as_long_as_one_before_is_seen_at_once),
         cmocka_unit_test(it_sleeps_when_no_commit_is_likely),
+        cmocka_unit_test(
+            between_its_times_it_looks_while_there_is_enough_to_spend),
         cmocka_unit_test(a_time_that_is_new_is_learned),
         cmocka_unit_test(the_budget_is_a_tenth_of_the_time_and_is_spent),
         cmocka_unit_test(a_spent_budget_makes_it_late_by_one_sleep_at_most),
