@@ -129,17 +129,11 @@ static void try_again(struct hf_hub *hub, int err)
         hf_hub_soon(hub); /* no memory for a timer: at once, then */
 }
 
-/* One page a turn, so that what was read is flushed before more comes (D1). */
-static void end_of_turn(struct hf_turn *turn)
+static void read_page(struct hf_hub *hub)
 {
-    struct hf_hub *hub = HF_ITEM(turn, struct hf_hub, turn);
     bool more = false;
     int err;
 
-    hub->refill_left = HF_REFILL_TURN;
-    hf_session_undefer(&hub->deferred);
-    if (!hub->behind)
-        return;
     hub->behind = false;
     err = hf_tail_page(hub, &more);
     if (err == HF_EREPLACED)
@@ -150,9 +144,25 @@ static void end_of_turn(struct hf_turn *turn)
         hf_hub_soon(hub);
 }
 
+/* One page a turn, so that what was read is flushed before more comes (D1). */
+static void end_of_turn(struct hf_turn *turn)
+{
+    struct hf_hub *hub = HF_ITEM(turn, struct hf_hub, turn);
+
+    hub->refill_left = HF_REFILL_TURN;
+    hf_session_undefer(&hub->deferred);
+    if (hub->behind)
+        read_page(hub);
+}
+
+/* At once, in the snapshot that has found it; unless pages are read one after
+ * the other anyway. */
 static void grown(void *ctx)
 {
-    hf_hub_soon(ctx);
+    struct hf_hub *hub = ctx;
+
+    if (!hub->behind)
+        read_page(hub);
 }
 
 /* --- life -------------------------------------------------------------- */

@@ -39,6 +39,7 @@ struct tail {
     struct hf_cli *cli;
     struct hf_pages pages;
     struct hf_buf lines; /* gathered, to print */
+    bool grown;          /* since we read last */
     bool once;           /* an end is asked for: to stop before it is failing */
     int exit_code;       /* meaningful once `ended` */
     bool ended;
@@ -88,9 +89,12 @@ static void print_new(struct tail *tail)
 
 /* --- following ----------------------------------------------------------- */
 
+/* Printed later: here a read transaction is open. */
 static void on_growth(void *ctx)
 {
-    print_new(ctx);
+    struct tail *tail = ctx;
+
+    tail->grown = true;
 }
 
 static int follow_with(struct tail *tail, struct hf_loop *loop)
@@ -103,9 +107,15 @@ static int follow_with(struct tail *tail, struct hf_loop *loop)
     if (err)
         return err;
     hf_wake_add(wake, tail->pages.topic);
-    print_new(tail); /* what came before we listened */
-    while (!err && !tail->ended && !hf_interrupted())
-        err = hf_loop_turn(loop, TURN_MAX_MS);
+    tail->grown = true; /* by what came before we listened */
+    while (!err && !tail->ended && !hf_interrupted()) {
+        if (tail->grown) {
+            tail->grown = false;
+            print_new(tail);
+        } else {
+            err = hf_loop_turn(loop, TURN_MAX_MS);
+        }
+    }
     hf_wake_free(wake);
     return err;
 }

@@ -119,9 +119,7 @@ static uint64_t parse_epoch(struct hf_str text)
     return *end ? 0 : epoch;
 }
 
-/* *out_version, if asked for: the data version of what was read. */
-static int read_state(struct hf_journal *journal, struct state *out,
-                      int64_t *out_version)
+static int read_state(struct hf_journal *journal, struct state *out)
 {
     sqlite3_stmt *stmt;
     bool row;
@@ -141,11 +139,8 @@ static int read_state(struct hf_journal *journal, struct state *out,
                           .sequence = hf_db_u64(stmt, 1),
                           .has_sequence =
                               sqlite3_column_type(stmt, 1) == SQLITE_INTEGER};
-    /* Before it is done, for that ends the snapshot of both. */
-    if (out_version)
-        err = hf_db_number(&journal->db, "PRAGMA data_version", out_version);
     hf_db_done(stmt);
-    return err;
+    return 0;
 }
 
 /* Without what only a start looks at: file `head` and boot. */
@@ -169,7 +164,7 @@ int hf_history_look(struct hf_journal *journal, uint64_t *out_head)
     struct state state;
     int err;
 
-    err = read_state(journal, &state, NULL);
+    err = read_state(journal, &state);
     if (err)
         return err;
     if (!is_sound(journal, &state))
@@ -177,21 +172,6 @@ int hf_history_look(struct hf_journal *journal, uint64_t *out_head)
     believe(journal, &state);
     if (out_head)
         *out_head = state.sequence;
-    return 0;
-}
-
-int hf_history_look_if_new(struct hf_journal *journal, int64_t *out_version)
-{
-    struct state state;
-    int err;
-
-    err = read_state(journal, &state, out_version);
-    if (err ||
-        (journal->version_known && *out_version == journal->data_version))
-        return err;
-    if (!is_sound(journal, &state))
-        return HF_EAGAIN;
-    believe(journal, &state);
     return 0;
 }
 
@@ -419,7 +399,7 @@ static int repair_inside(struct hf_journal *journal)
 
     err = hf_boot_id(boot);
     if (!err)
-        err = read_state(journal, &state, NULL);
+        err = read_state(journal, &state);
     if (!err)
         err = read_boot(journal, boot, &state.same_boot, &state.booted);
     if (!err)
@@ -482,7 +462,7 @@ static int looks_sound(struct hf_journal *journal, bool *out)
     head = hf_history_head(&journal->dir);
     err = hf_boot_id(boot);
     if (!err)
-        err = read_state(journal, &state, NULL);
+        err = read_state(journal, &state);
     if (!err)
         err = read_boot(journal, boot, &state.same_boot, &state.booted);
     if (err)
@@ -505,7 +485,7 @@ static int owe(struct hf_journal *journal, int reason)
     struct state state;
     int err;
 
-    err = read_state(journal, &state, NULL);
+    err = read_state(journal, &state);
     if (err)
         return err;
     if (!state.epoch)

@@ -51,11 +51,26 @@ uint64_t hf_journal_epoch(const struct hf_journal *journal);
  * once it is known that the files are no longer these. */
 int hf_journal_changed(struct hf_journal *journal, bool *out);
 
+/*
+ * The same, and where anybody has, a snapshot of that state is open, to be ended
+ * as below: what is new can then be read at once, without another transaction.
+ * On errors none is. Not inside a snapshot.
+ */
+int hf_journal_snapshot_if_new(struct hf_journal *journal, bool *out);
+
+/* May anybody have committed since that was last asked? A glance at memory that
+ * is shared with who writes: some ten nanoseconds, no call of the kernel, never
+ * a no when it is yes. A hint all the same: what must not be missed is asked
+ * for by the two above (D4). */
+bool hf_journal_stirred(struct hf_journal *journal);
+
 /* The number that this connection gives the state of the file: as long as it is
  * the same, nobody else has committed. Errors as above. */
 int hf_journal_version(struct hf_journal *journal, int64_t *out);
 
-/* One read transaction around several reads; they then see one state. */
+/* One read transaction around several reads; they then see one state. May be
+ * nested: it is that of the outermost, and ends with it. Do not wait for anybody
+ * in it: while it is open the log cannot be emptied. */
 int hf_journal_snapshot(struct hf_journal *journal);
 void hf_journal_snapshot_end(struct hf_journal *journal);
 

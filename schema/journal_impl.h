@@ -21,6 +21,10 @@
 /* Ids of unreadable rows that a connection remembers to have named. */
 #define HF_UNREADABLE_NAMED 64u
 
+/* Words of the wal-index that a commit changes, once it can be read: the first
+ * copy of its header, which is written last. */
+#define HF_STIRRING 12u
+
 /* What guard.c knows of log and disk. */
 struct hf_guard {
     int64_t wal_bytes;  /* length of the WAL at the last look at the files */
@@ -43,8 +47,11 @@ struct hf_journal {
     uint64_t head_seen;    /* greatest sequence seen in this epoch */
     int64_t head_saved_ms; /* hf_boot_ms of the last look at file `head` */
 
-    int64_t data_version; /* of the last hf_journal_changed */
+    int64_t data_version; /* of the last hf_journal_snapshot_if_new */
     bool version_known;
+    uint32_t stirring[HF_STIRRING]; /* of the wal-index, just before it */
+    bool stirring_known;
+    unsigned snapshots; /* open, one within the other */
 
     int writers_fd;       /* OFD lock `writers`; -1 until needed */
     bool queued;          /* we hold that lock */
@@ -148,11 +155,6 @@ int hf_history_open(struct hf_journal *journal, struct hf_why *why);
  * own, or right after its BEGIN. *out may be NULL.
  */
 int hf_history_look(struct hf_journal *journal, uint64_t *out_head);
-
-/* The same in one read transaction with PRAGMA data_version, which to ask alone
- * costs no less; nothing is said of the history when the version is the one the
- * connection knows. */
-int hf_history_look_if_new(struct hf_journal *journal, int64_t *out_version);
 
 /* Put the history right in a transaction of its own; bounded. */
 int hf_history_repair(struct hf_journal *journal, int64_t deadline_ms);

@@ -3,9 +3,11 @@
  */
 #include "schema/journal.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,7 +17,8 @@
 #include "schema/journal_impl.h"
 #include "schema/readable.h"
 
-#define READER_REPAIR_MS 100 /* a loop does not wait longer for a lock */
+#define READER_REPAIR_MS 100   /* a loop does not wait longer for a lock */
+#define WAL_INDEX_REGION 32768 /* bytes that SQLite maps at a time */
 
 /* --- are these still the files? ------------------------------------------ */
 
@@ -102,23 +105,72 @@ static int look(struct hf_journal *journal, uint64_t *out_head)
     return err;
 }
 
-int hf_journal_changed(struct hf_journal *journal, bool *out)
+/*
+ * The wal-index as SQLite has it mapped already (its file format, section 2):
+ * at its very beginning the header, which every commit changes. Reading it needs
+ * no lock, for nothing of it is believed. False: it cannot be had.
+ */
+static bool read_stirring(const struct hf_journal *journal,
+                          uint32_t out[HF_STIRRING])
 {
+    const volatile uint32_t *words;
+    volatile void *at = NULL;
+    sqlite3_file *file = NULL;
+    unsigned i;
+
+    if (sqlite3_file_control(journal->db.handle, "main",
+                             SQLITE_FCNTL_FILE_POINTER, &file) ||
+        !file || !file->pMethods || file->pMethods->iVersion < 2 ||
+        file->pMethods->xShmMap(file, 0, WAL_INDEX_REGION, 0, &at) || !at)
+        return false;
+    words = at;
+    for (i = 0; i < HF_STIRRING; i++)
+        out[i] = __atomic_load_n(&words[i], __ATOMIC_RELAXED);
+    return true;
+}
+
+bool hf_journal_stirred(struct hf_journal *journal)
+{
+    uint32_t now[HF_STIRRING];
+
+    return !journal->stirring_known || !read_stirring(journal, now) ||
+           memcmp(now, journal->stirring, sizeof(now)) != 0;
+}
+
+int hf_journal_snapshot_if_new(struct hf_journal *journal, bool *out)
+{
+    uint32_t stirring[HF_STIRRING];
+    bool stirring_known;
     int64_t version = 0;
     int err;
 
-    if (journal->lost)
-        return HF_EREPLACED;
-    err = hf_history_look_if_new(journal, &version);
-    if (err && err != HF_EAGAIN)
-        return hf_guard_locked_out(journal, err);
-    err = repaired(journal, err);
+    assert(journal->snapshots == 0);
+    /* Before it reads: what is committed meanwhile has then stirred. */
+    stirring_known = read_stirring(journal, stirring);
+    journal->stirring_known = false;
+    err = hf_journal_snapshot(journal);
     if (err)
-        return err; /* still changed: the next call says so again */
+        return err; /* still new: the next call says so again */
+    err = hf_db_number(&journal->db, "PRAGMA data_version", &version);
     *out = !journal->version_known || version != journal->data_version;
+    if (err || !*out)
+        hf_journal_snapshot_end(journal);
+    if (err)
+        return err;
     journal->data_version = version;
     journal->version_known = true;
+    memcpy(journal->stirring, stirring, sizeof(stirring));
+    journal->stirring_known = stirring_known;
     return 0;
+}
+
+int hf_journal_changed(struct hf_journal *journal, bool *out)
+{
+    int err = hf_journal_snapshot_if_new(journal, out);
+
+    if (!err && *out)
+        hf_journal_snapshot_end(journal);
+    return err;
 }
 
 int hf_journal_version(struct hf_journal *journal, int64_t *out)
@@ -137,15 +189,22 @@ int hf_journal_snapshot(struct hf_journal *journal)
 
     if (journal->lost)
         return HF_EREPLACED;
+    /* After some errors SQLite has ended it by itself; then begin anew. */
+    if (journal->snapshots > 0 && !sqlite3_get_autocommit(journal->db.handle)) {
+        journal->snapshots++;
+        return 0;
+    }
     for (tries = 0; tries < 2; tries++) {
         err = hf_db_begin(&journal->db, false);
         if (err)
             return err;
         /* The first read is what makes it a snapshot, and meets the locks. */
         err = hf_history_look(journal, NULL);
-        if (!err)
+        if (!err) {
+            journal->snapshots++;
             return 0;
-        hf_journal_snapshot_end(journal);
+        }
+        hf_db_rollback(&journal->db); /* nothing was written */
         if (err != HF_EAGAIN)
             return hf_guard_locked_out(journal, err);
         err = look(journal, NULL);
@@ -157,7 +216,10 @@ int hf_journal_snapshot(struct hf_journal *journal)
 
 void hf_journal_snapshot_end(struct hf_journal *journal)
 {
-    hf_db_rollback(&journal->db); /* nothing was written */
+    if (journal->snapshots > 0)
+        journal->snapshots--;
+    if (journal->snapshots == 0)
+        hf_db_rollback(&journal->db); /* nothing was written */
 }
 
 int hf_journal_head(struct hf_journal *journal, uint64_t *out)

@@ -212,7 +212,6 @@ static void ring_others(struct hf_wake *wake)
         hf_bell_ring(wake->bell, &names);
     if (hf_bell_rung_through(wake->bell) != head)
         hf_bell_set_rung(wake->bell, head);
-    hf_journal_save_head(wake->journal);
 }
 
 /* --- looking ------------------------------------------------------------- */
@@ -284,15 +283,29 @@ static void look_at_files(struct hf_wake *wake)
         cannot_look(wake, err);
 }
 
-/* True if the journal had grown. `grown` may change what we listen to. */
+/* Inside the snapshot that has found it. `grown` may change what we listen to. */
+static void tell(struct hf_wake *wake)
+{
+    /* Others first, who have a way to go; but to find out whom costs as much
+     * as to read, and there may be nobody. */
+    bool alone = hf_bell_alone(wake->bell);
+
+    if (!alone && hf_wake_watching(wake))
+        ring_others(wake);
+    if (wake->waited.total > 0)
+        wake->grown(wake->ctx);
+    if (alone && hf_wake_watching(wake))
+        ring_others(wake);
+}
+
+/* True if the journal had grown. */
 static bool look(struct hf_wake *wake, enum source source)
 {
     bool changed = false;
-    bool alone;
     int err;
 
     wake->counts.looks++;
-    err = hf_journal_changed(wake->journal, &changed);
+    err = hf_journal_snapshot_if_new(wake->journal, &changed);
     if (err) {
         cannot_look(wake, err);
         return false;
@@ -300,16 +313,18 @@ static bool look(struct hf_wake *wake, enum source source)
     count(wake, source, changed);
     if (!changed)
         return false;
-    /* Others first, who have a way to go; but to find out whom costs as much
-     * as to read, and there may be nobody. */
-    alone = hf_bell_alone(wake->bell);
-    if (!alone && hf_wake_watching(wake))
-        ring_others(wake);
-    if (wake->waited.total > 0)
-        wake->grown(wake->ctx);
-    if (alone && hf_wake_watching(wake))
-        ring_others(wake);
+    tell(wake);
+    hf_journal_snapshot_end(wake->journal);
+    if (hf_wake_watching(wake))
+        hf_journal_save_head(wake->journal);
     return true;
+}
+
+/* The same for who looks without a pause. Not alone: caches that have lost what
+ * a look needs make it several times as long, just when it finds something. */
+static bool glance(struct hf_wake *wake)
+{
+    return hf_journal_stirred(wake->journal) && look(wake, BY_EYE);
 }
 
 /* --- the watcher --------------------------------------------------------- */
@@ -351,9 +366,9 @@ static void climb(struct hf_timer *timer)
 
     /* Armed before the look, whose callback may stop all of it. */
     arm_ladder(wake);
-    do {
-        found = look(wake, BY_EYE);
-    } while (!found && wake->sleepless && hf_boot_us() < until_us);
+    found = look(wake, BY_EYE);
+    while (!found && wake->sleepless && hf_boot_us() < until_us)
+        found = glance(wake);
     if (found && wake->due) {
         hf_keen_seen(&wake->keen, wake->event_us, hf_boot_us());
         wake->due = false;
@@ -500,6 +515,7 @@ static void stand_for_election(struct hf_wake *wake)
     wake->queue_fd = hf_dir_open_file(&wake->dir, HF_FILE_WRITERS);
     /* What the last watcher left: its events are gone, its commits are not. */
     ring_others(wake);
+    hf_journal_save_head(wake->journal);
     /* Looks soon, not now: the caller may be in `grown`. */
     start_ladder(wake, false);
 }

@@ -7,8 +7,10 @@
  * the event precedes the commit), and the backstop: PRAGMA data_version every
  * 0.5 s (250 ms without a slot or without inotify). `grown` is called on the
  * loop's thread, only when the data version moved, and must read everything
- * after its own cursor. What is rarer than messages is looked for every 2 s
- * only, unless something else tells of it.
+ * after its own cursor. A snapshot of what moved it is open meanwhile
+ * (hf_journal_snapshot, which may be nested): who reads at once needs no second
+ * transaction, and must not wait for anybody. What is rarer than messages is
+ * looked for every 2 s only, unless something else tells of it.
  *
  * While nobody waits here for any name there is no slot, no polling and no
  * watching; when the last one has gone that comes with the next backstop, for

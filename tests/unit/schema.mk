@@ -4,6 +4,7 @@ unit_tests += \
 	tests/unit/test_bell \
 	tests/unit/test_dir \
 	tests/unit/test_failed \
+	tests/unit/test_growth \
 	tests/unit/test_guard \
 	tests/unit/test_foreign \
 	tests/unit/test_holds \
@@ -46,6 +47,11 @@ tests_unit_test_failed_SOURCES = \
 	tests/unit/test_failed.c tests/unit/schema_fixture.h
 tests_unit_test_failed_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_failed_LDADD = $(SCHEMA_TEST_LINK)
+
+tests_unit_test_growth_SOURCES = \
+	tests/unit/test_growth.c tests/unit/schema_fixture.h
+tests_unit_test_growth_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_growth_LDADD = $(SCHEMA_TEST_LINK)
 
 tests_unit_test_guard_SOURCES = \
 	tests/unit/test_guard.c tests/unit/schema_fixture.h

@@ -226,26 +226,6 @@ static void a_snapshot_sees_one_state(void **state)
     hf_journal_close(w);
 }
 
-static void a_change_is_told_once(void **state)
-{
-    struct hf_journal *w = open_journal(HF_JOURNAL_WRITE);
-    struct hf_journal *r = open_journal(HF_JOURNAL_READ);
-    bool changed = false;
-
-    (void)state;
-    assert_int_equal(hf_journal_changed(r, &changed), 0);
-    assert_true(changed); /* the first call says yes */
-    assert_int_equal(hf_journal_changed(r, &changed), 0);
-    assert_false(changed);
-    publish(w, "a", "1");
-    assert_int_equal(hf_journal_changed(r, &changed), 0);
-    assert_true(changed);
-    assert_int_equal(hf_journal_changed(r, &changed), 0);
-    assert_false(changed);
-    hf_journal_close(r);
-    hf_journal_close(w);
-}
-
 /* --- transactions -------------------------------------------------------- */
 
 static void a_rolled_back_transaction_leaves_nothing(void **state)
@@ -1276,7 +1256,6 @@ int main(void)
         FIXTURE_TEST(a_callback_may_stop_the_reading),
         FIXTURE_TEST(what_nobody_can_read_is_passed_over),
         FIXTURE_TEST(a_snapshot_sees_one_state),
-        FIXTURE_TEST(a_change_is_told_once),
         FIXTURE_TEST(a_rolled_back_transaction_leaves_nothing),
         FIXTURE_TEST(a_part_is_undone_alone),
         FIXTURE_TEST(drawn_ids_and_messages_share_one_sequence),
