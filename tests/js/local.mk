@@ -22,6 +22,7 @@ EXTRA_DIST += \
 	tests/js/longpoll.test.js \
 	tests/js/order.test.js \
 	tests/js/phoenix.test.js \
+	tests/js/plain.test.js \
 	tests/js/place.test.js \
 	tests/js/presence.test.js \
 	tests/js/publish.test.js \
