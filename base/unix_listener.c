@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -39,6 +40,22 @@ static bool address_of(struct sockaddr_un *out, const char *path,
     return true;
 }
 
+static int too_long(const char *path, struct hf_why *why)
+{
+    return hf_explain(why, HF_EINVAL,
+                      "the socket path %s is too long: at most %zu bytes; use "
+                      "a directory with a shorter path",
+                      path,
+                      sizeof(((struct sockaddr_un *)0)->sun_path) -
+                          sizeof(LOCK_SUFFIX));
+}
+
+static int no_socket(const char *path, struct hf_why *why)
+{
+    return hf_explain(why, HF_EINVAL,
+                      "%s exists and is not a socket; it is left alone", path);
+}
+
 static int take_lock(struct hf_unix_listener *own, mode_t mode, const char *who,
                      struct hf_why *why)
 {
@@ -46,11 +63,7 @@ static int take_lock(struct hf_unix_listener *own, mode_t mode, const char *who,
     int err;
 
     if (!address_of(&lock, own->path, LOCK_SUFFIX))
-        return hf_explain(
-            why, HF_EINVAL,
-            "the socket path %s is too long: at most %zu bytes; use a "
-            "directory with a shorter path",
-            own->path, sizeof(lock.sun_path) - sizeof(LOCK_SUFFIX));
+        return too_long(own->path, why);
     own->lock =
         open(lock.sun_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (own->lock < 0)
@@ -66,7 +79,7 @@ static int take_lock(struct hf_unix_listener *own, mode_t mode, const char *who,
 }
 
 /* Does somebody accept connections there? */
-static bool is_served(const struct hf_unix_listener *own)
+static bool is_served(const char *path)
 {
     struct sockaddr_un address;
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -74,7 +87,7 @@ static bool is_served(const struct hf_unix_listener *own)
 
     if (fd < 0)
         return true; /* nobody knows; leave it alone */
-    (void)address_of(&address, own->path, "");
+    (void)address_of(&address, path, "");
     refused = connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0 &&
               errno == ECONNREFUSED;
     hf_close(&fd);
@@ -94,10 +107,8 @@ static int check_path(const struct hf_unix_listener *own, struct hf_why *why)
     if (lstat(own->path, &st) < 0)
         return errno == ENOENT ? 0 : system_error(why, "look at", own->path);
     if (!S_ISSOCK(st.st_mode))
-        return hf_explain(why, HF_EINVAL,
-                          "%s exists and is not a socket; it is left alone",
-                          own->path);
-    while (is_served(own)) {
+        return no_socket(own->path, why);
+    while (is_served(own->path)) {
         if (pause.tv_nsec > 800 * 1000 * 1000)
             return hf_explain(why, HF_EBUSY, "another program listens on %s",
                               own->path);
@@ -168,6 +179,36 @@ int hf_unix_listener_open(struct hf_unix_listener *own, const char *path,
         hf_close(&own->lock);
     }
     return err;
+}
+
+/* Can a file be made beside `path`? */
+static int look_at_folder(const char *path, struct hf_why *why)
+{
+    const char *slash = strrchr(path, '/');
+    char folder[PATH_MAX] = ".";
+
+    if (slash)
+        (void)snprintf(folder, sizeof(folder), "%.*s",
+                       slash == path ? 1 : (int)(slash - path), path);
+    if (access(folder, W_OK | X_OK) == 0)
+        return 0;
+    return hf_explain(why, errno == ENOENT ? HF_ENOTFOUND : HF_EDENIED,
+                      "%s cannot be made: %s: %s", path, folder,
+                      strerror(errno));
+}
+
+int hf_unix_listener_look(const char *path, struct hf_why *why)
+{
+    struct sockaddr_un longest;
+    struct stat st;
+
+    if (!address_of(&longest, path, LOCK_SUFFIX))
+        return too_long(path, why);
+    if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
+        return no_socket(path, why);
+    if (lstat(path, &st) == 0 && is_served(path))
+        return hf_explain(why, HF_EBUSY, "somebody listens on %s", path);
+    return look_at_folder(path, why);
 }
 
 void hf_unix_listener_close(struct hf_unix_listener *own)

@@ -31,6 +31,11 @@ int hf_unix_listener_open(struct hf_unix_listener *own, const char *path,
                           mode_t mode, int backlog, const char *who,
                           struct hf_why *why);
 
+/* What would opening it meet? Changes nothing. 0: it is free, or was left
+ * behind; HF_EBUSY: somebody listens there; HF_EINVAL, HF_EDENIED, HF_ENOTFOUND,
+ * HF_EIO: it could not be made; *why filled on an error. */
+int hf_unix_listener_look(const char *path, struct hf_why *why);
+
 /* Removes the socket if it still is ours, and frees the path. */
 void hf_unix_listener_close(struct hf_unix_listener *own);
 

@@ -3,6 +3,7 @@ noinst_LIBRARIES += libchannel.a
 libchannel_a_SOURCES = \
 	channel/asking.c channel/asking.h \
 	channel/body.c channel/body.h \
+	channel/check_config.c channel/check_config.h \
 	channel/client.h \
 	channel/connect.c channel/connect.h \
 	channel/connecting.c channel/connecting.h \

@@ -7,11 +7,19 @@
  */
 #include <fcgiapp.h>
 #include <stdio.h>
+#include <stdlib.h>
 
+#include "base/list.h"
 #include "base/sys.h"
+#include "channel/check_config.h"
 #include "gateway/cgi.h"
 #include "gateway/options.h"
 #include "gateway/resident.h"
+
+struct checking {
+    struct hf_config_check check;
+    const struct hf_options *options;
+};
 
 static int complain(const char *why)
 {
@@ -27,6 +35,44 @@ static int fastcgi(const struct hf_options *options)
     return err ? complain(why.text[0] ? why.text : hf_strerror(err)) : 0;
 }
 
+static void check_more(struct hf_config_check *check, const struct hf_dir *dir,
+                       const struct hf_settings *settings)
+{
+    const struct checking *checking = HF_ITEM(check, struct checking, check);
+
+    (void)dir;
+    hf_config_found(check, HF_FINDING_OK, "path",
+                    "requests to %s/longpoll are served", settings->mount);
+    if (checking->options->socket)
+        hf_config_check_socket(check, "gateway", checking->options->socket);
+    else
+        hf_config_found(check, HF_FINDING_OK, "socket",
+                        "none was named (--socket): a web server starts this "
+                        "program");
+}
+
+/* As it would be found by a gateway that the web server starts: SCRIPT_FILENAME
+ * is there as CGI, or set by who tries it. */
+static int check_config(const struct hf_options *options)
+{
+    struct checking checking = {
+        .check =
+            {
+                .hints =
+                    {
+                        .option = options->dir,
+                        .variable = getenv(HF_PLACE_VARIABLE),
+                        .script = getenv("SCRIPT_FILENAME"),
+                        .program = hf_place_program(),
+                    },
+                .more = check_more,
+            },
+        .options = options,
+    };
+
+    return hf_config_check_run(&checking.check);
+}
+
 int main(int argc, char **argv)
 {
     struct hf_options options;
@@ -38,6 +84,8 @@ int main(int argc, char **argv)
     code = hf_options_read(&options, argc, argv);
     if (code >= 0)
         return code;
+    if (options.check)
+        return check_config(&options);
     if (FCGX_Init() != 0)
         return complain("libfcgi does not start");
     if (options.socket || !FCGX_IsCGI())

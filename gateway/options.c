@@ -5,6 +5,7 @@
 
 static const char usage_text[] =
     "usage: holdfast-gateway [--dir DIR] [--socket PATH]\n"
+    "       holdfast-gateway --check-config [--dir DIR] [--socket PATH]\n"
     "\n"
     "Long-poll for web pages, started by a web server (FastCGI or CGI) or by\n"
     "hand with --socket.\n"
@@ -13,6 +14,7 @@ static const char usage_text[] =
     "                 request's parameter HOLDFAST_DIR or a file .htholdfast\n"
     "                 beside the program says, else ~/holdfast\n"
     "  --socket PATH  listen on this Unix socket for FastCGI\n"
+    "  --check-config say whether it would work, and what to do if not\n"
     "  --version      print the version and exit\n"
     "  --help         print this and exit\n";
 
@@ -26,6 +28,7 @@ int hf_options_read(struct hf_options *out, int argc, char **argv)
     static const struct option known[] = {
         {"dir", required_argument, NULL, 'd'},
         {"socket", required_argument, NULL, 's'},
+        {"check-config", no_argument, NULL, 'c'},
         {"version", no_argument, NULL, 'v'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
@@ -40,6 +43,9 @@ int hf_options_read(struct hf_options *out, int argc, char **argv)
             break;
         case 's':
             out->socket = optarg;
+            break;
+        case 'c':
+            out->check = true;
             break;
         case 'v':
             puts("holdfast-gateway " PACKAGE_VERSION);

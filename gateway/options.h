@@ -9,6 +9,7 @@
 struct hf_options {
     const char *dir;    /* --dir; NULL = not said */
     const char *socket; /* NULL = descriptor 0, or CGI */
+    bool check;         /* --check-config */
 };
 
 /* Returns an exit code, everything having been said, or -1 to go on. */

@@ -8,10 +8,13 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "base/list.h"
 #include "base/log.h"
 #include "base/sys.h"
+#include "channel/check_config.h"
 #include "schema/place.h"
 #include "schema/settings.h"
 #include "sidecar/listen.h"
@@ -21,10 +24,12 @@
 struct options {
     const char *dir;    /* NULL = not said */
     const char *listen; /* NULL = as in holdfast.conf */
+    bool check;         /* --check-config */
 };
 
 static const char usage_text[] =
     "usage: holdfast-sidecar [--dir DIR] [--listen ADDRESS]\n"
+    "       holdfast-sidecar --check-config [--dir DIR] [--listen ADDRESS]\n"
     "\n"
     "WebSockets for web pages, from the journal in DIR. Stays in the\n"
     "foreground; SIGTERM or Ctrl-C ends it after a goodbye to all clients.\n"
@@ -33,6 +38,7 @@ static const char usage_text[] =
     "                    ~/holdfast\n"
     "  --listen ADDRESS  unix:NAME, 127.0.0.1:PORT or [::1]:PORT instead of\n"
     "                    what holdfast.conf says\n"
+    "  --check-config    say whether it would work, and what to do if not\n"
     "  --version         print the version and exit\n"
     "  --help            print this and exit\n";
 
@@ -42,6 +48,7 @@ static int read_options(struct options *out, int argc, char **argv)
     static const struct option known[] = {
         {"dir", required_argument, NULL, 'd'},
         {"listen", required_argument, NULL, 'l'},
+        {"check-config", no_argument, NULL, 'c'},
         {"version", no_argument, NULL, 'v'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
@@ -56,6 +63,9 @@ static int read_options(struct options *out, int argc, char **argv)
             break;
         case 'l':
             out->listen = optarg;
+            break;
+        case 'c':
+            out->check = true;
             break;
         case 'v':
             puts("holdfast-sidecar " PACKAGE_VERSION);
@@ -102,13 +112,48 @@ static int serve(const struct options *options, const struct hf_dir *dir,
     return code;
 }
 
-static int open_dir(struct hf_dir *dir, const struct options *options,
-                    struct hf_why *why)
+struct checking {
+    struct hf_config_check check;
+    const struct options *options;
+};
+
+static void check_more(struct hf_config_check *check, const struct hf_dir *dir,
+                       const struct hf_settings *settings)
 {
-    struct hf_place_hints hints = {
+    const struct checking *checking = HF_ITEM(check, struct checking, check);
+    const char *address = checking->options->listen ? checking->options->listen
+                                                    : settings->listen;
+    char path[PATH_MAX];
+
+    if (strncmp(address, "unix:", 5) != 0)
+        hf_config_found(check, HF_FINDING_OK, "socket",
+                        "%s is listened on (it was not tried)", address);
+    else if (hf_dir_file(dir, address + 5, path, sizeof(path)) == 0)
+        hf_config_check_socket(check, "side-car", path);
+}
+
+static struct hf_place_hints hints_of(const struct options *options)
+{
+    return (struct hf_place_hints){
         .option = options->dir,
         .variable = getenv(HF_PLACE_VARIABLE),
     };
+}
+
+static int check_config(const struct options *options)
+{
+    struct checking checking = {
+        .check = {.hints = hints_of(options), .more = check_more},
+        .options = options,
+    };
+
+    return hf_config_check_run(&checking.check);
+}
+
+static int open_dir(struct hf_dir *dir, const struct options *options,
+                    struct hf_why *why)
+{
+    struct hf_place_hints hints = hints_of(options);
     struct hf_place place;
     int err;
 
@@ -127,6 +172,8 @@ int main(int argc, char **argv)
     code = read_options(&options, argc, argv);
     if (code >= 0)
         return code;
+    if (options.check)
+        return check_config(&options);
     if (open_dir(&dir, &options, &why))
         return complain(why.text);
     code = serve(&options, &dir, &why);

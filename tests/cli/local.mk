@@ -13,6 +13,7 @@ cli_tests = \
 	tests/cli/redact.sh \
 	tests/cli/backup.sh \
 	tests/cli/check.sh \
+	tests/cli/check_config.sh \
 	tests/cli/rescue.sh \
 	tests/cli/token.sh \
 	tests/cli/tokens_doc.sh \

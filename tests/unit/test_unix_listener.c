@@ -209,6 +209,36 @@ static void only_our_own_socket_is_removed(void **state)
     assert_true(exists(""));
 }
 
+static void a_look_says_what_opening_would_meet(void **state)
+{
+    struct hf_unix_listener own;
+    struct hf_why why = {{0}};
+    char text[200];
+    int fd;
+
+    (void)state;
+    assert_int_equal(hf_unix_listener_look(path, &why), 0);
+    assert_false(exists(".lock"));
+    assert_int_equal(
+        hf_unix_listener_open(&own, path, 0660, 16, "gateway", &why), 0);
+    assert_int_equal(hf_unix_listener_look(path, &why), HF_EBUSY);
+    hf_close(&own.fd); /* as a killed process leaves it */
+    assert_int_equal(hf_unix_listener_look(path, &why), 0);
+    hf_unix_listener_close(&own);
+
+    fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    hf_close(&fd);
+    assert_int_equal(hf_unix_listener_look(path, &why), HF_EINVAL);
+    assert_non_null(strstr(why.text, "is not a socket"));
+    memset(text, 'x', sizeof(text));
+    text[104] = '\0';
+    assert_int_equal(hf_unix_listener_look(text, &why), HF_EINVAL);
+    assert_non_null(strstr(why.text, "too long"));
+    (void)snprintf(text, sizeof(text), "%s/none/gateway.sock", folder);
+    assert_int_equal(hf_unix_listener_look(text, &why), HF_ENOTFOUND);
+    assert_non_null(strstr(why.text, "none: No such file"));
+}
+
 static void a_path_that_cannot_be_is_explained(void **state)
 {
     struct hf_why why = {{0}};
@@ -256,6 +286,7 @@ int main(void)
         TEST(somebody_elses_socket_is_left_alone),
         TEST(a_file_is_left_alone),
         TEST(only_our_own_socket_is_removed),
+        TEST(a_look_says_what_opening_would_meet),
         TEST(a_path_that_cannot_be_is_explained),
         TEST(a_tcp_socket_is_told_from_a_unix_one),
     };
