@@ -17,7 +17,7 @@
 //               from the site: "www/holdfast.fcgi"
 //     gateway   "socket": by us. Else the web server starts it: "spawned" one or
 //               more that stay, "cgi" one for each request
-//     sidecar   true: there are WebSockets, too
+//     sidecar   true: there are WebSockets, too; a number: on this port
 //     paths     (host) => { what stands in the files: what it is here }, beside
 //               those of PATHS
 //     edit      (text, name) => text: a variant of the files
@@ -39,6 +39,8 @@ const PATHS = {
   "/usr/local/bin/holdfast-sidecar": (host) => host.program("holdfast-sidecar"),
   "/var/lib/holdfast": (host) => host.dir,
   "/var/www/cgi-bin/holdfast.cgi": (host) => host.path("www/holdfast.cgi"),
+  "/home/me/holdfast": (host) => host.dir,
+  "/home/me/run/gateway.sock": (host) => host.path("gateway.sock"),
 };
 
 // For servers that as root give their work to an account of lesser rights, which
@@ -144,7 +146,7 @@ export class Host extends Server {
     if (account) this.#belongTo(account);
     for (const name of ["holdfast", "holdfast-gateway", "holdfast-sidecar"]) this.#install(name);
     await this.init([["room:*", "join,publish"]], conf);
-    if (this.spec.program) copyFileSync(program("holdfast-gateway"), this.gatewayFile);
+    if (this.spec.program) this.#installBeside();
     await this.spec.prepare?.(this);
     this.#writeRecipe();
     if (gateway === "socket") await this.startGateway();
@@ -162,6 +164,13 @@ export class Host extends Server {
   #install(name) {
     if (this.spec.account) copyFileSync(program(name), this.program(name));
     else symlinkSync(program(name), this.program(name));
+  }
+
+  // As users do who have nothing but their site: a copy, and a line that says
+  // where the journal is.
+  #installBeside() {
+    copyFileSync(program("holdfast-gateway"), this.gatewayFile);
+    writeFileSync(this.path("www/.htholdfast"), `dir = ${this.dir}\n`);
   }
 
   program(name) {
@@ -212,7 +221,9 @@ export class Host extends Server {
 
   async startSidecar() {
     this.sidecar = this.#unit("sidecar", "sidecar.log");
-    await this.up(this.sidecar, () => accepts(join(this.dir, "sidecar.sock")));
+    const { sidecar: port } = this.spec;
+    const where = port === true ? join(this.dir, "sidecar.sock") : { host: "127.0.0.1", port };
+    await this.up(this.sidecar, () => accepts(where));
   }
 
   // Between the probe and the bind somebody may take the port: again.
