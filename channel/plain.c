@@ -115,8 +115,9 @@ struct hf_plain_refusal hf_plain_connect(const struct hf_process *process,
     err = hf_connect_identify(&process->settings, process->keys, hello, client);
     if (err == HF_EDENIED)
         return (struct hf_plain_refusal){.reason = "invalid token"};
-    return err ? (struct hf_plain_refusal){.reason = "busy"}
-               : (struct hf_plain_refusal){.nobody = !client->identity};
+    if (err)
+        return (struct hf_plain_refusal){.reason = "busy"};
+    return (struct hf_plain_refusal){.nobody = !client->identity};
 }
 
 struct hf_plain_refusal hf_plain_failure(int err)

@@ -128,6 +128,28 @@ async function answersTheRest(host) {
 // --- tokens -----------------------------------------------------------------
 
 // Somebody with a token may join where nobody else may; is it seen?
+// Publish and events (docs/HTTP.md), with the statuses of HTTP that they say.
+async function servesPlainHttp(host) {
+  const where = "room:plain";
+  const ask = async (path, options = {}) => {
+    const { status, body } = await request({ port: host.port, path: host.longpoll.replace(/longpoll$/, path), ...options });
+    return { status, ...JSON.parse(body) };
+  };
+  const publish = (message) => ask("publish", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(message) });
+  const { cursor } = await ask(`events?topic=${where}&hold=0`);
+  const held = ask(`events?topic=${where}&since=${cursor}`);
+  await sleep(300);
+  const published = await publish({ topic: where, event: "e", payload: { n: 1 } });
+  assert.equal(published.status, 200);
+  const heard = await held;
+  assert.equal(heard.status, 200);
+  assert.deepEqual(heard.messages.map(({ payload }) => payload), [{ n: 1 }]);
+  assert.equal(heard.cursor, published.cursor);
+  const refused = await publish({ topic: "zoo", event: "e", payload: 1 });
+  assert.equal(refused.status, 401);
+  assert.equal(refused.error.reason, "unauthorized");
+}
+
 async function privately(host) {
   const where = `private:${++topics}`;
   const [key] = readKeys(host);
@@ -379,6 +401,7 @@ export function checkHost(given) {
     check("what is published reaches a held poll at once", deliversAtOnce);
     check("a browser that closes its connection in a hold misses nothing", survivesAbort("close"));
     check("a browser that resets its connection in a hold misses nothing", survivesAbort("reset"));
+    check("what is published over plain HTTP is followed over plain HTTP", servesPlainHttp);
     check("a preflight is answered, other paths are not found, other methods refused", answersTheRest);
     check("a token in phoenix' own header is seen", joinsByToken("1.8.16", (authToken) => ({ authToken })));
     check("a token in the parameter access_token is seen", joinsByToken("1.7.23", (access_token) => ({ params: { access_token } })));
