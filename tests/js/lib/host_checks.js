@@ -125,9 +125,6 @@ async function answersTheRest(host) {
   assert.equal((await ask(host.longpoll, "PUT")).status, 400);
 }
 
-// --- tokens -----------------------------------------------------------------
-
-// Somebody with a token may join where nobody else may; is it seen?
 // Publish and events (docs/HTTP.md), with the statuses of HTTP that they say.
 async function servesPlainHttp(host) {
   const where = "room:plain";
@@ -150,6 +147,9 @@ async function servesPlainHttp(host) {
   assert.equal(refused.error.reason, "unauthorized");
 }
 
+// --- tokens -----------------------------------------------------------------
+
+// Somebody with a token may join where nobody else may; is it seen?
 async function privately(host) {
   const where = `private:${++topics}`;
   const [key] = readKeys(host);
