@@ -163,12 +163,12 @@ static int read_body(const struct cgi *cgi, struct hf_buf *body, size_t len)
 
 /* Apache's mod_cgid hands over body and answer by one socket, and takes the
  * answer for lost if we end before we have read the body. */
-static void discard_body(void)
+static void discard_body(const struct cgi *cgi)
 {
     char part[8192];
     size_t left = DISCARD_MAX;
 
-    while (left >= sizeof(part)) {
+    while (left >= sizeof(part) && wait_for_input(cgi) == 0) {
         ssize_t n = read(STDIN_FILENO, part, sizeof(part));
 
         if (n < 0 && errno == EINTR)
@@ -179,12 +179,13 @@ static void discard_body(void)
     }
 }
 
-static int refuse_body(unsigned status, struct hf_str answer)
+static int refuse_body(const struct cgi *cgi, unsigned status,
+                       struct hf_str answer)
 {
     int err;
 
     err = answer_json(status, answer);
-    discard_body(); /* the alarm bounds it */
+    discard_body(cgi); /* the alarm bounds it */
     return err;
 }
 
@@ -216,14 +217,14 @@ static int serve_body(struct cgi *cgi, struct hf_request *request)
 
     err = body_length(cgi, request, &len);
     if (err == HF_ELIMIT)
-        return refuse_body(413, HF_STR("{\"status\":413}"));
+        return refuse_body(cgi, 413, HF_STR("{\"status\":413}"));
     if (err)
-        return refuse_body(400, HF_STR("{\"status\":400}"));
+        return refuse_body(cgi, 400, HF_STR("{\"status\":400}"));
     hf_buf_init(&body, len);
     err = read_body(cgi, &body, len);
     request->body = hf_buf_str(&body);
     if (!err && body.len > cgi->process.settings.max_body)
-        err = refuse_body(413, HF_STR("{\"status\":413}"));
+        err = refuse_body(cgi, 413, HF_STR("{\"status\":413}"));
     else if (!err)
         err = serve(cgi, request);
     hf_buf_release(&body);

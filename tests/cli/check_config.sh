@@ -50,7 +50,12 @@ t "with one that is well" finds ok policies "1 say" --dir box
 # all but the index of the log, which readers share
 contents()
 {
-    (cd box && ls -a && cksum $(ls -A | grep -v -e '-shm$'))
+    for file in box/*; do
+        case $file in
+        *-shm) echo "$file" ;;
+        *) cksum "$file" ;;
+        esac
+    done
 }
 contents >before
 gateway --dir box

@@ -3,7 +3,7 @@
 import { after, afterEach, before, describe, it } from "node:test";
 import assert from "node:assert/strict";
 import { spawn, execFile } from "node:child_process";
-import { existsSync, openSync, closeSync, readFileSync, statSync } from "node:fs";
+import { existsSync, openSync, closeSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import net from "node:net";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -444,8 +444,8 @@ describe("the command line", () => {
   });
 });
 
-const spawnFcgi = (args, log) =>
-  start("spawn-fcgi", ["-n", ...args, "--", program("holdfast-gateway")], { log: server.path(log), env: { HOLDFAST_DIR: server.dir } });
+const spawnFcgi = (args, log, own = []) =>
+  start("spawn-fcgi", ["-n", ...args, "--", program("holdfast-gateway"), ...own], { log: server.path(log), env: { HOLDFAST_DIR: server.dir } });
 const hasSpawnFcgi = SYSTEM_PATH.split(":").some((folder) => existsSync(join(folder, "spawn-fcgi")));
 
 describe("started by spawn-fcgi", { skip: !hasSpawnFcgi }, () => {
@@ -458,6 +458,31 @@ describe("started by spawn-fcgi", { skip: !hasSpawnFcgi }, () => {
     await server.publish(where, "tick", { i: 1 });
     assert.deepEqual((await poll.get()).payloads, [{ i: 1 }]);
     assert.deepEqual(await stop(child), { code: 0, signal: null });
+  }));
+
+  // What a gateway says of how it is served, at its first request.
+  const servedAs = async (name, software, args = []) => {
+    const path = server.path(`${name}.sock`);
+    const child = spawnFcgi(["-s", path, "-b", "1024"], `${name}.log`, args);
+    await until(5000, "it listens", () => accepts(path));
+    for (const env of [{ SERVER_SOFTWARE: software }, {}]) assert.equal((await ask(path, { env })).status, 200);
+    await stop(child);
+    return readFileSync(server.path(`${name}.log`), "utf8").match(/event=served .*/g).map((line) => line.match(/ as=(\S+)/)[1]).join();
+  };
+
+  it("it tells mod_fcgid by Apache, which starts no other program", story(async () => {
+    assert.equal(await servedAs("apache", "Apache/2.4.71 (Debian)"), "fcgid");
+    assert.equal(await servedAs("lighttpd", "lighttpd/1.4.69"), "resident");
+  }));
+
+  it("but the setting mode goes before that", story(async () => {
+    const other = server.path("modes");
+    const conf = (mode) => writeFileSync(join(other, "holdfast.conf"), `[gateway]\nmode = ${mode}\n`);
+    await run(program("holdfast"), ["init", other]);
+    conf("resident");
+    assert.equal(await servedAs("mode-1", "Apache", ["--dir", other]), "resident_apache");
+    conf("fcgid");
+    assert.equal(await servedAs("mode-2", "other", ["--dir", other]), "fcgid");
   }));
 
   it("it refuses a TCP port", story(async () => {
@@ -521,9 +546,9 @@ describe("as CGI", () => {
     }
   }));
 
-  it("a body over the limit is not read", story(async () => {
+  it("a body over the limit is refused by its length alone", story(async () => {
     for (const length of ["8000001", "99999999999999999999999999"]) {
-      const answer = await cgi({ ...poll, REQUEST_METHOD: "POST", CONTENT_LENGTH: length }, { keepOpen: true });
+      const answer = await cgi({ ...poll, REQUEST_METHOD: "POST", CONTENT_LENGTH: length }, { body: "x" });
       assert.match(answer.head, /^Status: 413 Content Too Large\r\n/);
       assert.deepEqual(JSON.parse(answer.body), { status: 413 });
     }

@@ -153,7 +153,10 @@ async function resident(t, args = [], env = {}) {
       probe.on("error", () => done(false));
     });
   await until(5000, "the gateway listens", accepts);
-  return { ask: (env) => ask(socket, { env }), log: () => readFileSync(log, "utf8") };
+  const text = () => readFileSync(log, "utf8");
+  // It listens before it has opened the journal.
+  const says = (words) => until(5000, `${words} is logged`, () => words.test(text())).catch((error) => assert.fail(`${error.message}\n${text()}`));
+  return { ask: (env) => ask(socket, { env }), log: text, says };
 }
 
 describe("a gateway that stays and was told nothing", () => {
@@ -162,13 +165,13 @@ describe("a gateway that stays and was told nothing", () => {
     await journal("other");
     await journal("home/holdfast");
     const gateway = await resident(t);
-    assert.match(gateway.log(), /event=waiting .*home\/holdfast/);
+    await gateway.says(/event=waiting .*home\/holdfast/);
     assertServed(await gateway.ask({ HOLDFAST_DIR: at("chat") }));
-    assert.match(gateway.log(), /event=started .*chat.* said_by=HOLDFAST_DIR/);
+    await gateway.says(/event=started .*chat.* said_by=HOLDFAST_DIR/);
     assertServed(await gateway.ask({ HOLDFAST_DIR: `${place}/www/../chat/` }));
     assertServed(await gateway.ask({}));
     assertNotReady(await gateway.ask({ HOLDFAST_DIR: at("other") }));
-    assert.match(gateway.log(), /event=other_directory .*other.*chat/);
+    await gateway.says(/event=other_directory .*other.*chat/);
     assertNotReady(await gateway.ask({ HOLDFAST_DIR: at("missing") }));
     assertServed(await gateway.ask({ HOLDFAST_DIR: at("chat") }));
   });
@@ -179,19 +182,19 @@ describe("a gateway that stays and was told nothing", () => {
     writeFileSync(at("www/.htholdfast"), "dir = ../chat\n");
     const gateway = await resident(t);
     assertServed(await gateway.ask({ SCRIPT_FILENAME: script("www/holdfast.fcgi") }));
-    assert.match(gateway.log(), /event=started .*chat.* said_by=\S*www\/\.htholdfast/);
+    await gateway.says(/event=started .*chat.* said_by=\S*www\/\.htholdfast/);
   });
 
   it("wants the whole path from a request", async (t) => {
     await journal("chat");
     const gateway = await resident(t);
     assertNotReady(await gateway.ask({ HOLDFAST_DIR: "chat" }));
-    assert.match(gateway.log(), /give the whole path/);
+    await gateway.says(/give the whole path/);
   });
 
   it("tries again later, and then serves", async (t) => {
     const gateway = await resident(t);
-    assert.match(gateway.log(), /level=warn .*event=waiting .*holdfast init/);
+    await gateway.says(/level=warn .*event=waiting .*holdfast init/);
     for (let i = 0; i < 5; i++) assertNotReady(await gateway.ask({}));
     assert.equal(gateway.log().match(/event=not_ready/g).length, 1, "one line for many requests");
     await journal("home/holdfast");
@@ -204,7 +207,7 @@ describe("a gateway that stays and was told where", () => {
     await journal("chat");
     await journal("other");
     const gateway = await resident(t, ["--dir", at("chat")], { HOLDFAST_DIR: at("missing") });
-    assert.match(gateway.log(), /event=started .* said_by=--dir/);
+    await gateway.says(/event=started .* said_by=--dir/);
     assertServed(await gateway.ask({}));
     assertServed(await gateway.ask({ HOLDFAST_DIR: at("chat") }));
     assertNotReady(await gateway.ask({ HOLDFAST_DIR: at("other") }));
@@ -212,7 +215,7 @@ describe("a gateway that stays and was told where", () => {
 
   it("by its environment opens it at once", async (t) => {
     const gateway = await resident(t, [], { HOLDFAST_DIR: await journal("chat") });
-    assert.match(gateway.log(), /event=started .* said_by=HOLDFAST_DIR/);
+    await gateway.says(/event=started .* said_by=HOLDFAST_DIR/);
     assertServed(await gateway.ask({}));
   });
 });
