@@ -8,6 +8,7 @@ EXTRA_DIST += \
 	tests/js/crash.test.js \
 	tests/js/demo.test.js \
 	tests/js/exact.test.js \
+	tests/js/fcgid.test.js \
 	tests/js/forms.test.js \
 	tests/js/gateway.test.js \
 	tests/js/holdfast.test.js \
