@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <limits.h>
 #include <pthread.h>
 #include <signal.h>
@@ -403,4 +404,11 @@ size_t hf_raise_fd_limit(void)
             limit.rlim_cur = before;
     }
     return limit.rlim_cur > SIZE_MAX ? SIZE_MAX : (size_t)limit.rlim_cur;
+}
+
+void hf_trim_memory(void)
+{
+#ifdef HAVE_MALLOC_TRIM
+    (void)malloc_trim(0); /* whether there was any */
+#endif
 }

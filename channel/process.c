@@ -122,6 +122,8 @@ int hf_process_open(struct hf_process *process, struct hf_loop *loop,
     process->loop = loop;
     process->threaded = threaded;
     hf_losses_init(&process->losses);
+    if (!threaded)
+        hf_journal_be_small();
     err = open_all(process, path, threaded, why);
     if (err)
         hf_process_close(process);
@@ -130,6 +132,13 @@ int hf_process_open(struct hf_process *process, struct hf_loop *loop,
         hf_leases_start(&process->leases, process);
     }
     return err;
+}
+
+void hf_process_rest(struct hf_process *process)
+{
+    hf_journal_rest(process->journal);
+    hf_live_rest(process->live);
+    hf_trim_memory();
 }
 
 void hf_process_finish_writes(struct hf_process *process)

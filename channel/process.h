@@ -56,6 +56,9 @@ struct hf_process {
  */
 int hf_process_open(struct hf_process *process, struct hf_loop *loop,
                     const char *path, bool threaded, struct hf_why *why);
+/* A request waits from here on, and others like it do in processes of their
+ * own: give back what memory can be had again. */
+void hf_process_rest(struct hf_process *process);
 /* End the calls of hooks, then finish what is queued for the writer, calling
  * every `done`; nothing can be written after it. Hub and long-poll do so when they close. */
 void hf_process_finish_writes(struct hf_process *process);

@@ -110,6 +110,8 @@ static int serve(struct cgi *cgi, const struct hf_request *request)
     (void)alarm(HF_CGI_SECONDS + (unsigned)(hold_ms / 1000));
     cgi->exchange.reply = reply;
     hf_exchange_start(&cgi->exchange, &cgi->gateway, request);
+    if (!cgi->answered)
+        hf_process_rest(&cgi->process);
     while (!err && !cgi->answered)
         err = hf_loop_turn(cgi->loop, -1); /* the alarm bounds it */
     if (err)

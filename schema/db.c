@@ -61,11 +61,26 @@ static int harden(struct hf_db *db)
                                       NULL, json_valid, NULL, NULL, NULL);
 }
 
+static bool small;
+
+void hf_db_be_small(void)
+{
+    small = true;
+    /* These fail once SQLite is in use, and then stay as they are. */
+    (void)sqlite3_config(SQLITE_CONFIG_PAGECACHE, NULL, 0, 0);
+    (void)sqlite3_config(SQLITE_CONFIG_LOOKASIDE, 0, 0);
+}
+
+int hf_db_checkpoint_at(void)
+{
+    return small ? HF_DB_CHECKPOINT_SMALL : HF_DB_CHECKPOINT;
+}
+
 /* cache_size stays SQLite's 2 MB: a larger one gains next to nothing, also in a
  * large file, and the next commit of another empties it (bench/RESULTS.md). */
 static int set_pragmas(struct hf_db *db, const char *sync)
 {
-    char sql[256];
+    char sql[288];
 
     (void)snprintf(sql, sizeof(sql),
                    "PRAGMA synchronous = %s;"
@@ -73,9 +88,16 @@ static int set_pragmas(struct hf_db *db, const char *sync)
                    "PRAGMA secure_delete = ON;" /* what is gone is gone */
                    "PRAGMA mmap_size = 0;" /* a bad disk must not be SIGBUS */
                    "PRAGMA wal_autocheckpoint = %d;"
-                   "PRAGMA journal_size_limit = %d;",
-                   sync, HF_DB_CHECKPOINT, HF_DB_WAL_LIMIT);
+                   "PRAGMA journal_size_limit = %d;"
+                   "%s",
+                   sync, hf_db_checkpoint_at(), HF_DB_WAL_LIMIT,
+                   small ? "PRAGMA cache_size = 4;" : "");
     return sqlite3_exec(db->handle, sql, NULL, NULL, NULL);
+}
+
+void hf_db_rest(struct hf_db *db)
+{
+    (void)sqlite3_db_release_memory(db->handle); /* always SQLITE_OK */
 }
 
 int hf_db_open(struct hf_db *db, const char *path, bool create,

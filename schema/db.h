@@ -23,6 +23,9 @@
 #define HF_DB_OBJECTS    96u               /* named by our texts; asserted */
 #define HF_DB_WAL_LIMIT  (8 * 1024 * 1024) /* bytes left after a checkpoint */
 #define HF_DB_CHECKPOINT 500               /* pages in the log at a commit */
+/* The same in a process that is small: where nobody is resident each opens a
+ * log that nobody has open, and reads all of it to know what is in it. */
+#define HF_DB_CHECKPOINT_SMALL 64
 #define HF_DB_JSON_DEPTH 128u              /* deeper payloads are refused */
 
 struct hf_db {
@@ -49,6 +52,14 @@ struct hf_db {
 int hf_db_open(struct hf_db *db, const char *path, bool create,
                const char *sync, struct hf_why *why);
 void hf_db_close(struct hf_db *db);
+
+/* For a process that asks little and is one of many: SQLite keeps few pages and
+ * sets aside no memory that it may need. Before the first open; for good. */
+void hf_db_be_small(void);
+/* Forget the pages that are kept. */
+void hf_db_rest(struct hf_db *db);
+/* Pages in the log from which on it is copied into the main file. */
+int hf_db_checkpoint_at(void);
 
 /* Longest wait for a lock of another connection. */
 void hf_db_wait(struct hf_db *db, int64_t ms);

@@ -210,7 +210,7 @@ void hf_guard_checkpoint(struct hf_journal *journal)
 
     if (journal->guard.full) /* for upkeep: each step finds an empty log */
         err = empty_log(journal, &pages);
-    else if (journal->db.log_pages >= HF_DB_CHECKPOINT)
+    else if (journal->db.log_pages >= hf_db_checkpoint_at())
         err = hf_db_checkpoint(&journal->db, false, &pages, &done);
 #ifdef HF_BROKEN_CHECKPOINT_IGNORED /* for tests: as SQLite itself does */
     journal->db.sync_lost = false;

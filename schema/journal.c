@@ -217,6 +217,16 @@ void hf_journal_close(struct hf_journal *journal)
     free(journal);
 }
 
+void hf_journal_be_small(void)
+{
+    hf_db_be_small();
+}
+
+void hf_journal_rest(struct hf_journal *journal)
+{
+    hf_db_rest(&journal->db);
+}
+
 uint64_t hf_journal_epoch(const struct hf_journal *journal)
 {
     return journal->epoch;

@@ -41,6 +41,12 @@ int hf_journal_open(const struct hf_dir *dir,
                     struct hf_journal **out, struct hf_why *why);
 void hf_journal_close(struct hf_journal *journal); /* NULL: nothing */
 
+/* For plain CGI, where many processes do little: databases are to take less
+ * memory, at the cost of speed. Before the first of any kind is opened. */
+void hf_journal_be_small(void);
+/* Nothing is read for a while: give back what makes reading fast. */
+void hf_journal_rest(struct hf_journal *journal);
+
 /* 64 random bits that name this history; read again when it changed. */
 uint64_t hf_journal_epoch(const struct hf_journal *journal);
 

@@ -204,6 +204,11 @@ void hf_live_close(struct hf_live *live)
     free(live);
 }
 
+void hf_live_rest(struct hf_live *live)
+{
+    hf_db_rest(&live->db);
+}
+
 bool hf_live_moved(const struct hf_live *live, const struct hf_dir *dir)
 {
     char name[32];

@@ -24,6 +24,7 @@ struct hf_live;
 int hf_live_open(const struct hf_dir *dir, struct hf_live **out,
                  struct hf_why *why);
 void hf_live_close(struct hf_live *live);
+void hf_live_rest(struct hf_live *live); /* as hf_journal_rest */
 /* Was our file removed, or put aside by another process? Then what we write
  * there nobody reads: open it anew. */
 bool hf_live_moved(const struct hf_live *live, const struct hf_dir *dir);

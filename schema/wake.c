@@ -27,6 +27,9 @@
  * 50 us, 100, 200. So it is once rows were found, and when the event comes from
  * a publisher of ours, who will ring.
  */
+/* A commit that was begun longer ago is visible by now, mostly. */
+#define LATELY_MS 1000
+
 #define KEEN_TURN_US    30 /* without sleep, in one turn of the loop */
 #define LADDER_FIRST_US 50
 #define LADDER_LAST_US  (HF_WAKE_BACKSTOP_MS * 1000)
@@ -485,6 +488,21 @@ static void change_to_socket(struct hf_wake *wake)
     (void)hf_loop_watch(wake->loop, &wake->rung, EPOLLIN);
 }
 
+/* Might a commit have begun to be written before we watched? One that takes
+ * longer to become visible is found by the backstop. */
+static bool written_lately(const struct hf_wake *wake)
+{
+    int64_t written_ms, now_ms = hf_wall_ms();
+    struct stat st;
+
+    if (fstatat(wake->dir.fd, HF_FILE_JOURNAL "-wal", &st,
+                AT_SYMLINK_NOFOLLOW) != 0)
+        return true;
+    written_ms =
+        (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
+    return written_ms > now_ms - LATELY_MS;
+}
+
 /* Become the watcher if there is none. Failing is no error: without inotify
  * (128 instances per user) or with another watcher the backstop remains. */
 static void stand_for_election(struct hf_wake *wake)
@@ -516,8 +534,10 @@ static void stand_for_election(struct hf_wake *wake)
     /* What the last watcher left: its events are gone, its commits are not. */
     ring_others(wake);
     hf_journal_save_head(wake->journal);
-    /* Looks soon, not now: the caller may be in `grown`. */
-    start_ladder(wake, false);
+    /* Looks soon, not now: the caller may be in `grown`. Not at all where nobody
+     * writes, for in plain CGI there is a new watcher with every poll. */
+    if (written_lately(wake))
+        start_ladder(wake, false);
 }
 
 /* One successor is enough: should it die on the way, the others find out at
