@@ -188,7 +188,9 @@ static void look_again(struct hf_waiter *waiter, const struct hf_wait_for *what)
 
     if (what->more)
         hf_waiting_tell(waiter);
-    if (hf_journal_head(waiting->process->journal, &head) == 0 &&
+    if (waiting->telling) /* the head in its snapshot is that of before */
+        waiting->again = true;
+    else if (hf_journal_head(waiting->process->journal, &head) == 0 &&
         head > what->head)
         hf_waiting_soon(waiting);
 }
@@ -296,7 +298,7 @@ void hf_waiting_tell_all(struct hf_waiting *waiting)
 
 /* Those that have more to read come behind the end of the list as it is now,
  * so that each reads a page a turn. */
-static void tell_dirty(struct hf_waiting *waiting)
+static void tell_each(struct hf_waiting *waiting)
 {
     size_t left = waiting->dirty_count < HF_WAITING_TURN ? waiting->dirty_count
                                                          : HF_WAITING_TURN;
@@ -309,6 +311,24 @@ static void tell_dirty(struct hf_waiting *waiting)
         hf_list_append(&waiting->waiters, &waiter->node);
         waiter->kind->came(waiter);
     }
+}
+
+/* One row is read by all who wait for it, so all read in one transaction. What
+ * begins to wait meanwhile is looked after when that has ended. */
+static void tell_dirty(struct hf_waiting *waiting)
+{
+    struct hf_journal *journal = waiting->process->journal;
+
+    if (hf_list_empty(&waiting->dirty))
+        return;
+    waiting->telling = hf_journal_snapshot(journal) == 0; /* else one each */
+    tell_each(waiting);
+    if (waiting->telling)
+        hf_journal_snapshot_end(journal);
+    waiting->telling = false;
+    if (waiting->again)
+        hf_waiting_soon(waiting);
+    waiting->again = false;
     if (!hf_list_empty(&waiting->dirty))
         hf_loop_at_turn_end(waiting->process->loop, &waiting->turn);
 }

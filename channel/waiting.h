@@ -75,7 +75,9 @@ struct hf_waiting {
     struct hf_list waiters;
     struct hf_list dirty;
     size_t count, dirty_count;
-    bool grown; /* the journal is ahead of cursor */
+    bool grown;   /* the journal is ahead of cursor */
+    bool telling; /* in a snapshot that is shared */
+    bool again;   /* somebody began to wait in it */
     struct hf_turn turn;
 };
 

@@ -266,6 +266,33 @@ static void each_walks_one_kind_and_may_have_it_told_or_leave(void **state)
     hf_waiting_release(&waiting);
 }
 
+static struct guest late;
+
+/* While others are told: a row comes, and somebody begins to wait for it. */
+static void came_with_another(struct hf_waiter *waiter)
+{
+    came(waiter);
+    if (late.waiter.kind)
+        return;
+    late = (struct guest){.names = {"room:2"}};
+    (void)fixture_publish(&process, "room:2", "1");
+    park(&late, 5000);
+}
+
+static void who_begins_to_wait_while_others_are_told_misses_nothing(void **state)
+{
+    static const struct hf_waiter_kind host_kind = {
+        came_with_another, deadline, release, fail_one, NULL};
+    struct guest host = {.names = {"room:1"}, .waiter.kind = &host_kind};
+
+    (void)state;
+    park(&host, 5000);
+    publish("room:1");
+    hf_waiting_release(&waiting);
+    assert_int_equal(host.told, 1);
+    assert_int_equal(late.told, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -280,6 +307,9 @@ int main(void)
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(many_are_told_over_several_turns, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(
+            who_begins_to_wait_while_others_are_told_misses_nothing, setup,
+            teardown),
         cmocka_unit_test_setup_teardown(
             each_walks_one_kind_and_may_have_it_told_or_leave, setup, teardown),
     };
