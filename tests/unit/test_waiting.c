@@ -284,11 +284,17 @@ static void who_begins_to_wait_while_others_are_told_misses_nothing(void **state
     static const struct hf_waiter_kind host_kind = {
         came_with_another, deadline, release, fail_one, NULL};
     struct guest host = {.names = {"room:1"}, .waiter.kind = &host_kind};
+    bool again;
 
     (void)state;
     park(&host, 5000);
-    publish("room:1");
+    (void)fixture_publish(&process, "room:1", "1");
+    hf_waiting_soon(&waiting);
+    assert_int_equal(hf_loop_turn(f.loop, 0), 0);
+    again = waiting.grown; /* by itself, whoever else may have seen the row */
+    turn_for(f.loop, 20);
     hf_waiting_release(&waiting);
+    assert_true(again);
     assert_int_equal(host.told, 1);
     assert_int_equal(late.told, 1);
 }
