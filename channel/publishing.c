@@ -172,7 +172,8 @@ static void done(struct hf_job *job, int err)
 /* --- judging ------------------------------------------------------------- */
 
 /* Where the rates of those without a session are kept: under a name that no
- * session has by chance, and that does not tell who it is. */
+ * session has, that status does not count as one, and that does not tell who it
+ * is. */
 static int counted_as(const struct hf_process *process,
                       const struct hf_client *client, struct hf_str peer,
                       char out[HF_SESSION_ID_LEN])
@@ -197,7 +198,8 @@ static int counted_as(const struct hf_process *process,
     if (err)
         return err;
     (void)hf_base64url(hf_str((const char *)mac, sizeof(mac)), text);
-    memcpy(out, text, HF_SESSION_ID_LEN);
+    out[0] = '@';
+    memcpy(out + 1, text, HF_SESSION_ID_LEN - 1);
     return 0;
 }
 

@@ -170,6 +170,7 @@ static void a_page_of_another_origin_is_refused(void **state)
 static void pushes_are_counted_by_user_or_address(void **state)
 {
     char header[1000];
+    uint64_t sessions;
     size_t n;
 
     (void)state;
@@ -203,6 +204,8 @@ static void pushes_are_counted_by_user_or_address(void **state)
     with_a_token(header, sizeof(header), "\"sub\":\"ann\"");
     (void)post(SAY("room:a", "1"));
     assert_int_equal(publishing.reply.status, 200);
+    assert_int_equal(hf_live_count(process.live, 60000, &sessions), 0);
+    assert_int_equal(sessions, 0); /* nobody has one */
 }
 
 static void a_topic_has_its_own_rate(void **state)
