@@ -70,6 +70,11 @@ int hf_journal_snapshot_if_new(struct hf_journal *journal, bool *out);
  * for by the two above (D4). */
 bool hf_journal_stirred(struct hf_journal *journal);
 
+/* Let go of the pages that the connection holds. The next look then goes the
+ * whole way of one that finds something, which is slow when nobody went there
+ * for some milliseconds. Outside of snapshots. */
+void hf_journal_let_pages_go(struct hf_journal *journal);
+
 /* The number that this connection gives the state of the file: as long as it is
  * the same, nobody else has committed. Errors as above. */
 int hf_journal_version(struct hf_journal *journal, int64_t *out);

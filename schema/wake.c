@@ -27,12 +27,13 @@
  * 50 us, 100, 200. So it is once rows were found, and when the event comes from
  * a publisher of ours, who will ring.
  */
-/* A commit that was begun longer ago is visible by now, mostly. */
-#define LATELY_MS 1000
-
-#define KEEN_TURN_US    30 /* without sleep, in one turn of the loop */
+#define KEEN_TURN_US    30  /* without sleep, in one turn of the loop */
+#define KEEN_LOOK_US    200 /* in between, only glances */
 #define LADDER_FIRST_US 50
 #define LADDER_LAST_US  (HF_WAKE_BACKSTOP_MS * 1000)
+
+/* A commit that was begun longer ago is visible by now, mostly. */
+#define LATELY_MS 1000
 
 /* So many processes look at the same moment, see arm_backstop. */
 #define BACKSTOP_GROUP  32
@@ -79,10 +80,11 @@ struct hf_wake {
     bool nobody_watches;  /* there is no inotify to be had */
     struct hf_watch eyes; /* inotify; fd -1 = not the watcher */
     struct hf_timer ladder;
-    int queue_fd;     /* file `writers`: is one of ours writing? Or -1 */
-    int64_t event_us; /* when the ladder began */
-    bool due;         /* a foreign commit; be keen */
-    bool sleepless;   /* in this turn */
+    int queue_fd;      /* file `writers`: is one of ours writing? Or -1 */
+    int64_t event_us;  /* when the ladder began */
+    bool due;          /* a foreign commit; be keen */
+    bool sleepless;    /* in this turn */
+    int64_t looked_us; /* the whole way, for nothing but to know it */
     struct hf_keen keen;
 
     int64_t logged_ms;  /* last complaint about the journal */
@@ -323,11 +325,26 @@ static bool look(struct hf_wake *wake, enum source source)
     return true;
 }
 
-/* The same for who looks without a pause. Not alone: caches that have lost what
- * a look needs make it several times as long, just when it finds something. */
 static bool glance(struct hf_wake *wake)
 {
+    wake->counts.glances++;
     return hf_journal_stirred(wake->journal) && look(wake, BY_EYE);
+}
+
+/* While a commit is due. Glances alone would do, but for this: caches that have
+ * lost what a look needs make it twice as long, just when it finds something. So
+ * now and then it goes the whole way in vain. */
+static bool look_keenly(struct hf_wake *wake)
+{
+    int64_t now_us = hf_boot_us();
+
+    if (now_us - wake->looked_us >= KEEN_LOOK_US) {
+        wake->looked_us = now_us;
+        hf_journal_let_pages_go(wake->journal);
+    } else if (wake->sleepless) {
+        return glance(wake);
+    }
+    return look(wake, BY_EYE);
 }
 
 /* --- the watcher --------------------------------------------------------- */
@@ -369,7 +386,7 @@ static void climb(struct hf_timer *timer)
 
     /* Armed before the look, whose callback may stop all of it. */
     arm_ladder(wake);
-    found = look(wake, BY_EYE);
+    found = wake->due ? look_keenly(wake) : look(wake, BY_EYE);
     while (!found && wake->sleepless && hf_boot_us() < until_us)
         found = glance(wake);
     if (found && wake->due) {

@@ -94,6 +94,7 @@ bool hf_wake_watching(const struct hf_wake *wake);
  * `waited` when it ends. */
 struct hf_wake_counts {
     uint64_t looks;    /* at the journal, whatever for */
+    uint64_t glances;  /* of the watcher between two of them, without sleep */
     uint64_t rung;     /* woken by a bell */
     uint64_t noticed;  /* by the watcher's eyes */
     uint64_t backstop; /* found by the backstop: something was missed */
