@@ -23,6 +23,8 @@ static struct hf_events *events_of(struct hf_waiter *waiter)
 
 static void end(struct hf_events *events)
 {
+    if (events->waiter.waiting)
+        hf_holding_release(&events->longpoll->holding, &events->hold);
     hf_waiting_leave(&events->waiter);
     hf_client_release(&events->client);
     free(events->topics);
@@ -261,16 +263,26 @@ static int64_t hold_of(const struct hf_events *events,
 }
 
 /* The one place where a request of this kind is let in to wait. 0; HF_ELIMIT:
- * there is no room; HF_ENOMEM. */
+ * there is no room for so long; HF_ENOMEM. */
 static int admit(struct hf_events *events, const struct hf_wait_for *what,
-                 int64_t hold_ms)
+                 struct hf_str address, int64_t hold_ms, int64_t *out_retry_ms)
 {
     struct hf_longpoll *lp = events->longpoll;
+    const struct hf_asker asker = {
+        .kind = HF_ASKER_READER, .joined = true, .address = address};
+    int64_t ms;
+    int err;
 
-    if (lp->waiting.count >= lp->process->settings.max_held)
+    if (hf_holding_admit(&lp->holding, &asker, hf_boot_ms(), &events->hold,
+                         &ms) != HF_HOLD) {
+        *out_retry_ms = ms;
         return HF_ELIMIT;
+    }
     events->waiter.kind = &kind;
-    return hf_waiting_park(&lp->waiting, &events->waiter, what, hold_ms);
+    err = hf_waiting_park(&lp->waiting, &events->waiter, what, hold_ms);
+    if (err)
+        hf_holding_release(&lp->holding, &events->hold);
+    return err;
 }
 
 /* --- start ----------------------------------------------------------------- */
@@ -298,11 +310,13 @@ static struct hf_events_topics *keep(const struct hf_events_query *query)
     return topics;
 }
 
-static void begin(struct hf_events *events, const struct hf_events_query *query)
+static void begin(struct hf_events *events, const struct hf_events_query *query,
+                  struct hf_str address)
 {
     int64_t hold_ms = hold_of(events, query);
     struct hf_wait_for what;
     struct hf_plain_refusal refusal = {.reason = "busy"};
+    int64_t retry_ms = 5000;
     int err;
 
     events->resume = query->resume;
@@ -313,13 +327,13 @@ static void begin(struct hf_events *events, const struct hf_events_query *query)
     }
     if (answer_if_any(events, hold_ms <= 0, &what))
         return;
-    err = admit(events, &what, hold_ms);
+    err = admit(events, &what, address, hold_ms, &retry_ms);
     if (err == 0)
         return;
     refusal.message = err == HF_ELIMIT ? "no room to wait here; hold=0 asks "
                                          "without waiting"
                                        : NULL;
-    refusal.retry_ms = 5000;
+    refusal.retry_ms = retry_ms;
     refuse(events, &refusal);
 }
 
@@ -336,7 +350,7 @@ void hf_events_start(struct hf_longpoll *lp, struct hf_events *events,
     if (refusal.reason)
         refuse(events, &refusal);
     else
-        begin(events, &query);
+        begin(events, &query, hello->peer);
 }
 
 void hf_events_cancel(struct hf_events *events)

@@ -30,6 +30,7 @@ struct hf_events {
                    const struct hf_plain_answer *answer);
     /* private */
     struct hf_waiter waiter; /* parked: for its topics */
+    struct hf_hold hold;     /* while parked */
     struct hf_longpoll *longpoll;
     struct hf_client client;
     struct hf_resume resume; /* what is still to be read */

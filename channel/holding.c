@@ -26,9 +26,9 @@ struct hf_holding_address {
 };
 
 int hf_holding_open(struct hf_holding *h, const struct hf_dir *dir,
-                    const struct hf_settings *settings, enum hf_host host)
+                    const struct hf_settings *settings, enum hf_served served)
 {
-    *h = (struct hf_holding){.settings = settings, .host = host};
+    *h = (struct hf_holding){.settings = settings, .served = served};
     return hf_holds_open(dir, &h->holds);
 }
 
@@ -48,7 +48,7 @@ void hf_holding_close(struct hf_holding *h)
 
 static bool one_per_process(const struct hf_holding *h)
 {
-    return h->host == HF_HOST_CGI || h->host == HF_HOST_FCGID;
+    return h->served == HF_SERVED_CGI || h->served == HF_SERVED_FCGID;
 }
 
 static uint32_t least(uint32_t a, uint32_t b)
@@ -74,14 +74,14 @@ static uint32_t first_of(const struct hf_holding *h)
 
     if (h->settings->held_first > 0)
         return least((uint32_t)h->settings->held_first, most);
-    switch (h->host) {
-    case HF_HOST_RESIDENT:
+    switch (h->served) {
+    case HF_SERVED_RESIDENT:
         return most;
-    case HF_HOST_APACHE:
+    case HF_SERVED_RESIDENT_APACHE:
         return least(FIRST_APACHE, most);
-    case HF_HOST_FCGID:
+    case HF_SERVED_FCGID:
         return least(FIRST_FCGID, most);
-    case HF_HOST_CGI:
+    case HF_SERVED_CGI:
         return least(FIRST_CGI, most);
     }
     return most; /* not reached: the switch has every host */
@@ -312,7 +312,7 @@ static uint32_t in_use(struct hf_holding *h, enum hf_held kind)
     case HF_HELD_FULL:
         return sum.held[kind] + count_of(&budget->stock);
     case HF_HELD_BRIEF:
-        return sum.held[kind] + count_of(&budget->stock_coming);
+        return sum.held[kind];
     case HF_HELD_STOCK: /* its session is what is counted */
     case HF_HELD_KINDS:
         break;
@@ -460,28 +460,42 @@ enum hf_verdict hf_holding_admit(struct hf_holding *h, const struct hf_asker *w,
 
 /* --- stock sessions ------------------------------------------------------- */
 
-static bool stock_fits(struct hf_holding *h, bool joined, bool active)
+/* One that comes will need a place as soon as it has joined. */
+static bool stock_fits(struct hf_holding *h, enum hf_stock how, bool active)
 {
     struct hf_budget *budget = budget_of(h);
-    uint32_t now = hf_holding_budget(h), used = in_use(h, HF_HELD_FULL);
-    uint32_t coming = in_use(h, HF_HELD_BRIEF);
+    uint32_t max = share(hf_holding_budget(h), false);
+    uint32_t stock = count_of(&budget->stock), coming = 0;
 
-    if (!joined)
-        return coming < tenth(now) && used + coming < share(now, false);
-    return used < share(now, active) &&
-           count_of(&budget->stock) < share(now, false);
+    if (how == HF_STOCK_COMES)
+        coming = count_of(&budget->stock_coming);
+    return stock + coming < max && in_use(h, HF_HELD_FULL) + coming <
+                                       share(hf_holding_budget(h), active);
 }
 
-bool hf_holding_stock_enters(struct hf_holding *h, bool joined, bool active,
-                             int64_t now_ms)
+bool hf_holding_stock_enters(struct hf_holding *h, enum hf_stock how,
+                             bool active, int64_t now_ms)
 {
     struct hf_budget *budget = budget_of(h);
 
-    if (!stock_fits(h, joined, active) &&
-        !(find_room(h, now_ms) && stock_fits(h, joined, active)))
+    if (!stock_fits(h, how, active) &&
+        !(find_room(h, now_ms) && stock_fits(h, how, active)))
         return false;
-    atomic_fetch_add(joined ? &budget->stock : &budget->stock_coming, 1);
+    if (how == HF_STOCK_COMES)
+        atomic_fetch_add(&budget->stock_coming, 1);
+    else
+        atomic_fetch_add(&budget->stock, 1);
+    if (how == HF_STOCK_JOINED)
+        atomic_fetch_sub(&budget->stock_coming, 1);
     return true;
+}
+
+bool hf_holding_stock_may_come(struct hf_holding *h, int64_t now_ms)
+{
+    int64_t counted = atomic_load(&hf_holds_budget(h->holds)->counted_ms);
+
+    return counted == 0 || is_over(counted, COUNT_MS, now_ms) ||
+           stock_fits(h, HF_STOCK_COMES, false);
 }
 
 bool hf_holding_stock_excess(struct hf_holding *h, uint32_t *out_max)

@@ -34,27 +34,19 @@
 #define HF_CHANNEL_HOLDING_H
 
 #include "base/map.h"
+#include "channel/process.h"
 #include "schema/holds.h"
-#include "schema/settings.h"
-
-/* How we are started, as far as it tells what may be held. */
-enum hf_host {
-    HF_HOST_RESIDENT, /* one process that holds many */
-    HF_HOST_APACHE,   /* the same, and each takes a thread of Apache's */
-    HF_HOST_FCGID,    /* a request per process, and POSTs wait for one */
-    HF_HOST_CGI,      /* a process per request */
-};
 
 struct hf_holding {
     struct hf_holds *holds;
     const struct hf_settings *settings;
-    enum hf_host host;
+    enum hf_served served;
     struct hf_map addresses; /* -> struct hf_holding_address */
 };
 
 /* `settings` is borrowed. 0, HF_ENOMEM, HF_EIO. */
 int hf_holding_open(struct hf_holding *holding, const struct hf_dir *dir,
-                    const struct hf_settings *settings, enum hf_host host);
+                    const struct hf_settings *settings, enum hf_served served);
 void hf_holding_close(struct hf_holding *holding); /* accepts the zeroed one */
 
 /* --- admitting ------------------------------------------------------------ */
@@ -102,10 +94,17 @@ int64_t hf_holding_pause(struct hf_holding *holding, bool active,
 
 /* --- stock sessions, which count as long as they live --------------------- */
 
-/* May there be one more? Counts it. `joined` false: it is new; one tenth of the
- * budget is for those on their way. */
-bool hf_holding_stock_enters(struct hf_holding *holding, bool joined,
+enum hf_stock {
+    HF_STOCK_COMES,  /* a new one, that will join something */
+    HF_STOCK_JOINED, /* one of those has */
+    HF_STOCK_BACK,   /* one that was not seen for a while, or never before */
+};
+
+/* May there be one more? Counts it. */
+bool hf_holding_stock_enters(struct hf_holding *holding, enum hf_stock how,
                              bool active, int64_t now_ms);
+/* The same, looking only; true also when it is time to count them. */
+bool hf_holding_stock_may_come(struct hf_holding *holding, int64_t now_ms);
 /* The budget has shrunk: only so many may go on, the most recently active ones
  * (*out_max). False: all may. */
 bool hf_holding_stock_excess(struct hf_holding *holding, uint32_t *out_max);

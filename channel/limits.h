@@ -96,8 +96,10 @@
 #define HF_ACTIVE_MS      60000
 #define HF_ACTIVE_NOTE_MS 10000
 
-/* The longest pause a client is asked for, ms. */
+/* The longest pause a client is asked for, ms; and over how long those come back
+ * that are all answered at once. */
 #define HF_NEXT_MS_MAX 30000
+#define HF_SCATTER_MS  1000
 
 /* Two answers with status 204 to one session are at least so far apart, ms. */
 #define HF_EMPTY_SPACING_MS 1000

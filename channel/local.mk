@@ -28,6 +28,7 @@ libchannel_a_SOURCES = \
 	channel/limits.h \
 	channel/link.h \
 	channel/longpoll.c channel/longpoll.h \
+	channel/longpoll_hold.c \
 	channel/longpoll_state.h \
 	channel/losses.c channel/losses.h \
 	channel/member.c \

@@ -26,10 +26,11 @@ static void answer_bare(struct hf_poll *poll, const char *body)
 }
 
 /* {"status":S,"token":T,"messages":[...]}; a token must be in each of them,
- * clients store whatever the field holds (6.1, C). */
+ * clients store whatever the field holds (6.1, C). `next_ms`: 0, or when it had
+ * better come back. */
 static void answer_with(struct hf_longpoll *lp, struct hf_poll *poll,
                         int status, const struct hf_token *token,
-                        struct hf_str messages)
+                        int64_t next_ms, struct hf_str messages)
 {
     char text[HF_TOKEN_MAX];
     size_t len = hf_token_format(
@@ -41,6 +42,8 @@ static void answer_with(struct hf_longpoll *lp, struct hf_poll *poll,
     hf_buf_reset(&lp->body);
     (void)hf_buf_addf(&lp->body, "{\"status\":%d,\"token\":\"%.*s\",", status,
                       (int)len, text);
+    if (next_ms > 0)
+        (void)hf_buf_addf(&lp->body, "\"next_ms\":%lld,", (long long)next_ms);
     (void)hf_buf_add_str(&lp->body, HF_STR("\"messages\":["));
     (void)hf_buf_add_str(&lp->body, messages);
     (void)hf_buf_add_str(&lp->body, HF_STR("]}"));
@@ -65,17 +68,30 @@ static struct hf_longpoll *longpoll_of(const struct hf_waiter *waiter)
 static void unpark(struct hf_poll *poll)
 {
     hf_client_release(&poll->client);
+    if (poll->waiter.waiting)
+        hf_holding_release(&longpoll_of(&poll->waiter)->holding, &poll->hold);
     hf_waiting_leave(&poll->waiter);
 }
 
 /* End it with nothing; it comes back with the token it came with. */
-static void release(struct hf_waiter *waiter)
+static void release_for(struct hf_poll *poll, int64_t next_ms)
 {
-    struct hf_longpoll *lp = longpoll_of(waiter);
-    struct hf_poll *poll = poll_of(waiter);
+    struct hf_longpoll *lp = longpoll_of(&poll->waiter);
 
     unpark(poll);
-    answer_with(lp, poll, 204, &poll->token, HF_STR(""));
+    answer_with(lp, poll, 204, &poll->token, next_ms, HF_STR(""));
+}
+
+/* We stop: another process may serve it soon, but not all of them at once. */
+static void release(struct hf_waiter *waiter)
+{
+    release_for(poll_of(waiter), hf_poll_scatter(poll_of(waiter)));
+}
+
+/* There is a newer poll of the session. */
+static void supersede(struct hf_waiter *waiter)
+{
+    release_for(poll_of(waiter), 0);
 }
 
 static struct hf_str waiters_session(struct hf_waiter *waiter)
@@ -114,20 +130,22 @@ static struct hf_wait_for what_of(struct topics *topics,
                                 lp->stream.more};
 }
 
-/* To the end of its token at most, which the client is then told. */
-static int64_t hold_of(const struct hf_longpoll *lp, const struct hf_poll *poll)
+/* `most` is what it was admitted for. To the end of its token at most, which the
+ * client is then told. */
+static int64_t hold_of(const struct hf_longpoll *lp, const struct hf_poll *poll,
+                       int64_t most)
 {
     const struct hf_identity *identity = poll->client.identity;
     int64_t hold = lp->hold_ms;
     int64_t left;
 
-    if (!lp->stream.next.joined && hold > HF_HOLD_UNJOINED_MS)
-        hold = HF_HOLD_UNJOINED_MS;
     /* The lease begins when it parks, and a third is left for coming back. */
     if (hold > lp->process->settings.lease_ms / 3 * 2)
         hold = lp->process->settings.lease_ms / 3 * 2;
     if (hold < HF_EMPTY_SPACING_MS)
         hold = HF_EMPTY_SPACING_MS;
+    if (hold > most)
+        hold = most;
     if (!identity || identity->expires_ms == HF_NEVER)
         return hold;
     left = identity->expires_ms - hf_wall_ms() + 1; /* rounded up */
@@ -136,18 +154,23 @@ static int64_t hold_of(const struct hf_longpoll *lp, const struct hf_poll *poll)
 
 static const struct hf_waiter_kind kind;
 
-static int park(struct hf_longpoll *lp, struct hf_poll *poll)
+/* It holds poll->hold, at most so long. */
+static int park(struct hf_longpoll *lp, struct hf_poll *poll, int64_t most_ms)
 {
     struct topics topics;
     struct hf_wait_for what = what_of(&topics, lp, poll);
-    int err = hf_live_park(lp->process->live, session_of(poll), &poll->poll_no);
+    int err = hf_live_park(lp->process->live, session_of(poll),
+                           hf_poll_stock(poll, lp->stream.next.joined),
+                           &poll->poll_no);
 
     poll->waiter.kind = &kind;
     if (err == 0)
         err = hf_waiting_park(&lp->waiting, &poll->waiter, &what,
-                              hold_of(lp, poll));
-    if (err)
+                              hold_of(lp, poll, most_ms));
+    if (err) {
+        hf_holding_release(&lp->holding, &poll->hold);
         return err;
+    }
     hf_client_release(&poll->client); /* found again when there is something */
     /* an older poll of the session may be parked in another process */
     hf_wake_ring(lp->waiting.wake, session_of(poll));
@@ -164,12 +187,40 @@ static void answer_dead(struct hf_poll *poll)
     answer_bare(poll, "{\"status\":500}");
 }
 
-static void answer_stream(struct hf_longpoll *lp, struct hf_poll *poll)
+/* With what came for it, or with nothing. */
+static void answer_stream(struct hf_longpoll *lp, struct hf_poll *poll,
+                          int64_t next_ms)
 {
-    unpark(poll);
-    lp->stream.next.expiry_ms = hf_wall_ms() + lp->process->settings.revive_ms;
-    answer_with(lp, poll, lp->stream.count > 0 ? 200 : 204, &lp->stream.next,
+    struct hf_token *next = &lp->stream.next;
+
+    if (poll->refused)
+        hf_poll_hear(lp, poll, next->joined);
+    next->expiry_ms = hf_wall_ms() + lp->process->settings.revive_ms;
+    answer_with(lp, poll, lp->stream.count > 0 ? 200 : 204, next, next_ms,
                 hf_buf_str(&lp->stream.messages));
+}
+
+/* It waits no more. There may be less room than when it began to. */
+static void end_wait(struct hf_longpoll *lp, struct hf_poll *poll)
+{
+    bool slowed = poll->hold.kind == HF_HELD_BRIEF && lp->stream.next.joined;
+    int64_t next_ms;
+
+    unpark(poll);
+    next_ms = lp->stream.more ? 0 : hf_poll_pause(lp, poll);
+    if (next_ms > 0)
+        hf_poll_seen(lp, poll, next_ms);
+    lp->stream.next.empty = lp->stream.count == 0 && slowed;
+    answer_stream(lp, poll, next_ms);
+}
+
+/* Nothing is there for it, and it may not wait. */
+static void put_off(struct hf_longpoll *lp, struct hf_poll *poll,
+                    int64_t next_ms)
+{
+    hf_poll_seen(lp, poll, next_ms);
+    lp->stream.next.empty = next_ms > 0;
+    answer_stream(lp, poll, next_ms);
 }
 
 /* May the session still join all it has joined? A new session is told of each
@@ -236,7 +287,7 @@ static void answer_expired(struct hf_longpoll *lp, struct hf_poll *poll)
         answer_dead(poll);
     } else {
         unpark(poll);
-        answer_with(lp, poll, 200, &next, hf_buf_str(&messages));
+        answer_with(lp, poll, 200, &next, 0, hf_buf_str(&messages));
     }
     hf_buf_release(&messages);
     hf_buf_release(&farewell.text);
@@ -307,7 +358,15 @@ static bool answer_if_any(struct hf_longpoll *lp, struct hf_poll *poll,
             poll->token = lp->stream.next; /* a page a turn */
         return false;
     }
-    answer_stream(lp, poll);
+    if (poll->waiter.waiting) {
+        end_wait(lp, poll);
+    } else {
+        int64_t next_ms = lp->stream.more ? 0 : hf_poll_pause(lp, poll);
+
+        hf_poll_seen(lp, poll, next_ms);
+        lp->stream.next.empty = false;
+        answer_stream(lp, poll, next_ms);
+    }
     return true;
 }
 
@@ -331,7 +390,7 @@ static void deadline(struct hf_waiter *waiter)
     struct hf_longpoll *lp = longpoll_of(waiter);
 
     if (!answer_if_any(lp, poll_of(waiter), NULL))
-        answer_stream(lp, poll_of(waiter));
+        end_wait(lp, poll_of(waiter));
 }
 
 static void fail(struct hf_waiter *waiter)
@@ -366,7 +425,7 @@ static void look_at_live(struct hf_waiter *waiter)
                          &reply_n);
 #ifndef HF_BROKEN_OLDER_POLL_STAYS
     if (newest > poll->poll_no)
-        release(waiter);
+        supersede(waiter);
     else
 #endif
         if (reply_n > poll->token.replies)
@@ -424,7 +483,7 @@ static void create(struct hf_longpoll *lp, struct hf_poll *poll)
         return;
     }
     token.expiry_ms = token.birth_ms + lp->process->settings.revive_ms;
-    answer_with(lp, poll, 410, &token, HF_STR(""));
+    answer_with(lp, poll, 410, &token, 0, HF_STR(""));
 }
 
 /* A newer poll of the session ends the older one at once (6.4, H). */
@@ -433,24 +492,27 @@ static void release_older(struct hf_longpoll *lp, struct hf_poll *poll)
     struct hf_waiter *older = hf_waiting_of(&lp->waiting, session_of(poll));
 
     if (older)
-        release(older);
+        supersede(older);
 }
 
 static void go_on(struct hf_longpoll *lp, struct hf_poll *poll,
                   const struct hf_hello *hello)
 {
-    bool room;
+    enum hf_verdict verdict;
+    int64_t ms = 0;
 
+    hf_poll_hear(lp, poll, poll->token.joined);
     release_older(lp, poll);
-    if (answer_if_any(lp, poll, hello)) {
-        (void)hf_live_seen(lp->process->live, session_of(poll),
-                           lp->process->settings.lease_ms);
+    if (answer_if_any(lp, poll, hello))
         return;
-    }
-    room = lp->waiting.count < lp->process->settings.max_held;
-    if (!room && lp->stream.more)
-        answer_stream(lp, poll); /* it comes back for the next page */
-    else if (!room || park(lp, poll) != 0)
+    verdict = hf_poll_admit(lp, poll, hello->peer, lp->stream.next.joined, &ms);
+    if (verdict == HF_HOLD && park(lp, poll, ms) == 0)
+        return;
+    if (lp->stream.more)
+        put_off(lp, poll, 0); /* it comes back for the next page */
+    else if (verdict == HF_LATER)
+        put_off(lp, poll, ms);
+    else
         answer_bare(poll, "{\"status\":500}");
 }
 
@@ -522,9 +584,13 @@ void hf_poll_start(struct hf_longpoll *lp, struct hf_poll *poll,
         answer_bare(poll, "{\"status\":403}");
         return;
     }
+    hf_poll_read(poll, hello);
     switch (hf_longpoll_token(lp, token, &poll->token)) {
     case HF_TOKEN_ABSENT:
-        connect_new(lp, poll, hello);
+        if (hf_poll_may_begin(lp, poll))
+            connect_new(lp, poll, hello);
+        else
+            answer_bare(poll, "{\"status\":500}");
         return;
     case HF_TOKEN_DEAD:
         answer_bare(poll, "{\"status\":500}");
@@ -559,6 +625,9 @@ int hf_longpoll_open(struct hf_process *process, int64_t hold_ms,
     hf_buf_init(&lp->body, SIZE_MAX / 2); /* bounded by the stream's */
     err = hf_rights_new(&lp->writer_rights);
     if (err == 0)
+        err = hf_holding_open(&lp->holding, &process->dir, &process->settings,
+                              process->served);
+    if (err == 0)
         err = hf_waiting_open(&lp->waiting, process, rung);
     if (err == 0 && process->hooks)
         err = hf_session_locks_open(process->loop, &process->dir, &lp->locks);
@@ -586,10 +655,30 @@ void hf_longpoll_close(struct hf_longpoll *lp)
     hf_session_locks_close(lp->locks);
     hf_reaper_stop(lp);
     hf_waiting_close(&lp->waiting);
+    hf_holding_close(&lp->holding);
     hf_stream_release(&lp->stream);
     hf_buf_release(&lp->body);
     hf_rights_free(lp->writer_rights);
     free(lp);
+}
+
+static void end_excess(struct hf_waiter *waiter)
+{
+    struct hf_longpoll *lp = longpoll_of(waiter);
+    struct hf_poll *poll = poll_of(waiter);
+    int64_t next_ms;
+
+    if (lp->excess == 0 || poll->hold.kind != HF_HELD_FULL)
+        return;
+    lp->excess--;
+    next_ms = hf_holding_pause(&lp->holding, false, hf_boot_ms());
+    hf_poll_seen(lp, poll, next_ms);
+    release_for(poll, next_ms);
+}
+
+void hf_longpoll_shrink(struct hf_longpoll *lp)
+{
+    hf_waiting_each(&lp->waiting, &kind, end_excess);
 }
 
 size_t hf_longpoll_parked(const struct hf_longpoll *lp)

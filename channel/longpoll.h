@@ -14,6 +14,7 @@
 #define HF_CHANNEL_LONGPOLL_H
 
 #include "channel/connecting.h"
+#include "channel/holding.h"
 #include "channel/process.h"
 #include "channel/token.h"
 #include "channel/waiting.h"
@@ -23,7 +24,8 @@ struct hf_post_work;
 struct hf_longpoll; /* one per process */
 
 /* `hold_ms` is the longest hold; never shorter than HF_EMPTY_SPACING_MS, since
- * stock clients come back at once (D14). `process` is borrowed. */
+ * stock clients come back at once (D14). How many may be held at once depends
+ * on process->served (holding.h). `process` is borrowed. */
 int hf_longpoll_open(struct hf_process *process, int64_t hold_ms,
                      struct hf_longpoll **out);
 /* Answers every parked poll (204, its stream goes on elsewhere), finishes and
@@ -44,6 +46,9 @@ struct hf_poll {
     struct hf_connecting connecting;
     struct hf_token token; /* as it came; the answer's is newer */
     uint64_t poll_no;      /* a higher one in live.db ends this poll */
+    struct hf_hold hold;   /* while parked */
+    bool paced;            /* the client waits next_ms, and tells of refusals */
+    uint16_t refused;      /* the HTTP status it tells of; 0: none */
 };
 
 /*
@@ -54,6 +59,9 @@ struct hf_poll {
 void hf_poll_start(struct hf_longpoll *longpoll, struct hf_poll *poll,
                    const struct hf_hello *hello, struct hf_str token);
 
+/* Does the query of a GET say that it is a client of ours (7.2)? */
+bool hf_poll_is_paced(struct hf_str query);
+
 /* The client hung up while its poll was parked: no answer; nothing is lost,
  * since only a returning token acknowledges. Does nothing when not parked. */
 void hf_poll_cancel(struct hf_poll *poll);
@@ -63,8 +71,7 @@ void hf_poll_cancel(struct hf_poll *poll);
  * sessions. */
 void hf_longpoll_clean_up(struct hf_longpoll *longpoll);
 
-/* Polls parked in this process; beyond settings.max_held a poll without news
- * is answered {"status":500}, so that its client comes back later (D14). */
+/* Polls parked in this process. */
 size_t hf_longpoll_parked(const struct hf_longpoll *longpoll);
 
 struct hf_post {

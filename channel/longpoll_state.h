@@ -11,6 +11,8 @@
 struct hf_longpoll {
     struct hf_process *process;
     struct hf_waiting waiting;      /* the polls that are parked */
+    struct hf_holding holding;      /* and how many may be */
+    uint32_t excess;                /* of these, after the budget has shrunk */
     struct hf_session_locks *locks; /* NULL without hooks */
     struct hf_list staged;          /* POSTs that are done in stages */
     int64_t hold_ms;
@@ -37,6 +39,34 @@ enum hf_token_state {
 };
 enum hf_token_state hf_longpoll_token(const struct hf_longpoll *longpoll,
                                       struct hf_str text, struct hf_token *out);
+
+/* --- longpoll_hold.c: a GET that there is nothing for */
+
+/* What the query of a GET says: poll->paced and poll->refused. */
+void hf_poll_read(struct hf_poll *poll, const struct hf_hello *hello);
+/* Was something refused to it, or nothing? A refusal counts once it has joined
+ * something. */
+void hf_poll_hear(struct hf_longpoll *longpoll, struct hf_poll *poll,
+                  bool joined);
+/* May there be another session? */
+bool hf_poll_may_begin(struct hf_longpoll *longpoll,
+                       const struct hf_poll *poll);
+/* poll->hold with HF_HOLD; *out_ms as in holding.h. */
+enum hf_verdict hf_poll_admit(struct hf_longpoll *longpoll,
+                              struct hf_poll *poll, struct hf_str address,
+                              bool joined, int64_t *out_ms);
+enum hf_live_stock hf_poll_stock(const struct hf_poll *poll, bool joined);
+/* It is answered without having been parked, or comes back later than at
+ * once. */
+void hf_poll_seen(struct hf_longpoll *longpoll, const struct hf_poll *poll,
+                  int64_t next_ms);
+/* next_ms for one that is answered with news: 0 while there is room for it. */
+int64_t hf_poll_pause(struct hf_longpoll *longpoll, const struct hf_poll *poll);
+/* next_ms when all are answered at once. */
+int64_t hf_poll_scatter(const struct hf_poll *poll);
+
+/* End the excess of the polls parked here (longpoll.c). */
+void hf_longpoll_shrink(struct hf_longpoll *longpoll);
 
 /* Start and stop the pass that removes sessions nobody has polled for longer
  * than `revive` (reaper.c). */

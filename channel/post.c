@@ -300,6 +300,9 @@ static void start_work(struct hf_longpoll *lp, struct hf_post *post,
         done(&work->job, answer_heartbeats(work));
         return;
     }
+    if (hf_holding_tight(&lp->holding)) /* else it makes no difference */
+        (void)hf_live_note_active(lp->process->live, hf_post_session(work),
+                                  HF_ACTIVE_NOTE_MS);
     work->upto = work->body.count;
     if (hf_post_asks(work)) {
         hf_post_begin(work);

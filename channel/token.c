@@ -7,7 +7,7 @@
  * Bytes, integers big-endian:
  *
  *      0   1  version
- *      1   1  flags: bit 0 joined, 1 owned, 2 expired, the others 0
+ *      1   1  flags: bit 0 joined, 1 owned, 2 expired, 3 empty, the others 0
  *      2  22  session
  *     24   8  epoch
  *     32   8  cursor
@@ -28,7 +28,8 @@
 #define FLAG_JOINED  1u
 #define FLAG_OWNED   2u
 #define FLAG_EXPIRED 4u
-#define FLAGS        (FLAG_JOINED | FLAG_OWNED | FLAG_EXPIRED)
+#define FLAG_EMPTY   8u
+#define FLAGS        (FLAG_JOINED | FLAG_OWNED | FLAG_EXPIRED | FLAG_EMPTY)
 #define SIGNED_LEN   89u
 #define MAC_LEN      16u
 #define BYTES_LEN    (SIGNED_LEN + MAC_LEN)
@@ -63,7 +64,8 @@ static struct hf_str bytes_str(const unsigned char *bytes, size_t len)
 static unsigned flags_of(const struct hf_token *token)
 {
     return (token->joined ? FLAG_JOINED : 0) | (token->owned ? FLAG_OWNED : 0) |
-           (token->expired ? FLAG_EXPIRED : 0);
+           (token->expired ? FLAG_EXPIRED : 0) |
+           (token->empty ? FLAG_EMPTY : 0);
 }
 
 size_t hf_token_format(const struct hf_token *token, struct hf_str key,
@@ -136,6 +138,7 @@ int hf_token_parse(struct hf_str text, struct hf_str key, struct hf_token *out)
     out->joined = (bytes[1] & FLAG_JOINED) != 0;
     out->owned = (bytes[1] & FLAG_OWNED) != 0;
     out->expired = (bytes[1] & FLAG_EXPIRED) != 0;
+    out->empty = (bytes[1] & FLAG_EMPTY) != 0;
     memcpy(out->session, at, sizeof(out->session));
     at += sizeof(out->session);
     out->epoch = take_be(&at, 8);

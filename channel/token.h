@@ -29,6 +29,7 @@ struct hf_token {
     int64_t expiry_ms;     /* wall clock: no revival after it */
     bool joined;           /* the session had rows when this was made */
     bool owned;            /* it is somebody's: an owner must be found (owner.h) */
+    bool empty;            /* the answer it came with was empty and at once */
     bool expired;          /* its channels were told that its token has expired */
 };
 

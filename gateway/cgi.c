@@ -13,6 +13,7 @@
 #include "gateway/respond.h"
 #include "gateway/serve.h"
 #include "gateway/signals.h"
+#include "gateway/turn_away.h"
 #include "schema/place.h"
 
 /* Of a body, read at once. */
@@ -62,7 +63,8 @@ struct cgi {
     struct hf_loop *loop;
     struct hf_process process;
     bool answered;
-    int err; /* of writing the answer */
+    bool turned_away; /* nothing is open */
+    int err;          /* of writing the answer */
 };
 
 static void reply(struct hf_exchange *exchange, struct hf_str head,
@@ -254,6 +256,9 @@ static int open_process(struct cgi *cgi, const char *dir,
     int err;
 
     err = hf_place_find(&hints, &place, why);
+    cgi->turned_away = !err && hf_turn_away(place.dir, request);
+    if (cgi->turned_away)
+        return 0;
     if (!err)
         err = hf_process_open(&cgi->process, cgi->loop, place.dir, false, why);
     if (err)
@@ -279,6 +284,8 @@ static int serve_in(struct cgi *cgi, const char *dir, struct hf_why *why)
         (void)answer_not_ready();
         return err;
     }
+    if (cgi->turned_away)
+        return answer_json(200, HF_STR("{\"status\":500}"));
     err = serve_body(cgi, &request);
     /* Half an answer may be out already; then this is lost with it. */
     if (err)

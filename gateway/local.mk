@@ -16,7 +16,8 @@ libgateway_a_SOURCES = \
 	gateway/respond.c gateway/respond.h \
 	gateway/route.c gateway/route.h \
 	gateway/serve.c gateway/serve.h \
-	gateway/signals.c gateway/signals.h
+	gateway/signals.c gateway/signals.h \
+	gateway/turn_away.c gateway/turn_away.h
 GATEWAY_LINK = libgateway.a $(CHANNEL_LINK) $(FCGI_LIBS)
 
 bin_PROGRAMS += holdfast-gateway

@@ -10,23 +10,14 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/sys.h"
-#include "schema/db.h"
 #include "schema/journal_impl.h"
+#include "schema/live_impl.h"
 #include "schema/sql.h"
 
 #define APPLICATION_ID 0x48464c31 /* "HFL1" */
-#define SCHEMA_VERSION 3
+#define SCHEMA_VERSION 4
 #define WAIT_MS        1000 /* for other processes */
 #define FILES_MAX      100u /* live-99.db: somebody damages them for sport */
-
-struct hf_live {
-    struct hf_db db;
-    unsigned number; /* of the file */
-    dev_t device;    /* and what it was when it was opened */
-    ino_t inode;
-    int64_t data_version;
-    bool version_known;
-};
 
 /* --- opening ------------------------------------------------------------- */
 
@@ -221,14 +212,7 @@ bool hf_live_moved(const struct hf_live *live, const struct hf_dir *dir)
 
 /* --- leases -------------------------------------------------------------- */
 
-static void bind_now(sqlite3_stmt *stmt, int at, int64_t minus_ms)
-{
-    (void)sqlite3_bind_int64(stmt, at, hf_boot_ms() - minus_ms);
-}
-
-/* First column of the one row that a bound statement gives. *out is 0 and the
- * result HF_ENOTFOUND when there is none. */
-static int one_number(struct hf_live *live, sqlite3_stmt *stmt, int64_t *out)
+int hf_live_one_number(struct hf_live *live, sqlite3_stmt *stmt, int64_t *out)
 {
     bool row;
     int err;
@@ -243,23 +227,27 @@ static int one_number(struct hf_live *live, sqlite3_stmt *stmt, int64_t *out)
 }
 
 int hf_live_park(struct hf_live *live, struct hf_str session,
-                 uint64_t *out_poll_no)
+                 enum hf_live_stock stock, uint64_t *out_poll_no)
 {
     sqlite3_stmt *stmt;
     int64_t poll_no = 0;
     int err;
 
     err = hf_db_get(&live->db,
-                    "INSERT INTO leases (session, seen_ms, poll_no)"
-                    " VALUES (?1, ?2, 1) ON CONFLICT (session) DO UPDATE"
-                    " SET seen_ms = excluded.seen_ms, poll_no = poll_no + 1"
-                    " RETURNING poll_no",
+                    "INSERT INTO leases"
+                    " (session, seen_ms, parked_ms, stock, poll_no)"
+                    " VALUES (?1, ?2, ?2, ?3, 1)"
+                    " ON CONFLICT (session) DO UPDATE"
+                    " SET seen_ms = excluded.seen_ms,"
+                    " parked_ms = excluded.parked_ms, stock = excluded.stock,"
+                    " poll_no = poll_no + 1 RETURNING poll_no",
                     &stmt);
     if (err)
         return err;
     hf_db_bind_text(stmt, 1, session);
-    bind_now(stmt, 2, 0);
-    err = one_number(live, stmt, &poll_no);
+    hf_live_bind_now(stmt, 2, 0);
+    hf_db_bind_u64(stmt, 3, stock);
+    err = hf_live_one_number(live, stmt, &poll_no);
     if (!err)
         *out_poll_no = (uint64_t)poll_no;
     return err;
@@ -297,7 +285,7 @@ int hf_live_last_seen(struct hf_live *live, struct hf_str session,
     if (err)
         return err;
     hf_db_bind_text(stmt, 1, session);
-    return one_number(live, stmt, out_boot_ms);
+    return hf_live_one_number(live, stmt, out_boot_ms);
 }
 
 int hf_live_seen(struct hf_live *live, struct hf_str session, int64_t lease_ms)
@@ -326,7 +314,7 @@ int hf_live_grant(struct hf_live *live, struct hf_str name, int64_t used_ms)
     if (err)
         return err;
     hf_db_bind_text(stmt, 1, name);
-    bind_now(stmt, 2, used_ms);
+    hf_live_bind_now(stmt, 2, used_ms);
     return hf_db_finish(&live->db, stmt);
 }
 
@@ -397,8 +385,8 @@ int hf_live_count(struct hf_live *live, int64_t lease_ms, uint64_t *out)
                     &stmt);
     if (err)
         return err;
-    bind_now(stmt, 1, lease_ms);
-    err = one_number(live, stmt, &count);
+    hf_live_bind_now(stmt, 1, lease_ms);
+    err = hf_live_one_number(live, stmt, &count);
     if (!err)
         *out = (uint64_t)count;
     return err;
@@ -422,9 +410,9 @@ static int next_reply(struct hf_live *live, struct hf_str session,
     if (err)
         return err;
     hf_db_bind_text(stmt, 1, session);
-    bind_now(stmt, 2, 0);
+    hf_live_bind_now(stmt, 2, 0);
     hf_db_bind_u64(stmt, 3, after);
-    return one_number(live, stmt, out_n);
+    return hf_live_one_number(live, stmt, out_n);
 }
 
 static int check_room(struct hf_live *live, struct hf_str session)
@@ -438,7 +426,7 @@ static int check_room(struct hf_live *live, struct hf_str session)
     if (err)
         return err;
     hf_db_bind_text(stmt, 1, session);
-    err = one_number(live, stmt, &count);
+    err = hf_live_one_number(live, stmt, &count);
     if (err)
         return err;
     return count < (int64_t)HF_LIVE_REPLIES ? 0 : HF_ELIMIT;
@@ -647,7 +635,7 @@ int hf_live_set_rates(struct hf_live *live, struct hf_str session,
     if (err)
         return err;
     hf_db_bind_text(stmt, 1, session);
-    bind_now(stmt, 2, 0);
+    hf_live_bind_now(stmt, 2, 0);
     (void)sqlite3_bind_int64(stmt, 3, rates->push_due_us);
     (void)sqlite3_bind_int64(stmt, 4, rates->join_due_us);
     return hf_db_finish(&live->db, stmt);
@@ -664,7 +652,7 @@ static int forget(struct hf_live *live, const char *sql, int64_t older_than_ms,
     err = hf_db_get(&live->db, sql, &stmt);
     if (err)
         return err;
-    bind_now(stmt, 1, older_than_ms);
+    hf_live_bind_now(stmt, 1, older_than_ms);
     hf_db_bind_u64(stmt, 2, max);
     return hf_db_finish(&live->db, stmt);
 }

@@ -29,10 +29,17 @@ void hf_live_rest(struct hf_live *live); /* as hf_journal_rest */
  * there nobody reads: open it anew. */
 bool hf_live_moved(const struct hf_live *live, const struct hf_dir *dir);
 
+/* What a session counts as among those who hold requests open (D14). */
+enum hf_live_stock {
+    HF_LIVE_OURS,         /* each of its requests for itself */
+    HF_LIVE_STOCK_COMING, /* of a stock client, has joined nothing */
+    HF_LIVE_STOCK,        /* the same, has joined: as one, while it lives */
+};
+
 /* A poll of this session is parked now: renews its lease and returns the new
  * highest poll number, which ends every older poll. */
 int hf_live_park(struct hf_live *live, struct hf_str session,
-                 uint64_t *out_poll_no);
+                 enum hf_live_stock stock, uint64_t *out_poll_no);
 /* The highest numbers given to a poll and to a reply of the session; 0 when
  * unknown. */
 int hf_live_newest(struct hf_live *live, struct hf_str session,
@@ -91,6 +98,29 @@ int hf_live_rates(struct hf_live *live, struct hf_str session,
                   struct hf_session_rates *out);
 int hf_live_set_rates(struct hf_live *live, struct hf_str session,
                       const struct hf_session_rates *rates);
+
+/* --- live_seats.c: who holds requests open, and who sends something */
+
+/* Times are hf_boot_ms, 0: never. All 0 when nothing is known of the session. */
+struct hf_live_seat {
+    int64_t seen_ms, parked_ms, active_ms;
+    enum hf_live_stock stock;
+};
+int hf_live_seat(struct hf_live *live, struct hf_str session,
+                 struct hf_live_seat *out);
+/* It sends something; written once in `every_ms`. */
+int hf_live_note_active(struct hf_live *live, struct hf_str session,
+                        int64_t every_ms);
+/* Stock sessions seen within these times. */
+int hf_live_count_stock(struct hf_live *live, int64_t joined_ms,
+                        int64_t coming_ms, uint32_t *out_joined,
+                        uint32_t *out_coming);
+/* How many joined ones, seen within life_ms, were active after this one? Of the
+ * same moment those of the greater names. */
+int hf_live_stock_ahead(struct hf_live *live, struct hf_str session,
+                        int64_t active_ms, int64_t life_ms, uint32_t *out);
+/* It counts as nothing any more. */
+int hf_live_stock_end(struct hf_live *live, struct hf_str session);
 
 /* Forget sessions not seen for so long, at most max at a time: *out_count, 0 on
  * errors. */

@@ -15,9 +15,15 @@ CREATE TABLE leases (
     -- How often it may push and join until it has a row in the journal: as in
     -- its sessions, of the wall clock. A join alone can come before the first.
     push_due INTEGER NOT NULL DEFAULT 0,
-    join_due INTEGER NOT NULL DEFAULT 0
+    join_due INTEGER NOT NULL DEFAULT 0,
+    -- What it counts as among those who hold requests open (live.h), when a poll
+    -- of it was parked last, and when it sent something, to ten seconds.
+    stock INTEGER NOT NULL DEFAULT 0,
+    parked_ms INTEGER NOT NULL DEFAULT 0,
+    active_ms INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 CREATE INDEX leases_seen ON leases (seen_ms);
+CREATE INDEX leases_stock ON leases (seen_ms) WHERE stock > 0;
 
 -- Replies that need no place in the journal (live.h). Their session has a lease.
 CREATE TABLE replies (
@@ -46,4 +52,4 @@ INSERT INTO boot (id) VALUES ('');
 INSERT INTO reaper (due_ms) VALUES (0);
 
 PRAGMA application_id = 0x48464c31;
-PRAGMA user_version = 3;
+PRAGMA user_version = 4;

@@ -218,7 +218,7 @@ void hf_settings_default(struct hf_settings *settings)
         .push_rate = 50,
         .push_burst = 200,
         .join_rate = 20,
-        .hold_ms = 10 * SECONDS,
+        .hold_ms = 25 * SECONDS,
         .cgi_hold_ms = 5 * SECONDS,
         .max_held = 5000,
         .cgi_max_held = 40,

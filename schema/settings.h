@@ -73,7 +73,7 @@ struct hf_settings {
 
     /* [gateway] */
     enum hf_mode mode;   /* auto */
-    int64_t hold_ms;     /* longest hold of a poll; 10s, 0 = never hold */
+    int64_t hold_ms;     /* longest hold of a poll; 25s, 0 = never hold */
     int64_t cgi_hold_ms; /* the same where it takes a process; 5s */
     size_t max_held;     /* polls held at once, at most; 5000 */
     size_t cgi_max_held; /* the same where each takes a process; 40 */

@@ -71,7 +71,7 @@ const char hf_settings_template[] =
     ";mode = auto\n"
     "; How long a poll is held open; 0 answers at once. As plain CGI, and under\n"
     "; mod_fcgid, each held poll is a process, hence the shorter time.\n"
-    ";hold = 10s\n"
+    ";hold = 25s\n"
     ";cgi_hold = 5s\n"
     "; Polls held open at once, by all processes: so many at most. How many in\n"
     "; fact is found out, beginning with held_first (0: CGI 8, mod_fcgid 4,\n"

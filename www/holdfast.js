@@ -93,10 +93,12 @@ function step(machine, from, to) {
 const TIMEOUT_MS = 10000; // a join or push waits so long for its answer
 const HEARTBEAT_MS = 30000; // the server closes after 60 s of silence
 const FALLBACK_MS = 2500; // a WebSocket has so long to become useful
-const REQUEST_MS = 20000; // a poll is held 10 s; twice that is a loss
+const GET_MS = 40000; // a poll is held 25 s; one that takes longer is lost
+const POST_MS = 20000;
 const SETTLED_MS = 10000; // a link that lived so long was a good one
 const POLL_TRIES = 5; // failed polls in a row before the link is given up
-const NEXT_MS = 60000; // the longest pause a server may ask for
+const NEXT_MS = 30000; // the longest pause a server may ask for
+const REFUSALS = [500, 503, 508]; // of a web server that lets no more in
 const BATCH_LINES = 100; // Phoenix drops what is beyond
 const BATCH_CHARS = 65536; // of one POST, but at least one message
 const BUFFER_MAX = 1000; // pushes waiting for their channel's join
@@ -217,6 +219,10 @@ class Link {
  * failed in whatever way is repeated with the same token and brings the same
  * messages. A POST that failed may or may not have had effect, and may still
  * have one later: then the session is given up.
+ *
+ * Where the server may hold few polls it says when to come back (next_ms);
+ * answers to what we send are fetched at once all the same. And it is told when
+ * the web server before it refused us, so that it holds fewer.
  */
 export class PollLink extends Link {
   heartbeats = false; // a poll that fails is noticed by itself
@@ -225,7 +231,10 @@ export class PollLink extends Link {
   #token = null;
   #queue = [];
   #posting = false;
+  #posted = false; // a POST was answered since the last GET began
+  #heard = false; // something came over this link
   #parked = null; // aborts the GET under way
+  #wake = null; // ends the pause
 
   /** @param {string} url with a query, to which the token is added */
   constructor(url, io) {
@@ -247,23 +256,26 @@ export class PollLink extends Link {
   close() {
     super.close();
     this.#parked?.abort();
+    this.#wake?.();
   }
 
   async #poll() {
     const pause = backoff(this.#io.clock.random, 500, 5000);
     for (let failures = 0; !this.ended; ) {
+      this.#posted = false;
       const answer = await this.#request("GET");
       if (this.ended) return;
       const reason = this.#take(answer);
       if (!reason) {
         failures = 0;
-        await this.#sleep(Math.min(Number(answer.next_ms), NEXT_MS));
+        const ms = Math.min(answer.next_ms, NEXT_MS);
+        if (ms > 0 && !this.#posted) await this.#pause(ms);
         continue;
       }
       failures++;
       const again = reason === REASONS.unreachable && this.#token;
       if (!again || failures > POLL_TRIES) return this.fail(reason);
-      await this.#sleep(pause(failures));
+      await this.#pause(pause(failures));
     }
   }
 
@@ -277,6 +289,8 @@ export class PollLink extends Link {
       return REASONS.unreachable;
 
     this.#token = token;
+    if (messages.length > 0) this.#heard = true;
+    if (this.#heard) this.#io.refused = 0; // a session without channels counts for nothing
     if (status === 410) this.onopen();
     for (const text of messages) this.onframe(text);
     return null;
@@ -286,7 +300,11 @@ export class PollLink extends Link {
     while (this.#queue.length > 0) {
       const body = this.#batch().join("\n");
       const { status } = await this.#request("POST", body);
-      if (status === 200) continue;
+      if (status === 200) {
+        this.#posted = true;
+        this.#wake?.();
+        continue;
+      }
       this.#queue = [];
       this.fail(REASONS.unsent);
     }
@@ -306,20 +324,25 @@ export class PollLink extends Link {
 
   /** The JSON object of the answer; {} if there was none, or not in time. */
   async #request(method, body) {
-    const { fetch, clock } = this.#io;
+    const { fetch, clock, refused } = this.#io;
+    const get = method === "GET";
     const abort = new AbortController();
-    const timer = clock.setTimeout(() => abort.abort(), REQUEST_MS);
+    const timer = clock.setTimeout(() => abort.abort(), get ? GET_MS : POST_MS);
+    const says = get ? `&paced=1${refused ? `&refused=${refused}` : ""}` : "";
     const token = encodeURIComponent(this.#token ?? "");
-    if (method === "GET") this.#parked = abort;
+    if (get) this.#parked = abort;
     try {
-      const response = await fetch(`${this.#url}&token=${token}`, {
+      const response = await fetch(`${this.#url}${says}&token=${token}`, {
         method,
         body,
         headers: body && { "content-type": "application/x-ndjson" },
         cache: "no-store",
         signal: abort.signal,
       });
-      return Object(await response.json());
+      const answer = await response.json().catch(() => null);
+      if (!answer?.status && REFUSALS.includes(response.status))
+        this.#io.refused = response.status;
+      return Object(answer);
     } catch {
       return {};
     } finally {
@@ -327,9 +350,12 @@ export class PollLink extends Link {
     }
   }
 
-  #sleep(ms) {
-    if (!(ms > 0)) return null;
-    return new Promise((wake) => this.#io.clock.setTimeout(wake, ms));
+  #pause(ms) {
+    const { clock } = this.#io;
+    return new Promise((resolve) => {
+      const timer = clock.setTimeout(resolve, ms);
+      this.#wake = () => resolve(clock.clearTimeout(timer));
+    });
   }
 }
 
@@ -734,6 +760,7 @@ export class Socket {
       clock,
       fetch: opts.fetch ?? ((...args) => globalThis.fetch(...args)),
       WebSocket: "WebSocket" in opts ? opts.WebSocket : globalThis.WebSocket,
+      refused: 0, // HTTP status of the last refusal, until the server knows
     };
   }
 

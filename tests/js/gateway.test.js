@@ -24,7 +24,7 @@ const story = (body) => told(() => server, body);
 before(async () => {
   server = await Server.start({
     sidecar: false,
-    conf: { gateway: { hold: "3s", cgi_hold: "3s" }, http: { origins: "good.example" } },
+    conf: { gateway: { hold: "3s", cgi_hold: "3s", held_first: 1000, cgi_max_held: 1000 }, http: { origins: "good.example" } },
   });
   socket = server.path("gateway-0.sock");
 });

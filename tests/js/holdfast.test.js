@@ -731,7 +731,7 @@ describe("long-poll", () => {
       publish(world, 2);
       await world.pass(how === "swallow" ? 10000 : 1000);
       world.net.longpoll = "ok";
-      await world.pass(30000);
+      await world.pass(45000);
       assert.deepEqual(heard.n, [1, 2]);
       assert.deepEqual(reasons, []);
       assert.equal(world.gets[before], world.gets[before - 1]);
@@ -861,6 +861,117 @@ describe("long-poll", () => {
     await world.pass(1700);
     assert.deepEqual(gets, [0, 500, 1000, 1500]);
     assert.equal(socket.isConnected(), true);
+  });
+
+  // A server that has no room for polls, and a web server before it: `refuse`
+  // says with what status the next requests of a kind are refused.
+  const crowded = async (next_ms = 20000) => {
+    const world = new World();
+    const server = { gets: [], posts: 0, messages: [], refuse: {}, post: () => 200 };
+    const fetch = async (url, { method }) => {
+      const query = new URL(url).searchParams;
+      if (method === "GET") server.gets.push([world.now, query.get("refused")]);
+      assert.equal(query.get("paced"), method === "GET" ? "1" : null);
+      const refused = server.refuse[method];
+      if (refused) return { status: refused, json: async () => JSON.parse("<html>") };
+      const answer = { status: query.get("token") ? 204 : 410, token: `t${server.gets.length}` };
+      if (method === "POST") {
+        server.posts++;
+        server.messages.push('[null,null,"demo:lobby","n",{"n":1}]');
+        return { status: 200, json: async () => ({ status: 200 }) };
+      }
+      answer.messages = server.messages.splice(0);
+      if (answer.messages.length > 0) answer.status = 200;
+      if (answer.status !== 410) answer.next_ms = next_ms;
+      return { status: 200, json: async () => answer };
+    };
+    const socket = connect(world, { transport: "longpoll", timeout: 60000, fetch });
+    await world.pass(10);
+    return { world, server, socket };
+  };
+  const times = (server) => server.gets.map(([at]) => at);
+
+  it("fetches at once what its own message brought", async () => {
+    const { world, server, socket } = await crowded();
+    const messages = [];
+    socket.onMessage((message) => messages.push(message.payload.n));
+    assert.equal(server.gets.length, 2); // and pauses for 20 s
+    await world.pass(1000);
+    socket.channel(TOPIC).join();
+    await world.pass(10);
+    assert.equal(server.gets.length, 3);
+    assert.deepEqual(messages, [1]);
+    await world.pass(19000);
+    assert.equal(server.gets.length, 3); // once, not from then on
+    await world.pass(2000);
+    assert.equal(server.gets.length, 4);
+  });
+
+  it("does not pause when its message was taken while it polled", async () => {
+    const { world, server, socket } = await crowded();
+    socket.channel(TOPIC).join(); // its POST is answered before the next GET is
+    server.refuse.GET = 508;
+    await world.pass(20000);
+    server.refuse.GET = 0;
+    await world.pass(10000);
+    const [before, last] = times(server).slice(-2);
+    assert.ok(last > before && server.messages.length === 0);
+  });
+
+  it("pauses for half a minute at most, whatever it is told", async () => {
+    const { world, server } = await crowded(1e9);
+    await world.pass(29000);
+    assert.equal(server.gets.length, 2);
+    await world.pass(2000);
+    assert.equal(server.gets.length, 3);
+  });
+
+  it("leaves no timer behind when it ends in a pause", async () => {
+    const { world, server, socket } = await crowded();
+    socket.disconnect();
+    await world.pass(60000);
+    assert.equal(server.gets.length, 2);
+  });
+
+  for (const status of [500, 503, 508]) {
+    it(`tells of a GET that was refused with ${status}, until something came`, async () => {
+      const { world, server, socket } = await crowded(1000);
+      socket.channel(TOPIC).join();
+      await world.pass(2000);
+      server.refuse.GET = status;
+      await world.pass(1000);
+      server.refuse.GET = 0;
+      await world.pass(10000);
+      const told = server.gets.map(([, refused]) => refused);
+      const first = told.indexOf(String(status));
+      assert.ok(first > 0);
+      assert.deepEqual([...new Set(told.slice(0, first))], [null]);
+      assert.equal(told.at(-1), null);
+    });
+  }
+
+  it("tells of a POST that was refused over its next session, once that has joined", async () => {
+    const { world, server, socket } = await crowded(1000);
+    server.refuse.POST = 508;
+    const channel = socket.channel(TOPIC);
+    channel.join();
+    await world.pass(10);
+    assert.equal(server.posts, 0);
+    server.refuse.POST = 0;
+    const before = server.gets.length;
+    await world.pass(20000);
+    const told = server.gets.slice(before).map(([, refused]) => refused);
+    assert.deepEqual(told.slice(0, 2), ["508", "508"]); // the new one, and its first with a token
+    assert.equal(told.at(-1), null);
+  });
+
+  it("tells nothing of what we ourselves answered, or of other failures", async () => {
+    const { world, server } = await crowded(1000);
+    server.refuse.GET = 404;
+    await world.pass(1000);
+    server.refuse.GET = 0;
+    await world.pass(10000);
+    assert.deepEqual([...new Set(server.gets.map(([, refused]) => refused))], [null]);
   });
 });
 

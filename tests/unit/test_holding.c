@@ -13,11 +13,11 @@ static int64_t now;
 static struct hf_hold holds[ROOM];
 static size_t held;
 
-static struct hf_holding open_as(enum hf_host host)
+static struct hf_holding open_as(enum hf_served served)
 {
     struct hf_holding h;
 
-    assert_int_equal(hf_holding_open(&h, &f.dir, &f.settings, host), 0);
+    assert_int_equal(hf_holding_open(&h, &f.dir, &f.settings, served), 0);
     now = 10 * 3600 * 1000;
     held = 0;
     return h;
@@ -80,17 +80,17 @@ static void time_passes(struct hf_holding *h, int seconds, bool witnessed)
 static void the_first_value_is_of_the_host_unless_it_is_set(void **state)
 {
     static const struct {
-        enum hf_host host;
+        enum hf_served served;
         uint32_t budget;
-    } hosts[] = {{HF_HOST_CGI, 8},
-                 {HF_HOST_FCGID, 4},
-                 {HF_HOST_APACHE, 100},
-                 {HF_HOST_RESIDENT, 5000}};
+    } hosts[] = {{HF_SERVED_CGI, 8},
+                 {HF_SERVED_FCGID, 4},
+                 {HF_SERVED_RESIDENT_APACHE, 100},
+                 {HF_SERVED_RESIDENT, 5000}};
     size_t i;
 
     (void)state;
     for (i = 0; i < 4; i++) {
-        struct hf_holding h = open_as(hosts[i].host);
+        struct hf_holding h = open_as(hosts[i].served);
 
         assert_int_equal(hf_holding_budget(&h), hosts[i].budget);
         f.settings.held_first = 11;
@@ -104,7 +104,7 @@ static void the_first_value_is_of_the_host_unless_it_is_set(void **state)
 
 static void a_quarter_is_for_those_who_sent_something_lately(void **state)
 {
-    struct hf_holding h = open_as(HF_HOST_CGI);
+    struct hf_holding h = open_as(HF_SERVED_CGI);
 
     (void)state;
     assert_int_equal(fill(&h, paced(false)), 6);
@@ -116,7 +116,7 @@ static void a_quarter_is_for_those_who_sent_something_lately(void **state)
 
 static void all_processes_share_one_budget(void **state)
 {
-    struct hf_holding a = open_as(HF_HOST_CGI), b = open_as(HF_HOST_CGI);
+    struct hf_holding a = open_as(HF_SERVED_CGI), b = open_as(HF_SERVED_CGI);
     int64_t ms;
 
     (void)state;
@@ -141,7 +141,7 @@ static void all_processes_share_one_budget(void **state)
 
 static void what_a_killed_process_held_is_free_again(void **state)
 {
-    struct hf_holding h = open_as(HF_HOST_CGI);
+    struct hf_holding h = open_as(HF_SERVED_CGI);
     int ready[2];
     pid_t pid;
     char byte;
@@ -150,7 +150,7 @@ static void what_a_killed_process_held_is_free_again(void **state)
     assert_int_equal(pipe(ready), 0);
     pid = fork();
     if (pid == 0) {
-        struct hf_holding other = open_as(HF_HOST_CGI);
+        struct hf_holding other = open_as(HF_SERVED_CGI);
 
         (void)fill(&other, paced(true));
         (void)!write(ready[1], "!", 1);
@@ -170,7 +170,7 @@ static void what_a_killed_process_held_is_free_again(void **state)
 
 static void it_grows_only_while_a_client_that_would_tell_comes(void **state)
 {
-    struct hf_holding h = open_as(HF_HOST_CGI);
+    struct hf_holding h = open_as(HF_SERVED_CGI);
 
     (void)state;
     time_passes(&h, 60, false);
@@ -184,7 +184,7 @@ static void it_grows_only_while_a_client_that_would_tell_comes(void **state)
 
 static void it_does_not_grow_while_there_is_room(void **state)
 {
-    struct hf_holding h = open_as(HF_HOST_APACHE);
+    struct hf_holding h = open_as(HF_SERVED_RESIDENT_APACHE);
     int i;
 
     (void)state;
@@ -205,7 +205,7 @@ static void it_does_not_grow_while_there_is_room(void **state)
 
 static void a_reported_refusal_halves_it_once_in_five_seconds(void **state)
 {
-    struct hf_holding h = open_as(HF_HOST_APACHE);
+    struct hf_holding h = open_as(HF_SERVED_RESIDENT_APACHE);
 
     (void)state;
     hf_holding_reported(&h, 508, now);
@@ -224,7 +224,7 @@ static void a_reported_refusal_halves_it_once_in_five_seconds(void **state)
 
 static void where_it_was_refused_it_does_not_go_for_ten_minutes(void **state)
 {
-    struct hf_holding h = open_as(HF_HOST_CGI);
+    struct hf_holding h = open_as(HF_SERVED_CGI);
 
     (void)state;
     time_passes(&h, 45, true);
@@ -247,7 +247,7 @@ static void where_it_was_refused_it_does_not_go_for_ten_minutes(void **state)
 
 static void it_is_never_below_two(void **state)
 {
-    struct hf_holding h = open_as(HF_HOST_FCGID);
+    struct hf_holding h = open_as(HF_SERVED_FCGID);
     int i;
 
     (void)state;
@@ -262,7 +262,7 @@ static void it_is_never_below_two(void **state)
 
 static void who_finds_no_room_is_given_moments_evenly_spaced(void **state)
 {
-    struct hf_holding h = open_as(HF_HOST_CGI);
+    struct hf_holding h = open_as(HF_SERVED_CGI);
     struct hf_asker w = paced(true);
     int64_t ms, before = 0;
     int i;
@@ -287,7 +287,7 @@ static void who_finds_no_room_is_given_moments_evenly_spaced(void **state)
 
 static void times_of_another_boot_mean_long_ago(void **state)
 {
-    struct hf_holding h = open_as(HF_HOST_CGI);
+    struct hf_holding h = open_as(HF_SERVED_CGI);
     struct hf_asker w = paced(true);
     int64_t ms;
 
@@ -306,7 +306,7 @@ static void times_of_another_boot_mean_long_ago(void **state)
 
 static void who_has_joined_nothing_shares_a_tenth(void **state)
 {
-    struct hf_holding h = open_as(HF_HOST_APACHE);
+    struct hf_holding h = open_as(HF_SERVED_RESIDENT_APACHE);
     struct hf_asker w = {.kind = HF_ASKER_PACED};
     struct hf_hold hold = {0};
     int64_t ms;
@@ -322,7 +322,7 @@ static void who_has_joined_nothing_shares_a_tenth(void **state)
 
 static void nobody_gets_an_empty_answer_twice_within_a_second(void **state)
 {
-    struct hf_holding h = open_as(HF_HOST_CGI);
+    struct hf_holding h = open_as(HF_SERVED_CGI);
     struct hf_asker w = paced(false);
     int64_t ms;
 
@@ -347,7 +347,7 @@ static void an_address_holds_sixteen_and_loopback_any_number(void **state)
 {
     static const char *const proxies[] = {"127.0.0.1", "::1",
                                           "::ffff:127.0.0.1", ""};
-    struct hf_holding h = open_as(HF_HOST_APACHE);
+    struct hf_holding h = open_as(HF_SERVED_RESIDENT_APACHE);
     struct hf_asker w = paced(true);
     size_t i;
 
@@ -385,7 +385,7 @@ where_each_hold_is_a_process_the_slots_know_the_address(void **state)
     f.settings.held_first = 40;
     w.address = HF_STR("192.0.2.1");
     for (i = 0; i < 20; i++) {
-        all[i] = open_as(HF_HOST_CGI);
+        all[i] = open_as(HF_SERVED_CGI);
         if (hf_holding_admit(&all[i], &w, now, &theirs[i], &ms) == HF_HOLD)
             count++;
     }
@@ -401,7 +401,7 @@ where_each_hold_is_a_process_the_slots_know_the_address(void **state)
 
 static void a_poll_that_replaces_one_needs_no_place_of_its_own(void **state)
 {
-    struct hf_holding h = open_as(HF_HOST_CGI);
+    struct hf_holding h = open_as(HF_SERVED_CGI);
     struct hf_asker w = paced(true);
     int64_t ms;
 
@@ -415,18 +415,20 @@ static void a_poll_that_replaces_one_needs_no_place_of_its_own(void **state)
 
 static void a_stock_session_counts_as_long_as_it_lives(void **state)
 {
-    struct hf_holding h = open_as(HF_HOST_CGI);
+    struct hf_holding h = open_as(HF_SERVED_CGI);
     unsigned count = 0;
     uint32_t max;
 
     (void)state;
-    assert_true(hf_holding_stock_enters(&h, false, false, now));
-    assert_false(hf_holding_stock_enters(&h, false, false, now)); /* a tenth */
-    hf_holding_counted(&h, 0, 0); /* it joined, or went */
-    while (hf_holding_stock_enters(&h, true, true, now))
+    while (hf_holding_stock_enters(&h, HF_STOCK_COMES, false, now))
         count++;
-    assert_int_equal(count, 6); /* a quarter is never theirs */
-    assert_false(hf_holding_stock_enters(&h, false, false, now));
+    assert_int_equal(count, 6);                 /* a quarter is never theirs */
+    assert_int_equal(fill(&h, paced(true)), 8); /* they only come */
+    let_go(&h);
+    while (count-- > 0)
+        assert_true(hf_holding_stock_enters(&h, HF_STOCK_JOINED, true, now));
+    assert_false(hf_holding_stock_enters(&h, HF_STOCK_BACK, true, now));
+    assert_false(hf_holding_stock_enters(&h, HF_STOCK_COMES, false, now));
     assert_int_equal(fill(&h, paced(true)), 2); /* what they leave */
     assert_false(hf_holding_stock_excess(&h, &max));
     hf_holding_reported(&h, 508, now);
@@ -442,7 +444,7 @@ static void a_stock_session_counts_as_long_as_it_lives(void **state)
 
 static void a_stock_request_is_held_while_its_session_is_in(void **state)
 {
-    struct hf_holding h = open_as(HF_HOST_CGI);
+    struct hf_holding h = open_as(HF_SERVED_CGI);
     struct hf_asker w = {.kind = HF_ASKER_STOCK, .joined = true};
     int64_t ms;
 
@@ -458,7 +460,7 @@ static void a_stock_request_is_held_while_its_session_is_in(void **state)
 
 static void lost_counts_of_stock_sessions_do_no_harm(void **state)
 {
-    struct hf_holding h = open_as(HF_HOST_CGI);
+    struct hf_holding h = open_as(HF_SERVED_CGI);
 
     (void)state;
     hf_holding_stock_left(&h); /* below zero: counted by another meanwhile */
@@ -475,7 +477,7 @@ static void lost_counts_of_stock_sessions_do_no_harm(void **state)
 
 static void a_reader_of_events_is_held_like_a_session(void **state)
 {
-    struct hf_holding h = open_as(HF_HOST_CGI);
+    struct hf_holding h = open_as(HF_SERVED_CGI);
     struct hf_asker w = {.kind = HF_ASKER_READER, .joined = true};
     int64_t ms;
 
@@ -494,27 +496,27 @@ static void with_nothing_to_hold_ours_are_told_when_to_come(void **state)
 
     (void)state;
     f.settings.cgi_max_held = 0;
-    h = open_as(HF_HOST_CGI);
+    h = open_as(HF_SERVED_CGI);
     assert_int_equal(ask(&h, &w, &ms), HF_LATER);
     assert_int_equal(hf_holding_pause(&h, true, now) > 0, true);
     w.joined = false;
     assert_int_equal(ask(&h, &w, &ms), HF_LATER);
-    assert_false(hf_holding_stock_enters(&h, false, false, now));
-    assert_false(hf_holding_stock_enters(&h, true, true, now));
+    assert_false(hf_holding_stock_enters(&h, HF_STOCK_COMES, false, now));
+    assert_false(hf_holding_stock_enters(&h, HF_STOCK_BACK, true, now));
     shut(&h);
 }
 
 static void what_another_set_up_learnt_does_not_count(void **state)
 {
-    struct hf_holding h = open_as(HF_HOST_CGI);
+    struct hf_holding h = open_as(HF_SERVED_CGI);
 
     (void)state;
     hf_holding_reported(&h, 508, now);
     assert_int_equal(hf_holding_budget(&h), 4);
     hf_holding_close(&h);
-    h = open_as(HF_HOST_CGI); /* the same one: it does */
+    h = open_as(HF_SERVED_CGI); /* the same one: it does */
     assert_int_equal(hf_holding_budget(&h), 4);
-    h.host = HF_HOST_APACHE;
+    h.served = HF_SERVED_RESIDENT_APACHE;
     assert_int_equal(hf_holding_budget(&h), 100);
     shut(&h);
 }

@@ -20,7 +20,8 @@ static uint64_t park(const char *session)
 {
     uint64_t poll_no = 0;
 
-    assert_int_equal(hf_live_park(live, hf_str_of(session), &poll_no), 0);
+    assert_int_equal(hf_live_park(live, hf_str_of(session), HF_LIVE_OURS,
+                                  &poll_no), 0);
     return poll_no;
 }
 

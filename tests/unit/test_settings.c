@@ -121,7 +121,7 @@ static void what_differs_from_the_defaults_is_told_as_written(void **state)
                               "http.hosts=a.example b.example()\n"
                               "http.max_body=1023k(8000000)\n"
                               "gateway.mode=resident(auto)\n"
-                              "gateway.hold=0(10s)\n"
+                              "gateway.hold=0(25s)\n"
                               "gateway.cgi_hold=1500ms(5s)\n"
                               "gateway.revive=90s(1h)\n"
                               "log.level=debug(info)\n"

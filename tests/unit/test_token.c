@@ -230,7 +230,7 @@ static void a_token_of_another_version_is_refused(void **state)
     assert_refused(hf_str(text, TEXT_LEN));
     resigned(0, 1, text);
     assert_refused(hf_str(text, TEXT_LEN));
-    resigned(1, 0x09, text); /* a flag nobody has given a meaning yet */
+    resigned(1, 0x11, text); /* a flag nobody has given a meaning yet */
     assert_refused(hf_str(text, TEXT_LEN));
 }
 

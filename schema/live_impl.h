@@ -1,0 +1,31 @@
+/*
+ * live_impl.h - live.db from within: what live.c and live_seats.c share
+ */
+#ifndef HF_SCHEMA_LIVE_IMPL_H
+#define HF_SCHEMA_LIVE_IMPL_H
+
+#include "base/clock.h"
+#include "schema/db.h"
+#include "schema/live.h"
+
+struct hf_live {
+    struct hf_db db;
+    unsigned number; /* of the file */
+    dev_t device;    /* and what it was when it was opened */
+    ino_t inode;
+    int64_t data_version;
+    bool version_known;
+};
+
+/* A time so long ago. */
+static inline void hf_live_bind_now(sqlite3_stmt *stmt, int at,
+                                    int64_t minus_ms)
+{
+    (void)sqlite3_bind_int64(stmt, at, hf_boot_ms() - minus_ms);
+}
+
+/* First column of the one row that a bound statement gives. HF_ENOTFOUND when
+ * there is none; *out is as it was then. */
+int hf_live_one_number(struct hf_live *live, sqlite3_stmt *stmt, int64_t *out);
+
+#endif
