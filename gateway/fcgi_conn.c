@@ -409,6 +409,19 @@ static void look_for_abort(struct hf_conn *conn)
     send_end(conn);
 }
 
+/* The server says no more: its client is gone, and nobody will read the answer.
+ * But lighttpd takes a gateway that gives none for dead, and writes so in its
+ * log, with the poll token. */
+static void answer_nobody(struct hf_conn *conn)
+{
+    struct hf_head head;
+
+    hf_exchange_gone(&conn->exchange);
+    conn->keep = false;
+    hf_head_text(&head, 200, 0);
+    send_answer(conn, hf_head_str(&head), hf_str(NULL, 0));
+}
+
 static void ready(struct hf_watch *watch, uint32_t events)
 {
     struct hf_conn *conn = HF_ITEM(watch, struct hf_conn, watch);
@@ -419,8 +432,10 @@ static void ready(struct hf_watch *watch, uint32_t events)
         break;
     case HF_CONN_WAITING:
         /* Most web servers never tell; who does has lost its client. */
-        if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+        if (events & (EPOLLHUP | EPOLLERR))
             hf_conn_close(conn);
+        else if (events & EPOLLRDHUP)
+            answer_nobody(conn);
         else
             look_for_abort(conn);
         break;

@@ -337,6 +337,19 @@ describe("on its socket the gateway", () => {
     assert.ok((await poll.get()).payloads.some(({ n }) => n === 1));
   }));
 
+  it("gives a poll up when the server says that its client is gone, and answers it all the same", story(async () => {
+    const where = topic();
+    const poll = await session(socket, where);
+    const connection = await FastCgi.open(socket);
+    connection.send(requestBytes(poll.options()));
+    await sleep(200);
+    connection.socket.end();
+    assert.deepEqual([(await connection.answer(1000)).status, connection.records], [200, []]);
+    await connection.end();
+    await server.publish(where, "tick", { i: 1 });
+    assert.deepEqual((await poll.get()).payloads, [{ i: 1 }]);
+  }));
+
   it("gives a poll up when the server takes it back", story(async () => {
     const where = topic();
     const poll = await session(socket, where);

@@ -2,7 +2,9 @@
 // what is checked of all of them stands in lib/host_checks.js.
 import { describe } from "node:test";
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import http2 from "node:http2";
+import net from "node:net";
 import { checkHost, survives } from "./lib/host_checks.js";
 import { lighttpd, nginx, NOBODY } from "./lib/hosts.js";
 import { Poller } from "./lib/poll.js";
@@ -33,6 +35,22 @@ async function isStartedAgain(host) {
     await poller.until(1 + n);
   }
   assert.deepEqual(poller.payloads("n"), [{ n: 1 }, { n: 2 }]);
+}
+
+// Whoever leaves a page leaves its poll; that is no trouble, and the token is to be
+// in no log.
+async function leavesInPeace(host) {
+  const log = () => readFileSync(host.path("front.log"), "utf8");
+  const before = log().length;
+  const poller = await listener(host, "room:leaving");
+  for (const leave of ["destroy", "resetAndDestroy"]) {
+    const socket = net.connect(host.port, "127.0.0.1").on("error", () => {});
+    socket.write(`GET ${poller.url()} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n`);
+    await sleep(300);
+    socket[leave]();
+    await sleep(300);
+  }
+  assert.equal(log().slice(before), "");
 }
 
 // lighttpd serves eight requests of one HTTP/2 connection at once; a ninth waits
@@ -77,6 +95,7 @@ describe("the recipe for", { concurrency: true }, () => {
     gateway: "socket",
     sidecar: true,
     more(check) {
+      check("a browser that leaves in a hold leaves nothing in its log", leavesInPeace);
       check("by HTTP/2 eight polls of a browser are held, and what it asks for then waits", holdsEightByHttp2);
       check("a restart under load loses nothing to who resumes", (host, t) => survives(host, t, () => host.restart()));
     },
