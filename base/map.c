@@ -54,7 +54,7 @@ static void sip_word(uint64_t v[4], uint64_t word)
     v[0] ^= word;
 }
 
-static size_t hash_of(struct hf_str key)
+static uint64_t hash_of(struct hf_str key)
 {
     uint64_t v[4];
     uint64_t word;
@@ -80,18 +80,29 @@ static size_t hash_of(struct hf_str key)
     sip_round(v);
     sip_round(v);
     sip_round(v);
-    return (size_t)(v[0] ^ v[1] ^ v[2] ^ v[3]);
+    return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+/* As much of it as an entry keeps. */
+static uint32_t hash32(struct hf_str key)
+{
+    return (uint32_t)hash_of(key);
+}
+
+static struct hf_str key_of(const struct hf_map_entry *entry)
+{
+    return hf_str(entry->key, entry->key_len);
 }
 
 /* Where the key is, or the free entry where it would go. The table is never
  * full, so the walk ends. */
 static struct hf_map_entry *slot_of(struct hf_map_entry *entries, size_t size,
-                                    struct hf_str key, size_t hash)
+                                    struct hf_str key, uint32_t hash)
 {
     size_t i = hash & (size - 1);
 
     while (entries[i].value &&
-           (entries[i].hash != hash || !hf_str_eq(entries[i].key, key)))
+           (entries[i].hash != hash || !hf_str_eq(key_of(&entries[i]), key)))
         i = (i + 1) & (size - 1);
     return &entries[i];
 }
@@ -108,7 +119,7 @@ static int grow(struct hf_map *map)
         const struct hf_map_entry *old = &map->entries[i];
 
         if (old->value)
-            *slot_of(entries, size, old->key, old->hash) = *old;
+            *slot_of(entries, size, key_of(old), old->hash) = *old;
     }
     free(map->entries);
     map->entries = entries;
@@ -124,11 +135,11 @@ void hf_map_release(struct hf_map *map)
 
 int hf_map_put(struct hf_map *map, struct hf_str key, void *value)
 {
-    struct hf_map_entry fresh = {key, value, hash_of(key)};
+    struct hf_map_entry fresh = {key.at, value, (uint32_t)key.len, hash32(key)};
     struct hf_map_entry *entry;
     int err;
 
-    assert(value);
+    assert(value && key.len <= UINT32_MAX);
     if (map->count > 0) {
         entry = slot_of(map->entries, map->size, key, fresh.hash);
         if (entry->value) {
@@ -150,7 +161,7 @@ void *hf_map_get(const struct hf_map *map, struct hf_str key)
 {
     if (map->count == 0)
         return NULL;
-    return slot_of(map->entries, map->size, key, hash_of(key))->value;
+    return slot_of(map->entries, map->size, key, hash32(key))->value;
 }
 
 /*
@@ -181,7 +192,7 @@ void *hf_map_remove(struct hf_map *map, struct hf_str key)
 
     if (map->count == 0)
         return NULL;
-    entry = slot_of(map->entries, map->size, key, hash_of(key));
+    entry = slot_of(map->entries, map->size, key, hash32(key));
     value = entry->value;
     if (!value)
         return NULL;

@@ -9,12 +9,16 @@
 #ifndef HF_BASE_MAP_H
 #define HF_BASE_MAP_H
 
+#include <stdint.h>
+
 #include "base/str.h"
 
+/* 24 bytes: there may be as many as connections, and a third of them free. */
 struct hf_map_entry {
-    struct hf_str key;
+    const char *key;
     void *value; /* NULL = free */
-    size_t hash;
+    uint32_t key_len;
+    uint32_t hash;
 };
 
 struct hf_map {
@@ -25,7 +29,8 @@ struct hf_map {
 
 /* The zeroed struct is an empty map. */
 void hf_map_release(struct hf_map *map);
-/* Put or replace; value is not NULL. 0 or HF_ENOMEM. */
+/* Put or replace; value is not NULL, and the key shorter than 4 GB. 0 or
+ * HF_ENOMEM. */
 int hf_map_put(struct hf_map *map, struct hf_str key, void *value);
 /* The value, or NULL. */
 void *hf_map_get(const struct hf_map *map, struct hf_str key);

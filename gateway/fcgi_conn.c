@@ -100,15 +100,22 @@ static void start_reading(struct hf_conn *conn, bool again)
         watch_for(conn, EPOLLIN | EPOLLRDHUP);
 }
 
+/* What is of READING and SENDING only. */
+static void release_own(struct hf_conn *conn)
+{
+    free_bytes(conn);
+    hf_loop_disarm(conn->fcgi->loop, &conn->timer);
+}
+
 void hf_conn_close(struct hf_conn *conn)
 {
     if (conn->state == HF_CONN_CLOSED)
         return;
     if (conn->state == HF_CONN_WAITING)
         hf_exchange_gone(&conn->exchange);
-    free_bytes(conn);
+    else
+        release_own(conn);
     conn->state = HF_CONN_CLOSED;
-    hf_loop_disarm(conn->fcgi->loop, &conn->timer);
     hf_loop_unwatch(conn->fcgi->loop, &conn->watch);
     hf_close(&conn->watch.fd);
     hf_fcgi_conn_closed(conn->fcgi, conn);
@@ -158,6 +165,8 @@ static void send_some(struct hf_conn *conn)
     sent_all(conn);
 }
 
+static void too_late(struct hf_timer *timer);
+
 /* The buffer holds records to be sent; `err` is how filling it went. */
 static void send_records(struct hf_conn *conn, struct hf_buf *records, int err)
 {
@@ -166,7 +175,10 @@ static void send_records(struct hf_conn *conn, struct hf_buf *records, int err)
         hf_conn_close(conn);
         return;
     }
-    free_bytes(conn);
+    if (conn->state == HF_CONN_WAITING)
+        conn->timer = (struct hf_timer){.fire = too_late};
+    else
+        free_bytes(conn);
     conn->state = HF_CONN_SENDING;
     conn->bytes = *records;
     conn->done = 0;
@@ -233,8 +245,7 @@ static void serve(struct hf_conn *conn, const struct hf_fcgi_parsed *parsed)
     struct hf_request request;
 
     hf_request_read(&request, parsed->env, parsed->body);
-    free_bytes(conn);
-    hf_loop_disarm(conn->fcgi->loop, &conn->timer);
+    release_own(conn);
     conn->state = HF_CONN_WAITING;
     conn->exchange = (struct hf_exchange){.reply = reply};
     hf_exchange_start(&conn->exchange, conn->fcgi->gateway, &request);

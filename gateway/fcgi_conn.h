@@ -44,22 +44,25 @@ enum hf_refusal {
     HF_REFUSE_BUSY,   /* no memory for it */
 };
 
-/* Kept small: most of them are held polls. */
+/* Kept small: most of them are held polls, which have a deadline of their own
+ * and no bytes. */
 struct hf_conn {
     struct hf_fcgi *fcgi;
     struct hf_list node;
     struct hf_watch watch;
-    struct hf_timer timer;
-    uint32_t events;     /* watched for */
-    uint16_t id;         /* of the request under way */
-    uint8_t state;       /* enum hf_conn_state */
-    uint8_t refusal;     /* enum hf_refusal */
-    bool keep;           /* after this request the connection stays open */
-    bool idle;           /* kept, and nothing of another request is here yet */
-    struct hf_buf bytes; /* READING: of the request; SENDING: the answer */
-    size_t done;         /* READING: bytes thrown away; SENDING: sent */
+    uint32_t events; /* watched for */
+    uint16_t id;     /* of the request under way */
+    uint8_t state;   /* enum hf_conn_state */
+    uint8_t refusal; /* enum hf_refusal */
+    bool keep;       /* after this request the connection stays open */
+    bool idle;       /* kept, and nothing of another request is here yet */
     union {
-        struct hf_fcgi_walk walk;    /* READING */
+        struct { /* READING, SENDING */
+            struct hf_timer timer;
+            struct hf_buf bytes; /* of the request; the answer */
+            size_t done;         /* bytes thrown away; sent */
+            struct hf_fcgi_walk walk;
+        };
         struct hf_exchange exchange; /* WAITING */
     };
 };

@@ -199,7 +199,7 @@ static void without_memory_it_stays_as_it_was(void **state)
 
 static void two_keys_of_one_hash_are_two_keys(void **state)
 {
-    struct hf_map_entry entries[4] = {{HF_STR_INIT("a"), entries, 6}};
+    struct hf_map_entry entries[4] = {{"a", entries, 1, 6}};
 
     (void)state;
     entries[2] = entries[0];
