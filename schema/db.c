@@ -95,6 +95,12 @@ static int set_pragmas(struct hf_db *db, const char *sync)
     return sqlite3_exec(db->handle, sql, NULL, NULL, NULL);
 }
 
+void hf_db_keep_few(struct hf_db *db)
+{
+    if (!small) /* failing, it keeps more */
+        (void)hf_db_run(db, "PRAGMA cache_size = 64");
+}
+
 void hf_db_rest(struct hf_db *db)
 {
     (void)sqlite3_db_release_memory(db->handle); /* always SQLITE_OK */

@@ -56,6 +56,9 @@ void hf_db_close(struct hf_db *db);
 /* For a process that asks little and is one of many: SQLite keeps few pages and
  * sets aside no memory that it may need. Before the first open; for good. */
 void hf_db_be_small(void);
+/* For a connection that reads what others write: each commit of theirs empties
+ * what it keeps, so that more of it is memory for nothing. */
+void hf_db_keep_few(struct hf_db *db);
 /* Forget the pages that are kept. */
 void hf_db_rest(struct hf_db *db);
 /* Pages in the log from which on it is copied into the main file. */

@@ -151,6 +151,8 @@ static int open_database(struct hf_journal *journal, const char *path,
     err = hf_db_open(&journal->db, path, false, sync, why);
     if (!err) {
         hf_db_own_checkpoints(&journal->db);
+        if (journal->use == HF_JOURNAL_READ)
+            hf_db_keep_few(&journal->db);
         return 0;
     }
     if (err == HF_EBUSY &&

@@ -125,6 +125,7 @@ static int open_number(struct hf_live *live, const struct hf_dir *dir,
     if (err)
         return err;
     err = hf_db_run(&live->db, "PRAGMA journal_mode = WAL");
+    hf_db_keep_few(&live->db);
     if (!err)
         err = check_version(&live->db);
     if (!err)
