@@ -39,17 +39,19 @@ function faults({ site, wrong, late, filesRefused, neverAdmitted, chat }) {
 }
 
 const each = (n) => (n === null ? "-" : n.toFixed(3));
-const percent = (part) => `${(part * 100).toFixed(part > 0 && part < 0.1 ? 2 : 0)} %`;
+const percent = (part) => `${(part * 100).toFixed(0)} %`;
 const heads = [
-  "clients", "mix", "refused", "p95 alone -> beside", "held", "polls a client and s: ours", "stock",
-  "polls /s", "refused", "connected", "CPU of polls", "CPU of clients",
+  "clients", "mix", "pages refused", "their p95", "held", "polls a client and s, ours", "stock", "a row takes (p50, p95), ours",
+  "stock", "polls a s", "refused", "connected", "CPU of the chat", "of its clients",
 ];
+const time = (delay) => (delay ? `${delay.p50}, ${delay.p95} ms` : "-");
 
 function row(r) {
-  const { site, chat, connected, cpu, held } = r;
+  const { site, chat, delays, connected, cpu, held } = r;
+  const perClient = chat.pollsPerClientAndSecond;
   return [
-    r.clients, r.mix, percent(site.beside.refusedShare), `${site.alone.p95} -> ${site.beside.p95} ms`, held.toFixed(1),
-    each(chat.pollsPerClientAndSecond.ours), each(chat.pollsPerClientAndSecond.stock),
+    r.clients, r.mix, `${site.beside.refused} of ${site.beside.asked}`, `${site.alone.p95} -> ${site.beside.p95} ms`, held.toFixed(1),
+    each(perClient.ours), each(perClient.stock), time(delays.ours), time(delays.stock),
     chat.pollsPerSecond.toFixed(1), chat.pollsRefused + chat.postsRefused, connected.ours + connected.stock,
     percent(cpu.programsBeside - cpu.programsAlone), percent(cpu.crowd),
   ];

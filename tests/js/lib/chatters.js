@@ -8,8 +8,8 @@
 //                    connected is to come to these rows
 //     <- { behind: [name, ...] }         once a second until nobody is
 //     -> { report: true }
-//     <- { clients: [{ name, kind, topic, first, got, gaps, joins, connected,
-//          said: [[uid, status], ...] }], cpu }     cursors as row ids; ms
+//     <- { clients: [{ name, kind, topic, first, got, gotAt, gaps, joins,
+//          connected, said: [[uid, status], ...] }], cpu }   cursors as row ids; ms
 import process from "node:process";
 import { Socket } from "../../../www/holdfast.js";
 import { clients as stock } from "./phoenix.js";
@@ -20,6 +20,7 @@ const idOf = (cursor) => Number(cursor.slice(cursor.lastIndexOf(".") + 1));
 class Client {
   first = null; // where its stream began, once it was admitted
   got = [];
+  gotAt = []; // ms since 1970
   gaps = 0;
   joins = 0;
   said = [];
@@ -33,7 +34,10 @@ class Client {
     const params = { c: this.name };
     if (this.kind === "ours") this.comeAsOurs(endpoint, params);
     else this.comeAsStock(endpoint, params);
-    this.channel.on("note", (_, ref) => this.got.push(idOf(ref)));
+    this.channel.on("note", (_, ref) => {
+      this.got.push(idOf(ref));
+      this.gotAt.push(Date.now());
+    });
     this.joining = this.channel.join();
     this.joining.receive("ok", ({ cursor, gap }) => {
       this.joins++;
@@ -93,8 +97,8 @@ class Client {
   }
 
   report() {
-    const { name, kind, topic, first, got, gaps, joins, connected, said } = this;
-    return { name, kind, topic, first, got, gaps, joins, connected, said };
+    const { name, kind, topic, first, got, gotAt, gaps, joins, connected, said } = this;
+    return { name, kind, topic, first, got, gotAt, gaps, joins, connected, said };
   }
 }
 

@@ -4,10 +4,11 @@
 // all the time. First alone; then the clients come; they have `settle` seconds,
 // and what happens in the `window` after that is what counts. Then everything
 // falls silent, whoever is connected comes to the last row of his room, and the
-// books are opened: what each client heard against the journal.
+// books are opened (books.js): what each client heard against the journal.
 import { fork, spawn } from "node:child_process";
 import http from "node:http";
 import { fileURLToPath } from "node:url";
+import { chat, delays, judgeAll, kindOf, site, timeline } from "./books.js";
 import { own } from "./server.js";
 import { SharedHost } from "./shared_host.js";
 import { sleep, within } from "./wait.js";
@@ -16,6 +17,7 @@ const CROWD = fileURLToPath(new URL("chatters.js", import.meta.url));
 
 // Seconds, but for the rates.
 const TIMES = { baseline: 20, joining: 10, settle: 60, window: 60, last: 60 };
+const COME = 20; // at most so many clients a second
 const SITE_RATE = 10; // pages a second
 const FILE_RATE = 1; // files a second
 const PUSH_RATE = 0.25; // of all clients together, a second
@@ -158,115 +160,11 @@ class Crowd {
   }
 }
 
-// --- the books ---------------------------------------------------------------
-
-// What is wrong with what a client heard, or null. Every row of its room after
-// the place of its first join was due, in order and once; that it came to the
-// last one is asked in the silence before.
-function judge({ name, first, got, gaps }, rows) {
-  if (first === null) return got.length === 0 ? null : `${name} heard rows before it had joined`;
-  const due = rows.filter((id) => id > first);
-  const wrong = got.findIndex((id, i) => id !== due[i]);
-  if (wrong >= 0) return `${name}: row ${due[wrong]} was due, ${got[wrong]} came`;
-  if (gaps > 0) return `${name} was told of ${gaps} gaps`;
-  return null;
-}
-
-// A push that was answered ok is in the journal, any other at most: once.
-function judgeSaid({ said }, count) {
-  return said.flatMap(([uid, status]) => {
-    const times = count.get(uid) ?? 0;
-    if (status === "ok" && times !== 1) return [`${uid} was acknowledged and is ${times} times in the journal`];
-    return times > 1 ? [`${uid} is ${times} times in the journal`] : [];
-  });
-}
-
-function judgeAll(clients, rows) {
-  const byTopic = new Map();
-  const count = new Map();
-  for (const { id, topic, uid } of rows) {
-    if (!byTopic.has(topic)) byTopic.set(topic, []);
-    byTopic.get(topic).push(id);
-    count.set(uid, (count.get(uid) ?? 0) + 1);
-  }
-  const wrong = clients.map((client) => judge(client, byTopic.get(client.topic) ?? [])).filter(Boolean);
-  return [...wrong, ...clients.flatMap((client) => judgeSaid(client, count))];
-}
-
-const share = (part, all) => (all.length === 0 ? 0 : part.length / all.length);
-const kindOf = ({ method, uri }) => {
-  if (uri.startsWith("/index.php")) return "site";
-  if (uri.startsWith("/style.css")) return "file";
-  return method === "POST" ? "post" : "poll";
-};
-const nameOf = ({ uri }) => /[?&]c=(\d+)/.exec(uri)?.[1];
-
-function percentile(numbers, p) {
-  const sorted = [...numbers].sort((a, b) => a - b);
-  return sorted.length === 0 ? null : sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * p))];
-}
-
-// What the site's visitors saw between two moments.
-function site(requests, from, to) {
-  const asked = requests.filter((r) => r.kind === "site" && r.begun >= from && r.begun < to);
-  const answered = asked.filter(({ status }) => status === 200).map(({ ms }) => ms);
-  const refused = asked.filter(({ status }) => status !== 200);
-  return {
-    asked: asked.length,
-    refused: refused.length,
-    refusedShare: share(refused, asked),
-    p50: percentile(answered, 0.5),
-    p95: percentile(answered, 0.95),
-  };
-}
-
-// What the clients did between two moments. A poll of 500 ms and more was held.
-function chat(requests, clients, from, to) {
-  const seconds = (to - from) / 1000;
-  const within = requests.filter((r) => r.begun >= from && r.begun < to);
-  const perClient = (kind) => {
-    const names = new Set(clients.filter((c) => c.kind === kind).map(({ name }) => name));
-    const polls = within.filter((r) => r.kind === "poll" && names.has(nameOf(r)));
-    return names.size === 0 ? null : polls.length / names.size / seconds;
-  };
-  const polls = within.filter(({ kind }) => kind === "poll");
-  const posts = within.filter(({ kind }) => kind === "post");
-  return {
-    pollsPerSecond: polls.length / seconds,
-    pollsPerClientAndSecond: { ours: perClient("ours"), stock: perClient("stock") },
-    held: polls.filter(({ ms }) => ms >= 500).length,
-    pollsRefused: polls.filter(({ status }) => status === 508).length,
-    posts: posts.length,
-    postsRefused: posts.filter(({ status }) => status === 508).length,
-    failed: within.filter(({ status }) => status !== 200 && status !== 508).length,
-  };
-}
-
-// Second by second, for the plot: how much was under way in the middle of it,
-// what was refused in it.
-function timeline(requests, begun, end) {
-  const seconds = Array.from({ length: Math.floor((end - begun) / 1000) }, (_, at) => ({
-    at, held: 0, busy: 0, polls: 0, siteRefused: 0, chatRefused: 0,
-  }));
-  for (const r of requests) {
-    if (r.kind === "file") continue;
-    const at = Math.floor((r.begun - begun) / 1000);
-    const own = seconds[at];
-    if (own && r.kind === "poll") own.polls++;
-    if (own && r.status === 508) own[r.kind === "site" ? "siteRefused" : "chatRefused"]++;
-    const first = Math.max(0, Math.ceil((r.begun - begun) / 1000 - 0.5));
-    for (let i = first; i < seconds.length && begun + (i + 0.5) * 1000 < r.ended; i++) {
-      seconds[i].busy++;
-      if (r.kind === "poll" && r.ms >= 500) seconds[i].held++;
-    }
-  }
-  return seconds;
-}
-
 // --- the run -----------------------------------------------------------------
 
 export async function simulate({ clients: count, mix, conf = {}, times = {}, limit = 20 }) {
   const t = { ...TIMES, ...times };
+  t.joining = Math.max(t.joining, count / COME);
   const host = await SharedHost.start({ conf, limit });
   const load = new Load(host.port);
   let crowd, publisher, ticking;
@@ -303,7 +201,7 @@ export async function simulate({ clients: count, mix, conf = {}, times = {}, lim
     const { clients, cpu } = await crowd.report();
     load.stop();
     const rows = await host.sql(
-      "SELECT id, topic, json_extract(payload, '$.uid') AS uid FROM messages WHERE event = 'note' ORDER BY id",
+      "SELECT id, topic, at, json_extract(payload, '$.uid') AS uid FROM messages WHERE event = 'note' ORDER BY id",
     );
 
     await sleep(500); // what is under way is logged when it has ended
@@ -319,6 +217,7 @@ export async function simulate({ clients: count, mix, conf = {}, times = {}, lim
       site: { alone, beside, p95Ratio: beside.p95 / alone.p95, all: site(requests, cameAt, to) },
       filesRefused: files.filter(({ status }) => status !== 200).length,
       chat: chat(requests, clients, from, to),
+      delays: { ours: delays(clients, rows, "ours", from, to), stock: delays(clients, rows, "stock", from, to) },
       wrong: judgeAll(clients, rows),
       late,
       caughtUpMs: caughtUpAt - to,
