@@ -196,7 +196,8 @@ export async function simulate({ clients: count, mix, conf = {}, times = {}, lim
     for (const room of rooms) publisher.publish(room);
     await publisher.end();
     const heads = await host.sql("SELECT topic, max(id) AS id FROM messages WHERE event = 'note' GROUP BY topic");
-    const late = await crowd.comesTo(Object.fromEntries(heads.map(({ topic, id }) => [topic, id])), t.last * 1000);
+    const lastRows = Object.fromEntries(heads.map(({ topic, id }) => [topic, id]));
+    const late = t.last > 0 ? await crowd.comesTo(lastRows, t.last * 1000) : [];
     const caughtUpAt = Date.now();
     const { clients, cpu } = await crowd.report();
     load.stop();
