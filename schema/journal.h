@@ -44,7 +44,8 @@ void hf_journal_close(struct hf_journal *journal); /* NULL: nothing */
 /* For plain CGI, where many processes do little: databases are to take less
  * memory, at the cost of speed. Before the first of any kind is opened. */
 void hf_journal_be_small(void);
-/* Nothing is read for a while: give back what makes reading fast. */
+/* Nothing is read for a while: give back the pages that make reading fast. To
+ * hf_journal_changed it is no change. Outside of snapshots. */
 void hf_journal_rest(struct hf_journal *journal);
 
 /* 64 random bits that name this history; read again when it changed. */
@@ -69,11 +70,6 @@ int hf_journal_snapshot_if_new(struct hf_journal *journal, bool *out);
  * a no when it is yes. A hint all the same: what must not be missed is asked
  * for by the two above (D4). */
 bool hf_journal_stirred(struct hf_journal *journal);
-
-/* Let go of the pages that the connection holds. The next look then goes the
- * whole way of one that finds something, which is slow when nobody went there
- * for some milliseconds. Outside of snapshots. */
-void hf_journal_let_pages_go(struct hf_journal *journal);
 
 /* The number that this connection gives the state of the file: as long as it is
  * the same, nobody else has committed. Errors as above. */

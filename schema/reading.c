@@ -137,11 +137,6 @@ bool hf_journal_stirred(struct hf_journal *journal)
            memcmp(now, journal->stirring, sizeof(now)) != 0;
 }
 
-void hf_journal_let_pages_go(struct hf_journal *journal)
-{
-    (void)sqlite3_db_release_memory(journal->db.handle); /* always 0 */
-}
-
 int hf_journal_snapshot_if_new(struct hf_journal *journal, bool *out)
 {
     uint32_t stirring[HF_STIRRING];

@@ -340,7 +340,7 @@ static bool look_keenly(struct hf_wake *wake)
 
     if (now_us - wake->looked_us >= KEEN_LOOK_US) {
         wake->looked_us = now_us;
-        hf_journal_let_pages_go(wake->journal);
+        hf_journal_rest(wake->journal); /* a commit takes the pages, too */
     } else if (wake->sleepless) {
         return glance(wake);
     }

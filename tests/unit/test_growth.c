@@ -110,8 +110,8 @@ static void every_commit_stirs(void **state)
     hf_journal_close(w);
 }
 
-/* Else each look of the watcher would find what it let go itself. */
-static void to_let_pages_go_is_no_change(void **state)
+/* Else each look of the watcher would find the pages it let go itself. */
+static void to_rest_is_no_change(void **state)
 {
     struct hf_journal *w = open_journal(HF_JOURNAL_WRITE);
     struct hf_journal *r = open_journal(HF_JOURNAL_READ);
@@ -119,10 +119,10 @@ static void to_let_pages_go_is_no_change(void **state)
     (void)state;
     publish(w, "a", "1");
     assert_true(is_new(r));
-    hf_journal_let_pages_go(r);
+    hf_journal_rest(r);
     assert_false(hf_journal_stirred(r));
     assert_false(is_new(r));
-    hf_journal_let_pages_go(r);
+    hf_journal_rest(r);
     publish(w, "a", "2");
     assert_true(is_new(r));
     hf_journal_close(r);
@@ -136,7 +136,7 @@ int main(void)
         FIXTURE_TEST(a_snapshot_within_a_snapshot_is_the_same),
         FIXTURE_TEST(a_snapshot_is_open_only_where_something_is_new),
         FIXTURE_TEST(every_commit_stirs),
-        FIXTURE_TEST(to_let_pages_go_is_no_change),
+        FIXTURE_TEST(to_rest_is_no_change),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
