@@ -5,6 +5,7 @@
 // poll with an error page of Apache's.
 import assert from "node:assert/strict";
 import { listen } from "./crowd.js";
+import { FORTY } from "./hosts.js";
 import { request } from "./http.js";
 import { until } from "./server.js";
 
@@ -45,6 +46,7 @@ async function killsWhileHeld(host) {
 export const fcgid = {
   gateway: "spawned",
   processes: true,
+  conf: FORTY,
   holds: { stock: 5, ours: 5 },
   body: { within: 131072, over: 140000, status: 500 },
   crowd: { ours: 2, since: 1, plain: 1 },

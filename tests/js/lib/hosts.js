@@ -43,6 +43,10 @@ const PATHS = {
   "/home/me/run/gateway.sock": (host) => host.path("gateway.sock"),
 };
 
+// Where a held poll is a process: on a host that is known to allow so many. Else a
+// check would have to wait until the sessions of the one before are forgotten.
+export const FORTY = { gateway: { held_first: 40 } };
+
 // For servers that as root give their work to an account of lesser rights, which
 // could not open what is ours: then all of it runs as that account.
 export const NOBODY = process.getuid() === 0 ? { uid: 65534, gid: 65534 } : undefined;
@@ -139,7 +143,8 @@ export class Host extends Server {
   }
 
   async #begin() {
-    const { account, conf = {}, gateway, sidecar } = this.spec;
+    const { account, gateway, sidecar } = this.spec;
+    const { conf = gateway === "cgi" ? FORTY : {} } = this.spec;
     mkdirSync(this.path("bin"));
     mkdirSync(this.path("www"));
     writeFileSync(this.path("www/page.html"), "<p>A page of the site.\n");
