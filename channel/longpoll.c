@@ -503,6 +503,12 @@ static void go_on(struct hf_longpoll *lp, struct hf_poll *poll,
 
     hf_poll_hear(lp, poll, poll->token.joined);
     release_older(lp, poll);
+#ifdef HF_BROKEN_NEWS_ONLY_WITH_ROOM
+    if (hf_holding_pause(&lp->holding, true, hf_boot_ms()) > 0) {
+        answer_bare(poll, "{\"status\":500}");
+        return;
+    }
+#endif
     if (answer_if_any(lp, poll, hello))
         return;
     verdict = hf_poll_admit(lp, poll, hello->peer, lp->stream.next.joined, &ms);

@@ -167,12 +167,12 @@ static int64_t since_ms(const struct hf_longpoll *lp,
 
 /* The token was not renewed since a poll with it was parked: that one is still
  * held, in another process, and ends when this one is parked; or its answer was
- * lost. */
+ * lost. To a millisecond, for these are two clocks. */
 static bool replaces(const struct hf_longpoll *lp,
                      const struct hf_live_seat *seat, int64_t since,
                      int64_t now)
 {
-    return seat->parked_ms > 0 && seat->parked_ms > now - since &&
+    return seat->parked_ms > 0 && seat->parked_ms >= now - since - 1 &&
            now < seat->parked_ms + lp->hold_ms;
 }
 

@@ -5,11 +5,13 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "base/clock.h"
 #include "channel/cursor.h"
 #include "cli/cli.h"
 #include "schema/bell.h"
 #include "schema/failed.h"
 #include "schema/holders.h"
+#include "schema/holds.h"
 #include "schema/live.h"
 #include "schema/policies.h"
 #include "schema/presences.h"
@@ -34,6 +36,9 @@ static const char help[] =
     "  writing      the process that holds the write lock, or no\n"
     "  waiting      processes that wait for messages: how many, and their ids\n"
     "  sessions     long-poll sessions seen within a lease (45 s)\n"
+    "  holding      polls held, of how many that may be; sessions of stock "
+    "clients\n"
+    "               that count as one each; the last refusal that was told of\n"
     "  present      entries of presence, and of how many topics\n"
     "  policy       one line each: pattern, rights, echo\n";
 
@@ -177,6 +182,40 @@ static int print_sessions(const struct hf_cli *cli, struct hf_why *why)
     return 0;
 }
 
+/* What a killed process held is not to be counted: it is taken out here, as
+ * whoever finds no room does. */
+static int print_holding(const struct hf_cli *cli)
+{
+    int64_t now = hf_boot_ms(), ago;
+    const struct hf_budget *budget;
+    struct hf_holds_sum sum;
+    struct hf_holds *holds;
+    int err = hf_holds_open(&cli->dir, &holds);
+
+    if (err)
+        return err;
+    (void)hf_holds_bury(holds);
+    sum = hf_holds_sum(holds, 0);
+    budget = hf_holds_budget(holds);
+    ago = now - atomic_load(&budget->report_ms);
+    printf("holding      %u", sum.held[HF_HELD_FULL] + sum.held[HF_HELD_BRIEF] +
+                                  sum.held[HF_HELD_STOCK]);
+    if (atomic_load(&budget->first) == 0)
+        printf(", nobody has asked yet");
+    else
+        printf(" of %u", atomic_load(&budget->now));
+    if (atomic_load(&budget->ceiling) > 0 &&
+        atomic_load(&budget->ceiling) < UINT32_MAX)
+        printf(", at most %u", atomic_load(&budget->ceiling));
+    printf(", stock sessions %u", atomic_load(&budget->stock));
+    if (atomic_load(&budget->reports) > 0 && ago >= 0)
+        printf(", refused with %u %lld s ago",
+               atomic_load(&budget->report_status), (long long)ago / 1000);
+    putchar('\n');
+    hf_holds_close(holds);
+    return 0;
+}
+
 static int print_present(const struct hf_cli *cli)
 {
     uint64_t entries, topics;
@@ -217,6 +256,8 @@ static int print_status(struct hf_cli *cli)
     }
     if (!err)
         err = print_sessions(cli, &why);
+    if (!err)
+        err = print_holding(cli);
     if (!err)
         err = print_present(cli);
     if (!err)

@@ -31,10 +31,13 @@ broken_programs = \
 	tests/broken/two_snapshots \
 	tests/broken/ack_before_commit \
 	tests/broken/ack_before_commit_writer \
+	tests/broken/budget_forgets_nothing \
 	tests/broken/checkpoint_ignored \
 	tests/broken/diff_later \
 	tests/broken/ids_reused \
 	tests/broken/lease_endless \
+	tests/broken/news_only_with_room \
+	tests/broken/no_halving \
 	tests/broken/no_sync \
 	tests/broken/react_once \
 	tests/broken/ring_early \
@@ -211,6 +214,24 @@ tests_broken_ack_before_commit_writer_CPPFLAGS = \
 	$(AM_CPPFLAGS) -DHF_BROKEN_ACK_BEFORE_COMMIT
 tests_broken_ack_before_commit_writer_CFLAGS = $(BROKEN_CFLAGS)
 tests_broken_ack_before_commit_writer_LDADD = $(SCHEMA_TEST_LINK)
+
+tests_broken_budget_forgets_nothing_SOURCES = \
+	tests/unit/test_holding.c schema/holds.c
+tests_broken_budget_forgets_nothing_CPPFLAGS = $(AM_CPPFLAGS) -DHF_BROKEN_BUDGET_FORGETS_NOTHING
+tests_broken_budget_forgets_nothing_CFLAGS = $(BROKEN_CFLAGS)
+tests_broken_budget_forgets_nothing_LDADD = $(CHANNEL_TEST_LINK)
+
+tests_broken_news_only_with_room_SOURCES = \
+	tests/unit/test_longpoll_hold.c channel/longpoll.c
+tests_broken_news_only_with_room_CPPFLAGS = $(AM_CPPFLAGS) -DHF_BROKEN_NEWS_ONLY_WITH_ROOM
+tests_broken_news_only_with_room_CFLAGS = $(BROKEN_CFLAGS)
+tests_broken_news_only_with_room_LDADD = $(CHANNEL_TEST_LINK)
+
+tests_broken_no_halving_SOURCES = \
+	tests/unit/test_holding.c channel/holding.c
+tests_broken_no_halving_CPPFLAGS = $(AM_CPPFLAGS) -DHF_BROKEN_NO_HALVING
+tests_broken_no_halving_CFLAGS = $(BROKEN_CFLAGS)
+tests_broken_no_halving_LDADD = $(CHANNEL_TEST_LINK)
 
 tests_broken_checkpoint_ignored_SOURCES = \
 	tests/unit/test_guard.c schema/guard.c

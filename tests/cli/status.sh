@@ -20,6 +20,7 @@ t "durability is full" fact durability '^full$'
 t "nobody writes" fact writing '^no$'
 t "nobody waits" fact waiting '^0$'
 t "there is no long-poll session" fact sessions '^0$'
+t "and no poll is held" fact holding '^0, nobody has asked yet, stock sessions 0$'
 
 cursor=$(holdfast publish room say 1)
 t "the head moves with what is published" fact head "^$cursor\$"

@@ -31,6 +31,7 @@ struct get {
     struct hf_poll poll;
     bool answered;
     int status;
+    long long next_ms; /* 0: not there */
     char token[HF_TOKEN_MAX + 1];
     size_t count;
     char *messages[HF_ANSWER_MESSAGES + 1];
@@ -84,6 +85,8 @@ static inline void poll_answered(struct hf_poll *poll, struct hf_str body)
         snprintf(get->token, sizeof(get->token), "%s", token);
         free(token);
     }
+    if (hf_json_find(object, HF_STR("next_ms"), &member))
+        assert_int_equal(hf_json_integer(member, &get->next_ms), 0);
     if (!hf_json_find(object, HF_STR("messages"), &member))
         return;
     hf_json_walk(member, &walk);
