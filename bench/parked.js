@@ -79,8 +79,20 @@ async function endGateway() {
   await ended;
 }
 
+// A web server waits, too, when the gateway's backlog is full.
+async function open() {
+  for (;;) {
+    try {
+      return await FastCgi.open(socket);
+    } catch (error) {
+      if (error.code !== "EAGAIN") throw error;
+      await sleep(5);
+    }
+  }
+}
+
 async function ask(options) {
-  const connection = await FastCgi.open(socket);
+  const connection = await open();
   connection.send(requestBytes({ env: ENV, ...options }));
   const { body } = await connection.answer(30000);
   connection.destroy();
@@ -111,7 +123,7 @@ async function makeSessions(count) {
 async function park(tokens) {
   const held = [];
   for (const token of tokens) {
-    const connection = await FastCgi.open(socket);
+    const connection = await open();
     connection.send(requestBytes({ env: ENV, ...polling(token) }));
     held.push(connection);
   }
