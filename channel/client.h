@@ -47,14 +47,14 @@ static inline void hf_shared_unref(struct hf_shared *kept)
 
 struct hf_client {
     enum hf_vsn vsn;
+    /* The application was asked to let it in, when asked_at was the journal's
+     * head: a `disconnect` behind it is for this client, too. */
+    bool asked;
     bool owned; /* it gave a client_id */
     char owner[HF_OWNER_LEN];
     struct hf_str user;           /* the identity's; empty = nobody known */
     struct hf_identity *identity; /* a reference; NULL = anonymous */
     struct hf_shared *params;     /* for hooks, a JSON object; NULL = none */
-    /* The application was asked to let it in, when this was the journal's head:
-     * a `disconnect` behind it is for this client, too. */
-    bool asked;
     uint64_t asked_at;
 };
 

@@ -532,6 +532,7 @@ static void stop_asking(struct hf_poll *poll)
 {
     hf_connecting_cancel(&poll->connecting);
     poll->asking = NULL;
+    poll->waiter = (struct hf_waiter){0}; /* as before it asked */
 }
 
 static void connected(struct hf_connecting *connecting, int err)

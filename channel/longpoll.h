@@ -40,15 +40,17 @@ struct hf_poll {
      * `body` is borrowed. The poll is the transport's again. */
     void (*answer)(struct hf_poll *poll, struct hf_str body);
     /* private */
-    struct hf_waiter waiter; /* parked: for its session, user and topics */
+    union {                      /* never both */
+        struct hf_waiter waiter; /* parked: for its session, user and topics */
+        struct hf_connecting connecting; /* asking */
+    };
     struct hf_client client;
     struct hf_longpoll *asking; /* not NULL while the application is asked */
-    struct hf_connecting connecting;
-    struct hf_token token; /* as it came; the answer's is newer */
-    uint64_t poll_no;      /* a higher one in live.db ends this poll */
-    struct hf_hold hold;   /* while parked */
-    bool paced;            /* the client waits next_ms, and tells of refusals */
-    uint16_t refused;      /* the HTTP status it tells of; 0: none */
+    struct hf_token token;      /* as it came; the answer's is newer */
+    uint64_t poll_no;           /* a higher one in live.db ends this poll */
+    struct hf_hold hold;        /* while parked */
+    bool paced;       /* the client waits next_ms, and tells of refusals */
+    uint16_t refused; /* the HTTP status it tells of; 0: none */
 };
 
 /*

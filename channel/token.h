@@ -17,6 +17,10 @@
 
 struct hf_token {
     char session[22];      /* HF_SESSION_ID_LEN: 128 random bits, base64url */
+    bool joined : 1;       /* the session had rows when this was made */
+    bool owned : 1;        /* it is somebody's: an owner must be found (owner.h) */
+    bool empty : 1;        /* the answer it came with was empty and at once */
+    bool expired : 1;      /* its channels were told that its token has expired */
     uint64_t epoch;
     uint64_t cursor;       /* everything up to here was in earlier answers */
     uint64_t replay;       /* 0, or `joined` of the join whose replay is under way */
@@ -27,10 +31,6 @@ struct hf_token {
     uint32_t mount;        /* hash of the mount: no use elsewhere */
     int64_t birth_ms;      /* wall clock of the session's creation */
     int64_t expiry_ms;     /* wall clock: no revival after it */
-    bool joined;           /* the session had rows when this was made */
-    bool owned;            /* it is somebody's: an owner must be found (owner.h) */
-    bool empty;            /* the answer it came with was empty and at once */
-    bool expired;          /* its channels were told that its token has expired */
 };
 
 /* Returns the length. 0 only when hashing failed (out of memory). */

@@ -98,7 +98,7 @@ static int set_pragmas(struct hf_db *db, const char *sync)
 void hf_db_keep_few(struct hf_db *db)
 {
     if (!small) /* failing, it keeps more */
-        (void)hf_db_run(db, "PRAGMA cache_size = 64");
+        (void)hf_db_run(db, "PRAGMA cache_size = 32");
 }
 
 void hf_db_rest(struct hf_db *db)
