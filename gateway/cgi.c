@@ -24,6 +24,7 @@
 
 /* --- writing ------------------------------------------------------------- */
 
+/* A server that does not read any more has lost its client: nothing is wrong. */
 static int write_all(struct hf_str bytes)
 {
     while (bytes.len > 0) {
@@ -31,6 +32,8 @@ static int write_all(struct hf_str bytes)
 
         if (n < 0 && errno == EINTR)
             continue;
+        if (n < 0 && errno == EPIPE)
+            return 0;
         if (n <= 0)
             return HF_EIO;
         bytes = hf_str_from(bytes, (size_t)n);

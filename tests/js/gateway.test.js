@@ -539,6 +539,15 @@ describe("as CGI", () => {
     assert.equal(JSON.parse(answer.body).status, 410);
   }));
 
+  it("nothing is wrong when nobody reads its answer any more", story(async () => {
+    const child = spawn(program("holdfast-gateway"), ["--dir", server.dir], { env: { PATH: SYSTEM_PATH, GATEWAY_INTERFACE: "CGI/1.1", ...poll } });
+    child.stdout.destroy();
+    let err = "";
+    child.stderr.on("data", (part) => (err += part));
+    const code = await within(10000, "it ends", new Promise((done) => child.on("close", done)));
+    assert.deepEqual([code, err], [0, ""]);
+  }));
+
   it("it does not wait for the end of its input", story(async () => {
     const begun = performance.now();
     assert.equal((await cgi(poll, { keepOpen: true })).code, 0);
