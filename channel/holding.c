@@ -61,11 +61,21 @@ static uint32_t greatest(uint32_t a, uint32_t b)
     return a > b ? a : b;
 }
 
-/* Never more than this. */
+/* Never more than this. Apache refuses nobody: with all its threads taken the
+ * whole site waits, and no client comes to tell of it. So what lies beyond the
+ * first value is not tried there. */
 static uint32_t most_of(const struct hf_holding *h)
 {
-    return (uint32_t)(one_per_process(h) ? h->settings->cgi_max_held
-                                         : h->settings->max_held);
+    const struct hf_settings *settings = h->settings;
+    uint32_t most = (uint32_t)settings->max_held;
+
+    if (one_per_process(h))
+        return (uint32_t)settings->cgi_max_held;
+    if (h->served != HF_SERVED_RESIDENT_APACHE)
+        return most;
+    return least(settings->held_first > 0 ? (uint32_t)settings->held_first
+                                          : FIRST_APACHE,
+                 most);
 }
 
 static uint32_t first_of(const struct hf_holding *h)

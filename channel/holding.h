@@ -9,7 +9,9 @@
  *     first value   by how we are started, or the setting held_first
  *     grows         by one (a request per process) or a quarter (resident), at
  *                   most every 5 s, when somebody finds no room and a client
- *                   that would have told of a refusal came since
+ *                   that would have told of a refusal came since; but not
+ *                   beyond the first value behind Apache, which refuses nobody
+ *                   and lets the whole site wait instead
  *     halves        when a client tells that the web server refused it; and
  *                   what lies above three quarters of where it was is not
  *                   tried again for ten minutes

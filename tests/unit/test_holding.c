@@ -184,10 +184,11 @@ static void it_grows_only_while_a_client_that_would_tell_comes(void **state)
 
 static void it_does_not_grow_while_there_is_room(void **state)
 {
-    struct hf_holding h = open_as(HF_SERVED_RESIDENT_APACHE);
+    struct hf_holding h = open_as(HF_SERVED_RESIDENT);
     int i;
 
     (void)state;
+    f.settings.held_first = 100;
     for (i = 0; i < 100; i++) {
         struct hf_asker w = paced(false);
         int64_t ms;
@@ -200,6 +201,26 @@ static void it_does_not_grow_while_there_is_room(void **state)
     assert_int_equal(hf_holding_budget(&h), 100);
     (void)fill(&h, paced(true));
     assert_int_equal(hf_holding_budget(&h), 125);
+    shut(&h);
+}
+
+/* There nobody is refused who could tell: all wait, the site's pages too. */
+static void behind_apache_it_stays_at_its_first_value(void **state)
+{
+    struct hf_holding h = open_as(HF_SERVED_RESIDENT_APACHE);
+
+    (void)state;
+    time_passes(&h, 600, true);
+    assert_int_equal(hf_holding_budget(&h), 100);
+    hf_holding_reported(&h, 503, now);
+    assert_int_equal(hf_holding_budget(&h), 50);
+    let_go(&h);
+    time_passes(&h, 3600, true);
+    assert_int_equal(hf_holding_budget(&h), 100); /* back, and no further */
+    f.settings.held_first = 120;
+    let_go(&h);
+    time_passes(&h, 600, true);
+    assert_int_equal(hf_holding_budget(&h), 120); /* as the operator says */
     shut(&h);
 }
 
@@ -530,6 +551,7 @@ int main(void)
         FIXTURE_TEST(what_a_killed_process_held_is_free_again),
         FIXTURE_TEST(it_grows_only_while_a_client_that_would_tell_comes),
         FIXTURE_TEST(it_does_not_grow_while_there_is_room),
+        FIXTURE_TEST(behind_apache_it_stays_at_its_first_value),
         FIXTURE_TEST(a_reported_refusal_halves_it_once_in_five_seconds),
         FIXTURE_TEST(where_it_was_refused_it_does_not_go_for_ten_minutes),
         FIXTURE_TEST(it_is_never_below_two),
