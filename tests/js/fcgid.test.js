@@ -1,13 +1,14 @@
-// What a user of mod_fcgid may expect beside what every host does: that processes
-// come and go, and that an upgrade is one rename.
+// What a user of mod_fcgid may expect beside what every host does: that messages
+// get through while polls are held and more people wait, that processes come and
+// go, and that an upgrade is one rename.
 import { describe, it } from "node:test";
 import assert from "node:assert/strict";
 import { chmodSync, copyFileSync, readlinkSync, renameSync } from "node:fs";
-import { listen } from "./lib/crowd.js";
+import { Crowd, listen } from "./lib/crowd.js";
 import { apache, Host, NOBODY } from "./lib/hosts.js";
 import { answer } from "./lib/phoenix.js";
 import { Poller } from "./lib/poll.js";
-import { told, until } from "./lib/server.js";
+import { sleep, told, until } from "./lib/server.js";
 
 const RECIPE = {
   front: apache("PREFORK", "FCGID"),
@@ -28,13 +29,42 @@ const on = (spec, body) => async (t) => {
   await host.stop();
 };
 
-const open = (host) => new Poller(host.port).open();
+const open = (host) => new Poller(host.port, { query: "vsn=2.0.0&paced=1" }).open();
 
 // Of the program that is in place now, and not of one that was there before.
 const current = (host) =>
   host.gatewayPids().filter((pid) => readlinkSync(`/proc/${pid}/exe`) === host.gatewayFile);
 
 describe("mod_fcgid", { concurrency: true }, () => {
+  it(
+    "a push is answered promptly while polls are held and more clients wait",
+    on({}, async (host, t) => {
+      const where = "room:many";
+      const crowd = await Crowd.gather(host, where, { ours: 30, since: 0, plain: 0 });
+      try {
+        const writer = await open(host);
+        await writer.join("room:other");
+        const took = [];
+        for (let n = 1; n <= 20; n++) {
+          const begun = performance.now();
+          const frame = ["1", String(n + 1), "room:other", "n", { n }];
+          assert.deepEqual(await writer.post([frame]), { status: 200 });
+          took.push(Math.round(performance.now() - begun));
+          await sleep(200);
+        }
+        took.sort((a, b) => a - b);
+        t.diagnostic(`POST: half within ${took[10]} ms, all within ${took.at(-1)} ms; ${host.gatewayPids().length} processes`);
+        assert.ok(took.at(-1) < 2000, `${took}`);
+        const begun = performance.now();
+        await host.publish(where, "n", { n: 1 });
+        await crowd.heard(1);
+        t.diagnostic(`all 30 have heard after ${Math.round(performance.now() - begun)} ms`);
+      } finally {
+        await crowd.leave();
+      }
+    }),
+  );
+
   it(
     "a push over its limit of 131,072 bytes has no effect, and the page goes on",
     on({}, async (host) => {

@@ -1,9 +1,23 @@
-// The recipes for who has an Apache of their own, around the real programs;
-// what is checked of all hosts stands in lib/host_checks.js.
+// The recipes for Apache in docs/hosts, around the real programs: for who has a
+// server of their own, and for who has nothing but .htaccess under somebody
+// else's. What is checked of all hosts stands in lib/host_checks.js.
 import { describe } from "node:test";
+import assert from "node:assert/strict";
 import { checkHost } from "./lib/host_checks.js";
 import { fcgid } from "./lib/fcgid.js";
 import { apache, NOBODY } from "./lib/hosts.js";
+import { request } from "./lib/http.js";
+import { freePort } from "./lib/server.js";
+
+async function hidesItsFiles(host) {
+  for (const name of [".htholdfast", ".htaccess"]) {
+    const { status } = await request({ port: host.port, path: `/${name}` });
+    assert.equal(status, 403, name);
+  }
+}
+
+const hides = (_, check) => check("nobody is shown where the journal is", hidesItsFiles);
+const port = await freePort();
 
 // They do little but wait: at once.
 describe("Apache", { concurrency: true }, () => {
@@ -32,4 +46,45 @@ describe("Apache", { concurrency: true }, () => {
     gateway: "cgi",
     holds: { stock: 5, ours: 5 },
   });
+
+  checkHost(
+    {
+      ...fcgid,
+      name: ".htaccess: mod_fcgid, and WebSockets by the socket of a side-car",
+      front: apache("EVENT", "FCGID", "PROXY"),
+      account: NOBODY,
+      htaccess: ["htaccess-fcgid", "htaccess-websocket"],
+      // what its comment says of hosts where Apache runs as the user
+      paths: (host) => ({ "ws://127.0.0.1:4000/": `unix:${host.dir}/sidecar.sock|ws://%{HTTP_HOST}/` }),
+      program: "www/holdfast.fcgi",
+      endpoint: "/holdfast.fcgi",
+      sidecar: true,
+    },
+    hides,
+  );
+
+  checkHost({
+    name: ".htaccess: a gateway on a socket, and WebSockets by the port of a side-car",
+    front: apache("EVENT", "PROXY"),
+    account: NOBODY,
+    htaccess: ["htaccess-socket", "htaccess-websocket"],
+    paths: () => ({ "127.0.0.1:4000": `127.0.0.1:${port}` }),
+    conf: { http: { origins: "www.example.com" }, sidecar: { listen: `127.0.0.1:${port}` } },
+    gateway: "socket",
+    sidecar: port,
+  });
+
+  checkHost(
+    {
+      name: ".htaccess: plain CGI",
+      front: apache("PREFORK", "CGI"),
+      account: NOBODY,
+      htaccess: ["htaccess-cgi"],
+      program: "www/holdfast.cgi",
+      endpoint: "/holdfast.cgi",
+      gateway: "cgi",
+      holds: { stock: 5, ours: 5 },
+    },
+    hides,
+  );
 });

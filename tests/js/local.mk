@@ -16,9 +16,6 @@ EXTRA_DIST += \
 	tests/js/hostile.test.js \
 	tests/js/hosts.test.js \
 	tests/js/hosts_apache.test.js \
-	tests/js/hosts_htaccess.test.js \
-	tests/js/hosts_lighttpd.test.js \
-	tests/js/hosts_nginx.test.js \
 	tests/js/late.test.js \
 	tests/js/leaving.test.js \
 	tests/js/longpoll.test.js \
