@@ -12,6 +12,7 @@ EXTRA_DIST += \
 	tests/js/forms.test.js \
 	tests/js/gateway.test.js \
 	tests/js/holdfast.test.js \
+	tests/js/holds.test.js \
 	tests/js/hooks.test.js \
 	tests/js/hostile.test.js \
 	tests/js/hosts.test.js \
