@@ -40,12 +40,12 @@ function ask(request) {
   return JSON.parse(stdout.slice(stdout.indexOf("\r\n\r\n") + 4));
 }
 
-const polling = (token) => `vsn=2.0.0&token=${token}`;
+const polling = (token) => `vsn=2.0.0&paced=1&token=${token}`;
 
 // Joined to a room of ten, its reply fetched: the next poll finds nothing. Its
 // former token finds the reply, again and again.
 function makeSession(i) {
-  const { token } = ask({});
+  const { token } = ask({ query: "vsn=2.0.0&paced=1" });
   const body = JSON.stringify(["1", "1", `room:${i % 10}`, "phx_join", {}]);
   const pushed = ask({ query: polling(token), method: "POST", body, env: { CONTENT_TYPE: "application/json" } });
   if (pushed.status !== 200) throw new Error(`join: ${JSON.stringify(pushed)}`);
@@ -60,7 +60,7 @@ function measure(mode, n, how, program, queries) {
 }
 
 const settings = join(dir, "holdfast.conf");
-const hold = (original, seconds) => writeFileSync(settings, `${original}\n[gateway]\ncgi_hold = ${seconds}s\n`);
+const hold = (original, seconds) => writeFileSync(settings, `${original}\n[gateway]\ncgi_hold = ${seconds}s\nmax_held = 1000\ncgi_max_held = 1000\nheld_first = 1000\nmax_held_per_address = 1000\n`);
 const tell = (what, figures) => console.log(`${what.padEnd(34)} ${figures}`);
 
 try {
