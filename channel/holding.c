@@ -11,6 +11,7 @@
 #define FIRST_CGI    8u
 #define FIRST_FCGID  4u
 #define FIRST_APACHE 100u
+#define FIRST_NGINX  300u
 
 #define STEP_MS    5000 /* between two changes of a kind */
 #define RELAX_MS   (10 * 60 * 1000)
@@ -62,20 +63,27 @@ static uint32_t greatest(uint32_t a, uint32_t b)
 }
 
 /* Never more than this. Apache refuses nobody: with all its threads taken the
- * whole site waits, and no client comes to tell of it. So what lies beyond the
- * first value is not tried there. */
+ * whole site waits; nginx without connections resets whoever comes, of the site
+ * too. No client can tell of either, so what lies beyond the first value is not
+ * tried there. */
 static uint32_t most_of(const struct hf_holding *h)
 {
     const struct hf_settings *settings = h->settings;
     uint32_t most = (uint32_t)settings->max_held;
+    uint32_t first = (uint32_t)settings->held_first;
 
-    if (one_per_process(h))
+    switch (h->served) {
+    case HF_SERVED_CGI:
+    case HF_SERVED_FCGID:
         return (uint32_t)settings->cgi_max_held;
-    if (h->served != HF_SERVED_RESIDENT_APACHE)
-        return most;
-    return least(settings->held_first > 0 ? (uint32_t)settings->held_first
-                                          : FIRST_APACHE,
-                 most);
+    case HF_SERVED_RESIDENT_APACHE:
+        return least(first > 0 ? first : FIRST_APACHE, most);
+    case HF_SERVED_RESIDENT_NGINX:
+        return least(first > 0 ? first : FIRST_NGINX, most);
+    case HF_SERVED_RESIDENT:
+        break;
+    }
+    return most;
 }
 
 static uint32_t first_of(const struct hf_holding *h)
@@ -86,9 +94,9 @@ static uint32_t first_of(const struct hf_holding *h)
         return least((uint32_t)h->settings->held_first, most);
     switch (h->served) {
     case HF_SERVED_RESIDENT:
-        return most;
     case HF_SERVED_RESIDENT_APACHE:
-        return least(FIRST_APACHE, most);
+    case HF_SERVED_RESIDENT_NGINX:
+        return most;
     case HF_SERVED_FCGID:
         return least(FIRST_FCGID, most);
     case HF_SERVED_CGI:

@@ -25,6 +25,8 @@ enum hf_served {
                                   has come */
     HF_SERVED_RESIDENT_APACHE, /* the same, but each takes a thread of Apache,
                                   of which the whole site has some 150 */
+    HF_SERVED_RESIDENT_NGINX,  /* the same, but each takes two connections of
+                                  nginx, of which a worker has 768 */
     HF_SERVED_FCGID,           /* one at a time: mod_fcgid starts a process for
                                   each request that waits */
     HF_SERVED_CGI,             /* one, then the process ends */

@@ -151,13 +151,15 @@ static enum hf_served served_by(const struct resident *r,
     case HF_MODE_RESIDENT:
         break;
     }
+    if (hf_str_starts(software, HF_STR("nginx")))
+        return HF_SERVED_RESIDENT_NGINX;
     return apache ? HF_SERVED_RESIDENT_APACHE : HF_SERVED_RESIDENT;
 }
 
 static int start_longpoll(struct resident *r, const struct hf_request *request)
 {
-    static const char *const names[] = {"resident", "resident_apache", "fcgid",
-                                        "cgi"};
+    static const char *const names[] = {"resident", "resident_apache",
+                                        "resident_nginx", "fcgid", "cgi"};
     const struct hf_settings *settings = &r->process.settings;
     enum hf_served served = served_by(r, request->software);
     int err;

@@ -486,6 +486,7 @@ describe("started by spawn-fcgi", { skip: !hasSpawnFcgi }, () => {
   it("it tells mod_fcgid by Apache, which starts no other program", story(async () => {
     assert.equal(await servedAs("apache", "Apache/2.4.71 (Debian)"), "fcgid");
     assert.equal(await servedAs("lighttpd", "lighttpd/1.4.69"), "resident");
+    assert.equal(await servedAs("nginx", "nginx/1.22.1"), "resident_nginx");
   }));
 
   it("but the setting mode goes before that", story(async () => {

@@ -85,6 +85,7 @@ static void the_first_value_is_of_the_host_unless_it_is_set(void **state)
     } hosts[] = {{HF_SERVED_CGI, 8},
                  {HF_SERVED_FCGID, 4},
                  {HF_SERVED_RESIDENT_APACHE, 100},
+                 {HF_SERVED_RESIDENT_NGINX, 300},
                  {HF_SERVED_RESIDENT, 5000}};
     size_t i;
 
