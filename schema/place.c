@@ -113,8 +113,22 @@ static int take(void *ctx, const char *section, const char *name,
     return 0;
 }
 
+/* Ours, the system's, or of whom the folder is, who could put another program
+ * there as well. In /tmp it could be anybody's. */
+static bool owner_counts(const struct stat *file, struct hf_str folder)
+{
+    char path[PATH_MAX];
+    struct stat st;
+
+    if (file->st_uid == geteuid() || file->st_uid == 0)
+        return true;
+    return !join(path, sizeof(path), folder, ".") && stat(path, &st) == 0 &&
+           st.st_uid == file->st_uid;
+}
+
 /* Who may write it decides whose journal is served. */
-static int check_file(const char *path, struct hf_why *why)
+static int check_file(const char *path, struct hf_str folder,
+                      struct hf_why *why)
 {
     struct stat st;
 
@@ -130,6 +144,11 @@ static int check_file(const char *path, struct hf_why *why)
                           "%s: everybody on this machine may write it (mode "
                           "%03o), and so choose the journal: chmod o-w %s",
                           path, (unsigned)(st.st_mode & 0777), path);
+    if (!owner_counts(&st, folder))
+        return hf_explain(why, HF_EDENIED,
+                          "%s: belongs to uid %lu, who is neither this account "
+                          "nor the owner of the folder: make it anew",
+                          path, (unsigned long)st.st_uid);
     return 0;
 }
 
@@ -143,7 +162,7 @@ static int read_file(struct hf_str folder, struct hf_place *out,
 
     if (join(path, sizeof(path), folder, HF_PLACE_FILE))
         return HF_ENOTFOUND;
-    err = check_file(path, why);
+    err = check_file(path, folder, why);
     if (err)
         return err;
     err = hf_conf_read(path, take, &reading, why);

@@ -11,7 +11,8 @@
  *        sends with the request
  *     3  .htholdfast beside the script that the web server serves, or beside
  *        the program as it was started (a link counts as where it stands): one
- *        line, `dir = PATH`. Apache never shows files whose names begin so
+ *        line, `dir = PATH`. Apache never shows files whose names begin so. It
+ *        must belong to this account, to root or to the folder's owner
  *     4  the current directory, for the command line, if it holds a journal
  *     5  ~/holdfast, if it holds a journal
  *

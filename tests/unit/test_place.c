@@ -289,6 +289,23 @@ static void a_file_that_anybody_may_write_is_refused(void **state)
     expect_words("not a file");
 }
 
+/* As in /tmp, where anybody may put one beside a program of somebody else. */
+static void a_file_of_a_stranger_is_refused(void **state)
+{
+    const uid_t stranger = 54321;
+
+    (void)state;
+    if (geteuid() != 0)
+        skip(); /* only root can give files away */
+    write_file("www/" HF_PLACE_FILE, "dir = /x\n", 0644);
+    assert_int_equal(chown(path_of("www/" HF_PLACE_FILE), stranger, 0), 0);
+    assert_int_equal(FIND(.script = t.script), HF_EDENIED);
+    expect_words("belongs to uid 54321");
+    assert_int_equal(chown(path_of("www"), stranger, 0), 0);
+    assert_int_equal(FIND(.script = t.script), 0); /* the site is his */
+    assert_int_equal(chown(path_of("www"), 0, 0), 0);
+}
+
 /* SCRIPT_FILENAME of servers that put it together from the URL, or that say
  * something else by it. */
 static void a_script_that_is_no_program_is_ignored(void **state)
@@ -387,6 +404,7 @@ int main(void)
         TEST(home_is_that_of_the_environment_if_it_is_ours),
         TEST(a_file_that_says_something_else_is_refused),
         TEST(a_file_that_anybody_may_write_is_refused),
+        TEST(a_file_of_a_stranger_is_refused),
         TEST(a_script_that_is_no_program_is_ignored),
         TEST(where_nothing_says_it_all_that_was_tried_is_listed),
         TEST(a_script_beside_the_program_is_looked_at_once),
