@@ -257,6 +257,11 @@ static bool is_anybody(struct hf_str address)
            (address.len >= 4 && memcmp(address.at, "127.", 4) == 0);
 }
 
+static uint64_t hash_of(struct hf_str address)
+{
+    return hf_bell_hash(address) | 1; /* 0 is nobody's */
+}
+
 static struct hf_holding_address *address_for(struct hf_holding *h,
                                               struct hf_str text)
 {
@@ -286,6 +291,19 @@ static void leave_address(struct hf_holding *h,
     free(address);
 }
 
+bool hf_holding_address_full(const struct hf_holding *h, struct hf_str text)
+{
+    size_t max = h->settings->max_held_per_address;
+    const struct hf_holding_address *address;
+
+    if (max == 0 || is_anybody(text))
+        return false;
+    if (one_per_process(h))
+        return hf_holds_sum(h->holds, hash_of(text)).of_address >= max;
+    address = hf_map_get(&h->addresses, text);
+    return address && address->held >= max;
+}
+
 /* One more of it, in this process; where a process holds one only, the slots
  * know. */
 static bool enter_address(struct hf_holding *h, struct hf_str text,
@@ -298,7 +316,7 @@ static bool enter_address(struct hf_holding *h, struct hf_str text,
     if (max == 0 || is_anybody(text))
         return true;
     if (one_per_process(h)) {
-        hash = hf_bell_hash(text) | 1;
+        hash = hash_of(text);
         hf_holds_set_address(h->holds, hash);
         return hf_holds_sum(h->holds, hash).of_address <= max;
     }
@@ -558,9 +576,10 @@ void hf_holding_turned_away(struct hf_holding *h, int64_t now_ms)
 
 /* --- for the transport ---------------------------------------------------- */
 
-bool hf_holding_tight(struct hf_holding *h)
+bool hf_holding_tight(struct hf_holding *h, struct hf_str address)
 {
-    return in_use(h, HF_HELD_FULL) >= (hf_holding_budget(h) + 1) / 2;
+    return in_use(h, HF_HELD_FULL) >= (hf_holding_budget(h) + 1) / 2 ||
+           hf_holding_address_full(h, address);
 }
 
 uint32_t hf_holding_excess(struct hf_holding *h)

@@ -126,8 +126,12 @@ void hf_holding_witness(struct hf_holding *holding, int64_t now_ms);
 void hf_holding_reported(struct hf_holding *holding, unsigned status,
                          int64_t now_ms);
 
-/* Is half of the budget in use? Then it is worth knowing who is active. */
-bool hf_holding_tight(struct hf_holding *holding);
+/* Is half of the budget in use, or all that this address may hold? Then it is
+ * worth knowing who is active. */
+bool hf_holding_tight(struct hf_holding *holding, struct hf_str address);
+/* Does this address hold all that it may? */
+bool hf_holding_address_full(const struct hf_holding *holding,
+                             struct hf_str address);
 /* Holds beyond the budget, after it has shrunk. */
 uint32_t hf_holding_excess(struct hf_holding *holding);
 uint32_t hf_holding_budget(struct hf_holding *holding);

@@ -594,7 +594,7 @@ void hf_poll_start(struct hf_longpoll *lp, struct hf_poll *poll,
     hf_poll_read(poll, hello);
     switch (hf_longpoll_token(lp, token, &poll->token)) {
     case HF_TOKEN_ABSENT:
-        if (hf_poll_may_begin(lp, poll))
+        if (hf_poll_may_begin(lp, poll, hello->peer))
             connect_new(lp, poll, hello);
         else
             answer_bare(poll, "{\"status\":500}");

@@ -91,14 +91,19 @@ static void count_stock(struct hf_longpoll *lp)
         hf_holding_counted(&lp->holding, joined, coming);
 }
 
-bool hf_poll_may_begin(struct hf_longpoll *lp, const struct hf_poll *poll)
+/* Where its address has no place left its first poll would be refused, but stock
+ * clients take a new session for a success: they would not wait 5 s then, but
+ * join again at once, and again. */
+bool hf_poll_may_begin(struct hf_longpoll *lp, const struct hf_poll *poll,
+                       struct hf_str address)
 {
     int64_t now = hf_boot_ms();
 
     if (poll->paced)
         return true;
     count_stock(lp);
-    if (hf_holding_stock_enters(&lp->holding, HF_STOCK_COMES, false, now))
+    if (!hf_holding_address_full(&lp->holding, address) &&
+        hf_holding_stock_enters(&lp->holding, HF_STOCK_COMES, false, now))
         return true;
     hf_holding_turned_away(&lp->holding, now);
     return false;
@@ -192,7 +197,7 @@ enum hf_verdict hf_poll_admit(struct hf_longpoll *lp, struct hf_poll *poll,
     enum hf_verdict verdict = HF_REFUSED;
 
     count_stock(lp);
-    if (!poll->paced || hf_holding_tight(&lp->holding)) {
+    if (!poll->paced || hf_holding_tight(&lp->holding, address)) {
         (void)hf_live_seat(lp->process->live, session_of(poll), &seat);
         asker.active = was_active(&seat, now);
         asker.replaces = replaces(lp, &seat, since, now);
@@ -235,7 +240,7 @@ int64_t hf_poll_pause(struct hf_longpoll *lp, const struct hf_poll *poll)
     struct hf_live_seat seat;
     int64_t now = hf_boot_ms();
 
-    if (!poll->paced || !hf_holding_tight(&lp->holding))
+    if (!poll->paced || !hf_holding_tight(&lp->holding, hf_str(NULL, 0)))
         return 0;
     (void)hf_live_seat(lp->process->live, session_of(poll), &seat);
     return hf_holding_pause(&lp->holding, was_active(&seat, now), now);

@@ -49,8 +49,8 @@ void hf_poll_read(struct hf_poll *poll, const struct hf_hello *hello);
 void hf_poll_hear(struct hf_longpoll *longpoll, struct hf_poll *poll,
                   bool joined);
 /* May there be another session? */
-bool hf_poll_may_begin(struct hf_longpoll *longpoll,
-                       const struct hf_poll *poll);
+bool hf_poll_may_begin(struct hf_longpoll *longpoll, const struct hf_poll *poll,
+                       struct hf_str address);
 /* poll->hold with HF_HOLD; *out_ms as in holding.h. */
 enum hf_verdict hf_poll_admit(struct hf_longpoll *longpoll,
                               struct hf_poll *poll, struct hf_str address,

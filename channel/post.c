@@ -276,7 +276,7 @@ static const char *body_for_malformed(int err)
 static void start_work(struct hf_longpoll *lp, struct hf_post *post,
                        const struct hf_client *client,
                        const struct hf_token *token, uint64_t born,
-                       struct hf_str body, bool ndjson)
+                       struct hf_str peer, struct hf_str body, bool ndjson)
 {
     struct hf_post_work *work = work_new(lp, post, client, token, body);
     int err;
@@ -300,7 +300,7 @@ static void start_work(struct hf_longpoll *lp, struct hf_post *post,
         done(&work->job, answer_heartbeats(work));
         return;
     }
-    if (hf_holding_tight(&lp->holding)) /* else it makes no difference */
+    if (hf_holding_tight(&lp->holding, peer)) /* else it makes no difference */
         (void)hf_live_note_active(lp->process->live, hf_post_session(work),
                                   HF_ACTIVE_NOTE_MS);
     work->upto = work->body.count;
@@ -346,7 +346,7 @@ void hf_post_start(struct hf_longpoll *lp, struct hf_post *post,
                       &born))
         answer(post, "{\"status\":500}"); /* its poll is told why */
     else
-        start_work(lp, post, &client, &token, born, body, ndjson);
+        start_work(lp, post, &client, &token, born, hello->peer, body, ndjson);
     hf_client_release(&client);
 }
 

@@ -313,6 +313,61 @@ static void all_that_are_released_come_back_one_after_another(void **state)
     assert_int_equal(stock.next_ms, 0);
 }
 
+/* Its places are taken: should it be let in, it would join and be ended, and come
+ * again at once, for stock clients take an answer 410 for a success. */
+static void a_stock_client_whose_address_has_no_room_is_not_let_in(void **state)
+{
+    struct get get, other;
+
+    (void)state;
+    join(&a);
+    process[0].settings.max_held_per_address = 1;
+    process[1].settings.max_held_per_address = 1;
+    hello.peer = HF_STR("192.0.2.1");
+    get_start(&get, 0, a.token);
+    assert_false(get.answered);
+    other = asks(&nobody, 0);
+    assert_int_equal(other.status, 500);
+    hello.peer = HF_STR("192.0.2.2");
+    other = asks(&nobody, 0);
+    assert_int_equal(other.status, 410);
+    hello.peer = HF_STR("192.0.2.1");
+    be_paced();
+    other = asks(&nobody, 0); /* those wait, and need no place */
+    assert_int_equal(other.status, 410);
+    hf_poll_cancel(&get.poll);
+    be_stock();
+    other = asks(&nobody, 0);
+    assert_int_equal(other.status, 410);
+    hello.peer = hf_str(NULL, 0);
+}
+
+/* It polls again as soon as its push was answered, which its poll may have told
+ * it of before. */
+static void who_has_just_sent_something_may_come_at_once(void **state)
+{
+    struct get get, early;
+
+    (void)state;
+    be_paced();
+    join(&a);
+    join(&b);
+    process[0].settings.max_held_per_address = 1;
+    hello.peer = HF_STR("192.0.2.1");
+    get_start(&get, 0, b.token);
+    assert_false(get.answered);
+    say(&a, 0, "[\"2\",\"2\",\"room:b\",\"phx_join\",{}]");
+    poll_once(&a, 0);
+    early = asks(&a, 0);
+    assert_int_equal(early.status, 204);
+    assert_true(early.next_ms >= 1000);
+    snprintf(a.token, sizeof(a.token), "%s", early.token);
+    early = asks(&a, 0);
+    assert_int_equal(early.status, 204);
+    hf_poll_cancel(&get.poll);
+    hello.peer = hf_str(NULL, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -325,6 +380,8 @@ int main(void)
         TEST(a_session_takes_one_place_however_often_it_asks),
         TEST(a_stock_session_is_refused_where_there_is_no_room),
         TEST(a_stock_session_that_went_away_counts_no_more),
+        TEST(a_stock_client_whose_address_has_no_room_is_not_let_in),
+        TEST(who_has_just_sent_something_may_come_at_once),
         TEST(when_the_room_shrinks_the_quiet_ones_are_ended),
         TEST(a_refusal_counts_from_who_has_joined),
         TEST(a_number_that_is_no_refusal_counts_for_nothing),
