@@ -427,8 +427,13 @@ static void answer_nobody(struct hf_conn *conn)
 {
     struct hf_head head;
 
-    hf_exchange_gone(&conn->exchange);
     conn->keep = false;
+    if (!hf_exchange_waits(&conn->exchange)) {
+        /* A POST: 200 before it has happened would be a lie, if to nobody. */
+        watch_for(conn, 0);
+        return;
+    }
+    hf_exchange_gone(&conn->exchange);
     hf_head_text(&head, 200, 0);
     send_answer(conn, hf_head_str(&head), hf_str(NULL, 0));
 }

@@ -50,6 +50,13 @@ struct hf_exchange {
     };
 };
 
+/* Does it wait for something to come? What does not is answered soon. */
+static inline bool hf_exchange_waits(const struct hf_exchange *exchange)
+{
+    return exchange->work == HF_EXCHANGE_POLL ||
+           exchange->work == HF_EXCHANGE_EVENTS;
+}
+
 /* What a visitor is told when we cannot serve: nothing about this host. */
 extern const struct hf_str hf_not_ready_text;
 

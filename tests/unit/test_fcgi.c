@@ -25,7 +25,7 @@
 
 static struct {
     unsigned started, gone;
-    bool hold;
+    bool hold, post; /* a poll by default */
     char query[64]; /* of the last request */
     size_t body_len;
     struct hf_str answer;
@@ -45,7 +45,7 @@ void hf_exchange_start(struct hf_exchange *exchange, struct hf_gateway *gateway,
         exchange->reply(exchange, HF_STR("head."), served.answer);
         return;
     }
-    exchange->work = HF_EXCHANGE_POLL;
+    exchange->work = served.post ? HF_EXCHANGE_POST : HF_EXCHANGE_POLL;
     served.held[served.held_count++] = exchange;
 }
 
@@ -427,6 +427,32 @@ static void a_server_that_hangs_up_gives_the_poll_up(void **state)
     hf_close(&fd);
     turn();
     assert_int_equal(served.gone, 2);
+    expect_conns(0);
+}
+
+static void a_post_is_not_answered_before_it_has_happened(void **state)
+{
+    int fd;
+
+    (void)state;
+    served.hold = true;
+    served.post = true;
+    fd = ask(1, true, "post");
+    assert_int_equal(shutdown(fd, SHUT_WR), 0);
+    turn();
+    expect_nothing(fd, false);
+    assert_int_equal(served.gone, 0);
+    answer_held(0);
+    expect_answer(fd, 1, HF_STR("body"), true);
+    expect_conns(0);
+    hf_close(&fd);
+
+    fd = ask(1, true, "post");
+    assert_int_equal(shutdown(fd, SHUT_WR), 0);
+    turn();
+    hf_close(&fd);
+    turn();
+    assert_int_equal(served.gone, 1);
     expect_conns(0);
 }
 
@@ -848,6 +874,7 @@ int main(void)
         TEST(answers_that_nobody_reads_are_bounded_together),
         TEST(a_held_request_keeps_no_buffer),
         TEST(a_server_that_hangs_up_gives_the_poll_up),
+        TEST(a_post_is_not_answered_before_it_has_happened),
         TEST(an_abort_ends_a_held_request),
         TEST(what_comes_behind_a_held_request_is_not_guessed_at),
         TEST(malformed_records_close_their_connection_only),
