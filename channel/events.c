@@ -7,11 +7,12 @@
 #include "channel/dispatch.h"
 #include "channel/longpoll_state.h"
 
-/* What it asks for, for as long as it waits. */
-struct hf_events_topics {
+/* Who asks for what; from the first reading to the answer. */
+struct hf_following {
+    struct hf_client client;
+    struct hf_resume resume; /* what is still to be read */
     size_t count;
-    struct hf_page_topic at[HF_EVENTS_TOPICS];
-    char names[];
+    struct hf_page_topic topics[]; /* their names are behind them */
 };
 
 static struct hf_events *events_of(struct hf_waiter *waiter)
@@ -23,12 +24,15 @@ static struct hf_events *events_of(struct hf_waiter *waiter)
 
 static void end(struct hf_events *events)
 {
+    struct hf_following *following = events->following;
+
     if (events->waiter.waiting)
         hf_holding_release(&events->longpoll->holding, &events->hold);
     hf_waiting_leave(&events->waiter);
-    hf_client_release(&events->client);
-    free(events->topics);
-    events->topics = NULL;
+    events->following = NULL;
+    if (following)
+        hf_client_release(&following->client);
+    free(following);
 }
 
 static void refuse(struct hf_events *events,
@@ -43,8 +47,9 @@ static void refuse(struct hf_events *events,
 
 static void refuse_for(struct hf_events *events, const char *reason)
 {
+    const struct hf_following *following = events->following;
     const struct hf_plain_refusal refusal = {
-        .reason = reason, .nobody = !events->client.identity};
+        .reason = reason, .nobody = following && !following->client.identity};
 
     refuse(events, &refusal);
 }
@@ -55,7 +60,7 @@ static void tell(struct hf_events *events, const char *gap,
 {
     struct hf_plain_answer answer = {.status = 200};
     char cursor[HF_CURSOR_MAX];
-    size_t len = hf_cursor_format(events->resume.since, cursor);
+    size_t len = hf_cursor_format(events->following->resume.since, cursor);
     struct hf_buf body;
 
     end(events);
@@ -82,42 +87,40 @@ static void tell(struct hf_events *events, const char *gap,
 /* --- reading --------------------------------------------------------------- */
 
 /* What may it, at this moment? NULL, or the reason. */
-static const char *check_rights(struct hf_events *events)
+static const char *check_rights(const struct hf_process *process,
+                                struct hf_following *following)
 {
-    const struct hf_process *process = events->longpoll->process;
-    struct hf_events_topics *topics = events->topics;
     size_t n;
 
-    for (n = 0; n < topics->count; n++) {
-        struct hf_str name = topics->at[n].name;
+    for (n = 0; n < following->count; n++) {
+        struct hf_page_topic *topic = &following->topics[n];
         struct hf_grant grant =
-            hf_rights_of(process->rights, &events->client, name);
+            hf_rights_of(process->rights, &following->client, topic->name);
 
         if (!grant.known)
             return "unmatched topic";
         if (!(grant.rights & HF_RIGHT_JOIN))
             return "unauthorized";
-        if (hf_hooks_want(process->hooks, HF_HOOK_JOIN, name))
+        if (hf_hooks_want(process->hooks, HF_HOOK_JOIN, topic->name))
             return "application";
-        topics->at[n].presence = (grant.rights & HF_RIGHT_PRESENCE) != 0;
+        topic->presence = (grant.rights & HF_RIGHT_PRESENCE) != 0;
     }
     return NULL;
 }
 
 /* Where to begin, for all topics; *out_gap as in D7. */
-static int locate(const struct hf_events *events, uint64_t epoch, uint64_t head,
+static int locate(const struct hf_following *following,
+                  struct hf_journal *journal, uint64_t epoch, uint64_t head,
                   uint64_t *out_from, const char **out_gap)
 {
-    const struct hf_events_topics *topics = events->topics;
-    struct hf_journal *journal = events->longpoll->process->journal;
     struct hf_start start;
     size_t n;
     int err = 0;
 
     *out_gap = NULL;
-    for (n = 0; n < topics->count && err == 0 && !*out_gap; n++) {
-        err = hf_resume_locate(&events->resume, journal, topics->at[n].name,
-                               epoch, head, &start);
+    for (n = 0; n < following->count && err == 0 && !*out_gap; n++) {
+        err = hf_resume_locate(&following->resume, journal,
+                               following->topics[n].name, epoch, head, &start);
         if (err == 0) {
             *out_from = start.cursor;
             *out_gap = start.gap;
@@ -136,6 +139,7 @@ struct outcome {
 static int read_in_snapshot(struct hf_events *events, struct outcome *out)
 {
     struct hf_longpoll *lp = events->longpoll;
+    struct hf_following *following = events->following;
     struct hf_journal *journal = lp->process->journal;
     uint64_t epoch = hf_journal_epoch(journal), from = 0;
     bool changed = false;
@@ -147,16 +151,16 @@ static int read_in_snapshot(struct hf_events *events, struct outcome *out)
         hf_waiting_tell_all(&lp->waiting);
     if (err)
         return err;
-    out->refused = check_rights(events);
+    out->refused = check_rights(lp->process, following);
     if (out->refused)
         return 0;
-    err = locate(events, epoch, out->head, &from, &out->gap);
+    err = locate(following, journal, epoch, out->head, &from, &out->gap);
     if (err == 0 && !out->gap)
-        err = hf_page_read(&out->page, journal, events->topics->at,
-                           events->topics->count, from, out->head);
+        err = hf_page_read(&out->page, journal, following->topics,
+                           following->count, from, out->head);
     if (err)
         return err;
-    events->resume = (struct hf_resume){
+    following->resume = (struct hf_resume){
         .asked = true, .since = {epoch, out->gap ? out->head : out->page.upto}};
     return 0;
 }
@@ -177,11 +181,11 @@ static int read_all(struct hf_events *events, struct outcome *out)
 
 static bool next_topic(const void *ctx, size_t *at, struct hf_str *out)
 {
-    const struct hf_events_topics *topics = ctx;
+    const struct hf_following *following = ctx;
 
-    if (*at == topics->count)
+    if (*at == following->count)
         return false;
-    *out = topics->at[(*at)++].name;
+    *out = following->topics[(*at)++].name;
     return true;
 }
 
@@ -203,7 +207,7 @@ static bool answer_if_any(struct hf_events *events, bool now,
         tell(events, outcome.gap, &outcome.page);
     } else {
         answered = false;
-        *out_what = (struct hf_wait_for){next_topic, events->topics,
+        *out_what = (struct hf_wait_for){next_topic, events->following,
                                          outcome.head, outcome.page.more};
     }
     hf_page_release(&outcome.page);
@@ -246,7 +250,7 @@ static const struct hf_waiter_kind kind = {
 static int64_t hold_of(const struct hf_events *events,
                        const struct hf_events_query *query)
 {
-    const struct hf_identity *identity = events->client.identity;
+    const struct hf_identity *identity = events->following->client.identity;
     int64_t hold = events->longpoll->hold_ms;
     int64_t left;
 
@@ -287,27 +291,32 @@ static int admit(struct hf_events *events, const struct hf_wait_for *what,
 
 /* --- start ----------------------------------------------------------------- */
 
-static struct hf_events_topics *keep(const struct hf_events_query *query)
+/* Takes the client's references over. */
+static struct hf_following *following_new(const struct hf_events_query *query,
+                                          struct hf_client *client)
 {
-    struct hf_events_topics *topics;
-    size_t n, len = 0;
+    size_t n, len = query->count * sizeof(struct hf_page_topic);
+    struct hf_following *following;
     char *at;
 
     for (n = 0; n < query->count; n++)
         len += query->topics[n].len;
-    topics = calloc(1, sizeof(*topics) + len);
-    if (!topics)
+    following = calloc(1, sizeof(*following) + len);
+    if (!following)
         return NULL;
-    at = topics->names;
+    at = (char *)&following->topics[query->count];
     for (n = 0; n < query->count; n++) {
         struct hf_str name = query->topics[n];
 
         memcpy(at, name.at, name.len);
-        topics->at[n].name = hf_str(at, name.len);
+        following->topics[n].name = hf_str(at, name.len);
         at += name.len;
     }
-    topics->count = query->count;
-    return topics;
+    following->count = query->count;
+    following->resume = query->resume;
+    following->client = *client;
+    *client = (struct hf_client){.vsn = HF_VSN_2};
+    return following;
 }
 
 static void begin(struct hf_events *events, const struct hf_events_query *query,
@@ -319,12 +328,6 @@ static void begin(struct hf_events *events, const struct hf_events_query *query,
     int64_t retry_ms = 5000;
     int err;
 
-    events->resume = query->resume;
-    events->topics = keep(query);
-    if (!events->topics) {
-        refuse(events, &refusal);
-        return;
-    }
     if (answer_if_any(events, hold_ms <= 0, &what))
         return;
     err = admit(events, &what, address, hold_ms, &retry_ms);
@@ -341,12 +344,18 @@ void hf_events_start(struct hf_longpoll *lp, struct hf_events *events,
                      const struct hf_hello *hello)
 {
     struct hf_events_query query;
+    struct hf_client client;
     struct hf_plain_refusal refusal =
-        hf_plain_connect(lp->process, hello, &events->client);
+        hf_plain_connect(lp->process, hello, &client);
 
     events->longpoll = lp;
     if (!refusal.reason)
         refusal.reason = hf_events_query_read(hello->query, &query);
+    if (!refusal.reason) {
+        events->following = following_new(&query, &client);
+        refusal.reason = events->following ? NULL : "busy";
+    }
+    hf_client_release(&client);
     if (refusal.reason)
         refuse(events, &refusal);
     else

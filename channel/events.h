@@ -24,17 +24,18 @@
 #include "channel/page.h"
 #include "channel/plain.h"
 
+struct hf_following;
+
+/* Small: one of these is kept for each request that waits. */
 struct hf_events {
     /* Exactly once, unless cancelled; may come before start returns. */
     void (*answer)(struct hf_events *events,
                    const struct hf_plain_answer *answer);
     /* private */
+    struct hf_longpoll *longpoll;
     struct hf_waiter waiter; /* parked: for its topics */
     struct hf_hold hold;     /* while parked */
-    struct hf_longpoll *longpoll;
-    struct hf_client client;
-    struct hf_resume resume; /* what is still to be read */
-    struct hf_events_topics *topics;
+    struct hf_following *following;
 };
 
 /* All is borrowed for the call only. */
