@@ -133,6 +133,16 @@ static void emit(struct hf_page *page)
     }
 }
 
+/* A topic was not read to the end, so nothing behind that is told either. */
+static void cut(struct hf_page *page, uint64_t last)
+{
+    page->more = true;
+#ifndef HF_BROKEN_PAGE_SAYS_HEAD
+    if (last < page->upto)
+        page->upto = last;
+#endif
+}
+
 int hf_page_read(struct hf_page *page, struct hf_journal *journal,
                  const struct hf_page_topic *topics, size_t count,
                  uint64_t after, uint64_t through)
@@ -152,10 +162,8 @@ int hf_page_read(struct hf_page *page, struct hf_journal *journal,
         err = hf_journal_read_topic(journal, topics[n].name, after, through,
                                     HF_ANSWER_MESSAGES, HF_ANSWER_BYTES,
                                     add_row, &reading, &last, &more);
-        if (err == 0 && more) {
-            page->more = true;
-            page->upto = last < page->upto ? last : page->upto;
-        }
+        if (err == 0 && more)
+            cut(page, last);
     }
     if (err)
         return err;

@@ -88,6 +88,9 @@ static int run(struct hf_job *job, struct hf_journal *journal)
         if (err)
             break;
     }
+#ifdef HF_BROKEN_PARTLY_PUBLISHED
+    return 0;
+#endif
     if (err == HF_EINVAL)
         (void)snprintf(work->words, sizeof(work->words), "%s",
                        hf_journal_refusal(journal));

@@ -19,8 +19,11 @@ broken_programs = \
 	tests/broken/live_null_ref \
 	tests/broken/no_key \
 	tests/broken/no_key_longpoll \
+	tests/broken/no_key_plain \
 	tests/broken/no_post_turn \
 	tests/broken/no_session_bell \
+	tests/broken/page_says_head \
+	tests/broken/partly_published \
 	tests/broken/older_goes_on \
 	tests/broken/older_poll_stays \
 	tests/broken/post_acknowledges \
@@ -119,6 +122,24 @@ tests_broken_no_key_longpoll_SOURCES = \
 tests_broken_no_key_longpoll_CPPFLAGS = $(AM_CPPFLAGS) -DHF_BROKEN_NO_KEY
 tests_broken_no_key_longpoll_CFLAGS = $(BROKEN_CFLAGS)
 tests_broken_no_key_longpoll_LDADD = $(CHANNEL_TEST_LINK)
+
+tests_broken_no_key_plain_SOURCES = \
+	tests/unit/test_publishing.c channel/once.c
+tests_broken_no_key_plain_CPPFLAGS = $(AM_CPPFLAGS) -DHF_BROKEN_NO_KEY
+tests_broken_no_key_plain_CFLAGS = $(BROKEN_CFLAGS)
+tests_broken_no_key_plain_LDADD = $(CHANNEL_TEST_LINK)
+
+tests_broken_page_says_head_SOURCES = \
+	tests/unit/test_events.c channel/page.c
+tests_broken_page_says_head_CPPFLAGS = $(AM_CPPFLAGS) -DHF_BROKEN_PAGE_SAYS_HEAD
+tests_broken_page_says_head_CFLAGS = $(BROKEN_CFLAGS)
+tests_broken_page_says_head_LDADD = $(CHANNEL_TEST_LINK)
+
+tests_broken_partly_published_SOURCES = \
+	tests/unit/test_publishing.c channel/publishing.c
+tests_broken_partly_published_CPPFLAGS = $(AM_CPPFLAGS) -DHF_BROKEN_PARTLY_PUBLISHED
+tests_broken_partly_published_CFLAGS = $(BROKEN_CFLAGS)
+tests_broken_partly_published_LDADD = $(CHANNEL_TEST_LINK)
 
 tests_broken_no_session_bell_SOURCES = \
 	tests/unit/test_longpoll.c channel/waiting.c

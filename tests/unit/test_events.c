@@ -100,19 +100,28 @@ static void several_topics_come_in_their_one_order(void **state)
     }
 }
 
-static void pages_are_bounded_and_nothing_is_lost_between(void **state)
+enum { ROWS = HF_ANSWER_MESSAGES + 20 };
+
+/* ROWS rows, in these topics by turns. */
+static void fill(const char *even, const char *odd, const char *event)
 {
-    enum { ROWS = HF_ANSWER_MESSAGES + 20 };
+    char sql[400];
+
+    snprintf(sql, sizeof(sql),
+             "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c "
+             "WHERE n < %d) INSERT INTO messages(topic, event, payload) SELECT "
+             "CASE n %% 2 WHEN 0 THEN '%s' ELSE '%s' END, '%s', n FROM c;",
+             (int)ROWS, even, odd, event);
+    fixture_sql(&f, sql);
+}
+
+/* All of them, from the cursor of the last answer on; how many pages? */
+static size_t page_through(const char *topics)
+{
     size_t n, got = 0, pages = 0;
 
-    (void)state;
-    (void)get("topic=room:a&hold=0");
-    fixture_sql(&f, "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 "
-                    "FROM c WHERE n < 520) INSERT INTO messages(topic, event, "
-                    "payload) SELECT CASE n % 2 WHEN 0 THEN 'room:a' ELSE "
-                    "'room:b' END, 'e', n FROM c;");
     while (got < ROWS && pages++ < 10) {
-        const char *body = go_on("topic=room:a&topic=room:b", "&hold=0");
+        const char *body = go_on(topics, "&hold=0");
 
         for (n = messages(body); n > 0; n--) {
             char payload[24];
@@ -123,8 +132,30 @@ static void pages_are_bounded_and_nothing_is_lost_between(void **state)
         assert_true(got == ROWS || strstr(body, "\"more\":true"));
     }
     assert_int_equal(got, ROWS);
-    assert_int_equal(pages, 2);
+    return pages;
+}
+
+static void pages_are_bounded_and_nothing_is_lost_between(void **state)
+{
+    (void)state;
+    (void)get("topic=room:a&hold=0");
+    fill("room:a", "room:b", "e");
+    assert_int_equal(page_through("topic=room:a&topic=room:b"), 2);
     assert_int_equal(messages(go_on("topic=room:a", "&hold=0")), 0);
+    fill("room:a", "room:a", "e");
+    assert_int_equal(page_through("topic=room:a"), 2);
+    fill("room:a", "room:a", "e");
+    assert_int_equal(page_through("topic=room:b&topic=room:a"), 2);
+}
+
+static void pages_without_anything_to_tell_are_read_through(void **state)
+{
+    (void)state;
+    (void)get("topic=room:a&hold=0");
+    fill("room:a", "room:a", "presence_diff");
+    fill("room:a", "room:a", "presence_diff");
+    (void)publish("room:a", "1");
+    assert_int_equal(messages(go_on("topic=room:a", "")), 1);
 }
 
 static void big_messages_come_one_after_the_other(void **state)
@@ -305,6 +336,7 @@ int main(void)
         TEST(a_wait_in_vain_moves_the_cursor_all_the_same),
         TEST(several_topics_come_in_their_one_order),
         TEST(pages_are_bounded_and_nothing_is_lost_between),
+        TEST(pages_without_anything_to_tell_are_read_through),
         TEST(big_messages_come_one_after_the_other),
         TEST(the_newest_may_be_asked_for),
         TEST(a_message_is_one_line_whatever_its_payload),
