@@ -239,6 +239,9 @@ static int open_at_start(struct resident *r, struct hf_why *why)
     };
 
     hf_settings_default(&r->defaults);
+    /* Of the first request, which is whole before the setting is known; then it
+     * is measured by that (serve.c). */
+    r->defaults.max_body = HF_BODY_LIMIT;
     r->gateway.settings = &r->defaults;
     if ((hints.option && *hints.option) || (hints.variable && *hints.variable))
         return open_process(r, &hints, why);

@@ -64,7 +64,7 @@ static const struct hf_setting known[] = {
     LIST("http", "origins", origins),
     WORD("http", "tokens", tokens, token_judges),
     SIZE("http", "max_frame", max_frame, KIB, 64 * MIB),
-    SIZE("http", "max_body", max_body, KIB, 64 * MIB),
+    SIZE("http", "max_body", max_body, KIB, HF_BODY_LIMIT),
     SIZE("http", "max_channels", max_channels, 1, 100000),
     DURATION("http", "lease", lease_ms, 2 * SECONDS, 3600 * SECONDS),
     SIZE("http", "push_rate", push_rate, 0, 1000000),

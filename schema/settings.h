@@ -22,6 +22,9 @@
  * too: the limit in use stands in the file, where others can change it. */
 #define HF_PAYLOAD_LIMIT (16u * 1024u * 1024u)
 
+/* The greatest max_body there may be, bytes. */
+#define HF_BODY_LIMIT (64u * 1024u * 1024u)
+
 enum hf_durability { HF_DURABILITY_FULL, HF_DURABILITY_NORMAL };
 
 /* Who judges the tokens that clients bring? */

@@ -156,7 +156,7 @@ async function resident(t, args = [], env = {}) {
   const text = () => readFileSync(log, "utf8");
   // It listens before it has opened the journal.
   const says = (words) => until(5000, `${words} is logged`, () => words.test(text())).catch((error) => assert.fail(`${error.message}\n${text()}`));
-  return { ask: (env) => ask(socket, { env }), log: text, says };
+  return { ask: (env, more) => ask(socket, { env, ...more }), log: text, says };
 }
 
 describe("a gateway that stays and was told nothing", () => {
@@ -183,6 +183,20 @@ describe("a gateway that stays and was told nothing", () => {
     const gateway = await resident(t);
     assertServed(await gateway.ask({ SCRIPT_FILENAME: script("www/holdfast.fcgi") }));
     await gateway.says(/event=started .*chat.* said_by=\S*www\/\.htholdfast/);
+  });
+
+  it("measures the first request by the settings that it leads to", async (t) => {
+    const HOLDFAST_DIR = await journal("chat");
+    writeFileSync(join(HOLDFAST_DIR, "holdfast.conf"), "[http]\nmax_body = 10M\n");
+    const gateway = await resident(t);
+    const answer = await gateway.ask({ HOLDFAST_DIR }, { method: "POST", body: " ".repeat(9 * 1024 * 1024) });
+    assert.equal(answer.status, 200, "read, and of no session");
+  });
+
+  it("refuses a first request that is too large for them", async (t) => {
+    const HOLDFAST_DIR = await journal("chat");
+    const gateway = await resident(t);
+    assert.equal((await gateway.ask({ HOLDFAST_DIR }, { method: "POST", body: " ".repeat(9 * 1024 * 1024) })).status, 413);
   });
 
   it("wants the whole path from a request", async (t) => {
