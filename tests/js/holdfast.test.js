@@ -928,9 +928,25 @@ describe("long-poll", () => {
 
   it("leaves no timer behind when it ends in a pause", async () => {
     const { world, server, socket } = await crowded();
+    assert.ok(world.timers > 0);
     socket.disconnect();
+    assert.equal(world.timers, 0);
     await world.pass(60000);
     assert.equal(server.gets.length, 2);
+  });
+
+  it("leaves none behind when it is ended by what a poll brought", async () => {
+    const { world, server, socket } = await crowded();
+    const heard = [];
+    socket.onMessage(({ payload }) => {
+      heard.push(payload.n);
+      socket.disconnect();
+    });
+    for (const n of [1, 2]) server.messages.push(`[null,null,"demo:lobby","n",{"n":${n}}]`);
+    await world.pass(21000);
+    assert.deepEqual(heard, [1]);
+    assert.equal(server.gets.length, 3);
+    assert.equal(world.timers, 0);
   });
 
   for (const status of [500, 503, 508]) {

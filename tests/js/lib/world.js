@@ -57,6 +57,11 @@ export class World {
     return { clock, fetch, WebSocket };
   }
 
+  /** Timers that have been set and neither fired nor been cleared. */
+  get timers() {
+    return this.#timers.length;
+  }
+
   // Let time pass; everything that is due happens, in order.
   async pass(ms) {
     const end = this.now + ms;
