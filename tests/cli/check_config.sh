@@ -68,14 +68,14 @@ conf '[http]' 'max_body = 1M' '[gateway]' 'hold = 20s'
 t "a setting that differs is told with its default" \
     finds ok settings "[http] max_body = 1M (default: 8000000)" --dir box
 t "and each of them" \
-    finds ok settings "[gateway] hold = 20s (default: 10s)" --dir box
+    finds ok settings "[gateway] hold = 20s (default: 25s)" --dir box
 conf '[gateway]' 'max_hold = 3'
 t "an unknown name is a problem, with its line and what was meant" \
     problem settings "holdfast.conf:2: unknown name 'max_hold' in [gateway]: did you mean 'max_held'?" \
     --dir box
 conf '[gateway]' 'hold = 20'
 t "a wrong value is one, with what is right" \
-    problem settings "like hold = 10s" --dir box
+    problem settings "like hold = 25s" --dir box
 conf '[hooks]' 'hook_url = http://127.0.0.1:1/hook'
 t "an application is named, not asked" \
     finds ok hooks "http://127.0.0.1:1/hook is asked (it was not tried)" \
