@@ -266,7 +266,6 @@ export class PollLink extends Link {
       const answer = await this.#request("GET");
       if (this.ended) return;
       const reason = this.#take(answer);
-      if (this.ended) return; // what came may have ended it
       if (!reason) {
         failures = 0;
         const ms = Math.min(answer.next_ms, NEXT_MS);
@@ -293,7 +292,7 @@ export class PollLink extends Link {
     if (messages.length > 0) this.#heard = true;
     if (this.#heard) this.#io.refused = 0; // a session without channels counts for nothing
     if (status === 410) this.onopen();
-    for (const text of messages) if (!this.ended) this.onframe(text);
+    for (const text of messages) this.onframe(text);
     return null;
   }
 

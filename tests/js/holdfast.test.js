@@ -935,20 +935,6 @@ describe("long-poll", () => {
     assert.equal(server.gets.length, 2);
   });
 
-  it("leaves none behind when it is ended by what a poll brought", async () => {
-    const { world, server, socket } = await crowded();
-    const heard = [];
-    socket.onMessage(({ payload }) => {
-      heard.push(payload.n);
-      socket.disconnect();
-    });
-    for (const n of [1, 2]) server.messages.push(`[null,null,"demo:lobby","n",{"n":${n}}]`);
-    await world.pass(21000);
-    assert.deepEqual(heard, [1]);
-    assert.equal(server.gets.length, 3);
-    assert.equal(world.timers, 0);
-  });
-
   for (const status of [500, 503, 508]) {
     it(`tells of a GET that was refused with ${status}, until something came`, async () => {
       const { world, server, socket } = await crowded(1000);
