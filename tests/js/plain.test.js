@@ -12,6 +12,7 @@ import { Host, lighttpd } from "./lib/hosts.js";
 import { RawWs } from "./lib/rawws.js";
 import { own, Server, sleep, told, until } from "./lib/server.js";
 import { mint, readKeys } from "./lib/tokens.js";
+import { within } from "./lib/wait.js";
 
 const run = promisify(execFile);
 const page = readFileSync(fileURLToPath(new URL("../../docs/HTTP.md", import.meta.url)), "utf8");
@@ -265,6 +266,33 @@ async function followsThrough(host, plain, rounds, disturb) {
   assert.deepEqual(heard, Array.from({ length: published - heard[0] + 1 }, (_, i) => heard[0] + i));
 }
 
+// On a full disk it ends, and when there is room again it goes on where it was.
+async function followsOntoFullDisk(host, plain) {
+  const where = topic();
+  const file = script(host);
+  const out = host.path("full.ndjson");
+  const publish = (n) => host.publish(where, "n", JSON.stringify(n));
+  let stop = follow(file, plain.url, where, out);
+  await until(10000, "it has begun", () => existsSync(`${out}.at`));
+  await publish("x".repeat(3000));
+  await until(10000, "it follows", () => readFileSync(out, "utf8").endsWith("}\n"));
+  await sleep(300); // and it has the cursor of that
+  await stop();
+  await publish("x".repeat(9000)); // the answer fits, behind what is there it does not
+  const limited = 'ulimit -f $((($(wc -c <"$4") + 8000) / 512)); exec "$@"';
+  const child = own(spawn("sh", ["-c", limited, file, file, plain.url, where, out], { stdio: "ignore", detached: true }));
+  assert.notEqual(await within(10000, "it ends", new Promise((done) => child.on("exit", done))), 0);
+  stop = follow(file, plain.url, where, out);
+  await publish(3);
+  const read = () => readFileSync(out, "utf8").split("\n").filter((line) => line !== "").map((line) => JSON.parse(line).payload);
+  try {
+    await until(10000, "all has come", () => read().at(-1) === 3, 100);
+  } finally {
+    await stop();
+  }
+  assert.deepEqual(read().map((payload) => payload.length ?? payload), [3000, 9000, 3]);
+}
+
 // --- hosts -------------------------------------------------------------------------
 
 const conf = { gateway: { hold: "3s", cgi_hold: "3s" } };
@@ -331,6 +359,8 @@ for (const [name, spec] of Object.entries(specs))
 
     check("the client of docs/HTTP.md loses nothing and doubles nothing", () =>
       followsThrough(host, plain, 8, () => killOne(host)));
+
+    check("it ends where there is no room, and loses nothing", () => followsOntoFullDisk(host, plain));
   });
 
 describe("beside channels", () => {
