@@ -487,7 +487,7 @@ enum hf_verdict hf_holding_admit(struct hf_holding *h, const struct hf_asker *w,
                    ? HF_HOLD
                    : put_off(h, w, now_ms, hold, out_ms);
     }
-    *out_ms = INT64_MAX;
+    *out_ms = w->kind == HF_ASKER_PACED ? HF_HOLD_PACED_MS : INT64_MAX;
     return take_full(h, w, hold) ||
                    (find_room(h, now_ms) && take_full(h, w, hold))
                ? HF_HOLD

@@ -91,6 +91,9 @@
 #define HF_STOCK_LIFE_MS   15000
 #define HF_STOCK_COMING_MS 5000
 
+/* And for ours, whatever is set: they take one of 40 s for lost. */
+#define HF_HOLD_PACED_MS 35000
+
 /* Who has sent something within this time is active, ms; it is noted so often
  * at most. */
 #define HF_ACTIVE_MS      60000

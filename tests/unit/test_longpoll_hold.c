@@ -296,6 +296,28 @@ static void a_lease_outlives_the_pause(void **state)
     hf_clock_shift(0, 0);
 }
 
+/* Else each of its polls would fail, and at last its session. */
+static void no_poll_of_ours_is_held_until_it_is_taken_for_lost(void **state)
+{
+    struct get get;
+
+    (void)state;
+    be_paced();
+    join(&a);
+    process[0].settings.lease_ms = 600 * 1000;
+    gate[0]->hold_ms = 300 * 1000;
+    get_start(&get, 0, a.token);
+    turn_for(f.loop, 1);
+    assert_false(get.answered);
+    hf_clock_shift(HF_HOLD_PACED_MS - 1000, HF_HOLD_PACED_MS - 1000);
+    turn_for(f.loop, 1);
+    assert_false(get.answered);
+    hf_clock_shift(HF_HOLD_PACED_MS + 1000, HF_HOLD_PACED_MS + 1000);
+    get_wait(&get, 1000);
+    assert_int_equal(get.status, 204);
+    hf_clock_shift(0, 0);
+}
+
 static void all_that_are_released_come_back_one_after_another(void **state)
 {
     static struct get ours, stock;
@@ -387,6 +409,7 @@ int main(void)
         TEST(a_number_that_is_no_refusal_counts_for_nothing),
         TEST(who_does_not_wait_is_slowed_down_then_refused),
         TEST(a_lease_outlives_the_pause),
+        TEST(no_poll_of_ours_is_held_until_it_is_taken_for_lost),
         TEST(all_that_are_released_come_back_one_after_another),
     };
 
