@@ -412,13 +412,23 @@ static int64_t longest_pause_ms(const struct hf_holding *h)
     return ms < HF_NEXT_MS_MAX ? ms : HF_NEXT_MS_MAX;
 }
 
+/* Short polls take requests too: where refusals have made the budget less than
+ * it began with, they come as much less often. */
+static int64_t step_of(struct hf_holding *h)
+{
+    int64_t step_us = 1000000 / (int64_t)h->settings->short_polls;
+    uint32_t first = first_of(h), now = hf_holding_budget(h);
+
+    return now > 0 && now < first ? step_us * first / now : step_us;
+}
+
 /* The next moment that is nobody's. When there is none within the longest
  * pause, spread over its end. */
 static int64_t next_moment(struct hf_holding *h, int64_t now_ms)
 {
     _Atomic int64_t *next_us = &hf_holds_budget(h->holds)->free_us;
     int64_t now_us = now_ms * 1000, longest_us = longest_pause_ms(h) * 1000;
-    int64_t step_us = 1000000 / (int64_t)h->settings->short_polls;
+    int64_t step_us = step_of(h);
     int64_t first_us = now_us + HF_EMPTY_SPACING_MS * 1000;
     int64_t next = atomic_load(next_us), at_us;
 

@@ -307,6 +307,25 @@ static void who_finds_no_room_is_given_moments_evenly_spaced(void **state)
     shut(&h);
 }
 
+static void after_a_refusal_they_come_as_much_less_often(void **state)
+{
+    struct hf_holding h = open_as(HF_SERVED_CGI);
+    int64_t before, ms;
+
+    (void)state;
+    hf_holding_reported(&h, 508, now);
+    (void)fill(&h, paced(true));
+    before = hf_holding_pause(&h, true, now);
+    ms = hf_holding_pause(&h, true, now);
+    assert_int_equal(ms - before, 40); /* half of 50 a second */
+    now += 5000;
+    hf_holding_reported(&h, 508, now);
+    before = hf_holding_pause(&h, true, now);
+    ms = hf_holding_pause(&h, true, now);
+    assert_int_equal(ms - before, 80);
+    shut(&h);
+}
+
 static void times_of_another_boot_mean_long_ago(void **state)
 {
     struct hf_holding h = open_as(HF_SERVED_CGI);
@@ -557,6 +576,7 @@ int main(void)
         FIXTURE_TEST(where_it_was_refused_it_does_not_go_for_ten_minutes),
         FIXTURE_TEST(it_is_never_below_two),
         FIXTURE_TEST(who_finds_no_room_is_given_moments_evenly_spaced),
+        FIXTURE_TEST(after_a_refusal_they_come_as_much_less_often),
         FIXTURE_TEST(times_of_another_boot_mean_long_ago),
         FIXTURE_TEST(who_has_joined_nothing_shares_a_tenth),
         FIXTURE_TEST(nobody_gets_an_empty_answer_twice_within_a_second),
