@@ -27,7 +27,7 @@ const test = (name, body) =>
 before(async () => {
   server = await Server.start({
     gateways: 2,
-    conf: { gateway: { hold: "3s" }, log: { level: "debug" } },
+    conf: { gateway: { hold: "3s", held_first: 1000, cgi_max_held: 1000 }, log: { level: "debug" } },
   });
   [key] = readKeys(server);
   minted.push(key.k);

@@ -62,7 +62,7 @@ before(async () => {
   port = await freePort();
   server = await Server.start({
     conf: {
-      gateway: { hold: "2s" },
+      gateway: { hold: "2s", held_first: 1000, cgi_max_held: 1000 },
       hooks: {
         hook_url: `http://127.0.0.1:${port}/hook.php`,
         hook_events: "connect, join, push, leave",

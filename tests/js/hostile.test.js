@@ -221,9 +221,9 @@ describe("the side-car itself, behind no web server,", () => {
       400,
       `GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`,
     ],
-    "refuses a foreign host name": [
+    "refuses a page of another host": [
       403,
-      `GET ${path} HTTP/1.1\r\n${head.replace("localhost", "evil.example")}${key}\r\n`,
+      `GET ${path} HTTP/1.1\r\n${head}Origin: http://evil.example\r\n${key}\r\n`,
     ],
   };
   for (const [what, [status, bytes]] of Object.entries(cases)) {

@@ -19,7 +19,7 @@ let socket; // of a gateway that stays, for all that is not under test
 const story = (body) => told(() => server, body);
 
 before(async () => {
-  const gateway = { hold: "30s", cgi_hold: "30s", held_first: 300, cgi_max_held: 300, max_held: 300 };
+  const gateway = { hold: "30s", cgi_hold: "30s", held_first: 1000, cgi_max_held: 1000, max_held: 1000 };
   server = await Server.start({ sidecar: false, conf: { gateway } });
   socket = server.path("gateway-0.sock");
 });
