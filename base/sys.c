@@ -2,11 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <malloc.h>
 #include <limits.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -15,6 +17,9 @@
 #include "base/clock.h"
 #include "base/crypto.h"
 #include "base/err.h"
+
+/* What of the stack is given back at most. */
+#define STACK_TRIMMED ((size_t)128 << 10)
 
 #ifndef sigev_notify_thread_id
 #define sigev_notify_thread_id _sigev_un._tid /* glibc before 2.37 */
@@ -406,8 +411,23 @@ size_t hf_raise_fd_limit(void)
     return limit.rlim_cur > SIZE_MAX ? SIZE_MAX : (size_t)limit.rlim_cur;
 }
 
+/* Below us is nothing that anybody reads again. The kernel maps nothing else so
+ * near below the main thread's stack; where that has not grown so far, it says
+ * ENOMEM and does the rest. */
+static void trim_stack(void)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+    uintptr_t end = (here & ~(page - 1)) - page; /* and what we call */
+
+    if (getpid() == gettid())
+        (void)madvise((void *)(end - STACK_TRIMMED), STACK_TRIMMED,
+                      MADV_DONTNEED);
+}
+
 void hf_trim_memory(void)
 {
+    trim_stack();
 #ifdef HAVE_MALLOC_TRIM
     (void)malloc_trim(0); /* whether there was any */
 #endif

@@ -58,7 +58,8 @@ void hf_process_name(pid_t pid, char out[17]);
 /* Raise the soft limit of descriptors to the hard one; returns the limit. */
 size_t hf_raise_fd_limit(void);
 
-/* Give free memory back to the system, as far as the C library can. */
+/* Give free memory back to the system: of the heap, as far as the C library can,
+ * and, on the main thread, of the stack. */
 void hf_trim_memory(void);
 
 #endif

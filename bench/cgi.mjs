@@ -1,6 +1,8 @@
 // cgi.mjs - what a poll costs where every request is a process of its own
 //
 //     HOLDFAST_BIN=build node bench/cgi.mjs [COUNT [HELD]]      default: 500 100
+//     STATIC_BIN=build   another build, of the static gateway of docs/HOSTING.md:
+//                        its rows, too
 //
 // Processor time and memory of holdfast-gateway as plain CGI, started straight
 // with the environment of a real request, beside two floors of the same run:
@@ -16,7 +18,10 @@ const build = resolve(process.env.HOLDFAST_BIN ?? ".");
 const [count = 500, held = 100] = process.argv.slice(2).map(Number);
 const top = mkdtempSync(join(tmpdir(), "holdfast-cgi."));
 const dir = join(top, "journal");
-const gateway = [join(build, "holdfast-gateway"), "--dir", dir];
+const gatewayOf = (folder) => [join(folder, "holdfast-gateway"), "--dir", dir];
+const gateway = gatewayOf(build);
+const gateways = [["", gateway]];
+if (process.env.STATIC_BIN) gateways.push([", static", gatewayOf(resolve(process.env.STATIC_BIN))]);
 const holdfast = (...args) => execFileSync(join(build, "holdfast"), ["--dir", dir, ...args], { encoding: "utf8" });
 
 const ENV = {
@@ -60,7 +65,8 @@ function measure(mode, n, how, program, queries) {
 }
 
 const settings = join(dir, "holdfast.conf");
-const hold = (original, seconds) => writeFileSync(settings, `${original}\n[gateway]\ncgi_hold = ${seconds}s\nmax_held = 1000\ncgi_max_held = 1000\nheld_first = 1000\nmax_held_per_address = 1000\n`);
+const hold = (original, seconds, room = 1000) =>
+  writeFileSync(settings, `${original}\n[gateway]\ncgi_hold = ${seconds}s\nmax_held = ${room}\ncgi_max_held = ${room}\nheld_first = ${room}\nmax_held_per_address = 1000\n`);
 const tell = (what, figures) => console.log(`${what.padEnd(34)} ${figures}`);
 
 try {
@@ -78,12 +84,18 @@ try {
 
   tell("empty program", measure("cpu", count, 1, empty, []));
   tell("libfcgi and one row", measure("cpu", count, 1, floor, []));
-  tell("a poll answered at once", measure("cpu", count, 1, gateway, finds));
   tell("the floor, 1 s, 20 at once", measure("cpu", count, 20, [...floor, 1000], []));
-  tell("a poll held 1 s, 20 at once", measure("cpu", count, 20, gateway, waits));
+  for (const [name, program] of gateways) {
+    tell(`a poll that finds a reply${name}`, measure("cpu", count, 1, program, finds));
+    tell(`a poll held 1 s, 20 at once${name}`, measure("cpu", count, 20, program, waits));
+  }
   hold(original, 5);
   tell("the floor, held", measure("pss", held, 2500, [...floor, 5000], []));
-  tell("a poll, held", measure("pss", held, 2500, gateway, waits));
+  for (const [name, program] of gateways) tell(`a poll, held${name}`, measure("pss", held, 2500, program, waits));
+  hold(original, 1, 0);
+  const answer = ask({ query: waits[0] });
+  if (answer.status !== 204 || !answer.next_ms) throw new Error(`it is to come later: ${JSON.stringify(answer)}`);
+  for (const [name, program] of gateways) tell(`a poll with no room to wait${name}`, measure("cpu", count, 1, program, waits));
 } finally {
   rmSync(top, { recursive: true, force: true });
 }

@@ -329,6 +329,9 @@ static int compute(struct hf_longpoll *lp, struct hf_poll *poll,
     }
     if (err == 0)
         err = check_rights(lp, &poll->client);
+    lp->known.poll = NULL;
+    if (err == 0)
+        hf_poll_remember(lp, poll);
     hf_journal_snapshot_end(journal);
     if (fresher)
         hf_owner_renew(process, &poll->token, &poll->client, born);
@@ -389,7 +392,8 @@ static void deadline(struct hf_waiter *waiter)
 {
     struct hf_longpoll *lp = longpoll_of(waiter);
 
-    if (!answer_if_any(lp, poll_of(waiter), NULL))
+    if (hf_poll_is_known(lp, poll_of(waiter)) ||
+        !answer_if_any(lp, poll_of(waiter), NULL))
         end_wait(lp, poll_of(waiter));
 }
 

@@ -152,6 +152,38 @@ static bool stock_goes_on(struct hf_longpoll *lp, const struct hf_poll *poll,
     return false;
 }
 
+/* --- what is known of it ---------------------------------------------------- */
+
+void hf_poll_remember(struct hf_longpoll *lp, const struct hf_poll *poll)
+{
+    const struct hf_identity *identity = poll->client.identity;
+    struct hf_known known = {
+        .poll = poll, .expires_ms = identity ? identity->expires_ms : HF_NEVER};
+
+    lp->known.poll = NULL;
+    if (!lp->process->threaded && lp->stream.next.joined &&
+        hf_journal_version(lp->process->journal, &known.version) == 0)
+        lp->known = known;
+}
+
+/* Rights, identity and frames of who has joined are in the journal; in live.db
+ * are only replies. Mostly nothing has come, and to read all of it for that is a
+ * tenth of what such a poll costs. */
+bool hf_poll_is_known(struct hf_longpoll *lp, const struct hf_poll *poll)
+{
+    uint64_t newest = 0;
+    uint32_t reply_n = 0;
+    int64_t version;
+
+    return lp->known.poll == poll && lp->stream.count == 0 &&
+           !lp->stream.more && hf_wall_ms() < lp->known.expires_ms &&
+           hf_journal_version(lp->process->journal, &version) == 0 &&
+           version == lp->known.version &&
+           hf_live_newest(lp->process->live, session_of(poll), &newest,
+                          &reply_n) == 0 &&
+           reply_n <= poll->token.replies;
+}
+
 /* --- any GET -------------------------------------------------------------- */
 
 static bool was_active(const struct hf_live_seat *seat, int64_t now)

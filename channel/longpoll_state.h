@@ -8,6 +8,14 @@
 #include "channel/stream.h"
 #include "schema/session_lock.h"
 
+/* Where there is one request only the stream stays as it was computed, and with
+ * it what it was computed from. */
+struct hf_known {
+    const struct hf_poll *poll; /* for which; NULL: nothing is known */
+    int64_t version;            /* of the journal */
+    int64_t expires_ms;         /* its identity */
+};
+
 struct hf_longpoll {
     struct hf_process *process;
     struct hf_waiting waiting;      /* the polls that are parked */
@@ -22,6 +30,7 @@ struct hf_longpoll {
     size_t reaped_to_len;
     bool burying; /* its job is the writer's */
     struct hf_stream stream;         /* scratch of the answer being computed */
+    struct hf_known known;           /* what it holds, in plain CGI */
     struct hf_buf body;              /* scratch */
     struct hf_rights *writer_rights; /* post.c, on the writer's thread only */
 };
@@ -60,6 +69,10 @@ enum hf_live_stock hf_poll_stock(const struct hf_poll *poll, bool joined);
  * once. */
 void hf_poll_seen(struct hf_longpoll *longpoll, const struct hf_poll *poll,
                   int64_t next_ms);
+/* What was just read for it, in the snapshot of that. */
+void hf_poll_remember(struct hf_longpoll *longpoll, const struct hf_poll *poll);
+/* Would reading again find what is known, for certain? */
+bool hf_poll_is_known(struct hf_longpoll *longpoll, const struct hf_poll *poll);
 /* next_ms for one that is answered with news: 0 while there is room for it. */
 int64_t hf_poll_pause(struct hf_longpoll *longpoll, const struct hf_poll *poll);
 /* next_ms when all are answered at once. */

@@ -136,7 +136,7 @@ int hf_process_open(struct hf_process *process, struct hf_loop *loop,
 
 void hf_process_rest(struct hf_process *process)
 {
-    hf_journal_rest(process->journal);
+    hf_journal_shed(process->journal);
     hf_live_rest(process->live);
     hf_trim_memory();
 }

@@ -246,8 +246,10 @@ static int answer_not_ready(void)
     return write_answer(hf_head_str(&head), hf_not_ready_text);
 }
 
-static int open_process(struct cgi *cgi, const char *dir,
-                        const struct hf_request *request, struct hf_why *why)
+/* What it has on the stack is not for those that wait. */
+__attribute__((noinline)) static int
+open_process(struct cgi *cgi, const char *dir, const struct hf_request *request,
+             struct hf_why *why)
 {
     struct hf_place_hints hints = {
         .option = dir,

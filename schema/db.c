@@ -106,6 +106,25 @@ void hf_db_rest(struct hf_db *db)
     (void)sqlite3_db_release_memory(db->handle); /* always SQLITE_OK */
 }
 
+static void forget_statements(struct hf_db *db)
+{
+    while (db->kept_count > 0) /* repeats an old error */
+        (void)sqlite3_finalize(db->kept[--db->kept_count].stmt);
+}
+
+void hf_db_shed(struct hf_db *db)
+{
+    forget_statements(db);
+    (void)hf_db_run(db, "PRAGMA writable_schema = RESET"); /* failing: keeps */
+    hf_db_rest(db);
+}
+
+void hf_db_forget(struct hf_db *db)
+{
+    forget_statements(db);
+    hf_db_rest(db);
+}
+
 int hf_db_open(struct hf_db *db, const char *path, bool create,
                const char *sync, struct hf_why *why)
 {
@@ -140,12 +159,9 @@ int hf_db_open(struct hf_db *db, const char *path, bool create,
 
 void hf_db_close(struct hf_db *db)
 {
-    unsigned i;
-
     if (!db->handle)
         return;
-    for (i = 0; i < db->kept_count; i++)
-        (void)sqlite3_finalize(db->kept[i].stmt); /* repeats an old error */
+    forget_statements(db);
     (void)sqlite3_close(db->handle); /* no statement is left to refuse it */
     *db = (struct hf_db){.handle = NULL};
 }

@@ -1,5 +1,6 @@
 #include "schema/journal.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -227,6 +228,16 @@ void hf_journal_be_small(void)
 void hf_journal_rest(struct hf_journal *journal)
 {
     hf_db_rest(&journal->db);
+}
+
+void hf_journal_shed(struct hf_journal *journal)
+{
+    int64_t version;
+
+    assert(journal->snapshots == 0);
+    hf_db_shed(&journal->db);
+    (void)hf_journal_version(journal, &version); /* makes ready to be asked */
+    journal->shed = true;
 }
 
 uint64_t hf_journal_epoch(const struct hf_journal *journal)

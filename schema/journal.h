@@ -47,6 +47,9 @@ void hf_journal_be_small(void);
 /* Nothing is read for a while: give back the pages that make reading fast. To
  * hf_journal_changed it is no change. Outside of snapshots. */
 void hf_journal_rest(struct hf_journal *journal);
+/* The same, and what is known of the tables, until anybody has committed or
+ * something is read: to ask whether anybody has needs none of it. */
+void hf_journal_shed(struct hf_journal *journal);
 
 /* 64 random bits that name this history; read again when it changed. */
 uint64_t hf_journal_epoch(const struct hf_journal *journal);

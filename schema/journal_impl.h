@@ -49,6 +49,7 @@ struct hf_journal {
 
     int64_t data_version; /* of the last hf_journal_snapshot_if_new */
     bool version_known;
+    bool shed; /* what is known of the tables, since the last snapshot */
     uint32_t stirring[HF_STIRRING]; /* of the wal-index, just before it */
     bool stirring_known;
     unsigned snapshots; /* open, one within the other */

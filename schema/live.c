@@ -198,7 +198,7 @@ void hf_live_close(struct hf_live *live)
 
 void hf_live_rest(struct hf_live *live)
 {
-    hf_db_rest(&live->db);
+    hf_db_forget(&live->db);
 }
 
 bool hf_live_moved(const struct hf_live *live, const struct hf_dir *dir)

@@ -24,7 +24,8 @@ struct hf_live;
 int hf_live_open(const struct hf_dir *dir, struct hf_live **out,
                  struct hf_why *why);
 void hf_live_close(struct hf_live *live);
-void hf_live_rest(struct hf_live *live); /* as hf_journal_rest */
+void hf_live_rest(struct hf_live *live); /* as hf_journal_shed, but for
+                                           what is known of the tables */
 /* Was our file removed, or put aside by another process? Then what we write
  * there nobody reads: open it anew. */
 bool hf_live_moved(const struct hf_live *live, const struct hf_dir *dir);

@@ -137,20 +137,30 @@ bool hf_journal_stirred(struct hf_journal *journal)
            memcmp(now, journal->stirring, sizeof(now)) != 0;
 }
 
-int hf_journal_snapshot_if_new(struct hf_journal *journal, bool *out)
+/* The first question where a snapshot needs what was shed, and would have to
+ * read all of it for nothing. */
+static int is_as_it_was(struct hf_journal *journal, bool *out)
 {
-    uint32_t stirring[HF_STIRRING];
-    bool stirring_known;
     int64_t version = 0;
     int err;
 
-    assert(journal->snapshots == 0);
-    /* Before it reads: what is committed meanwhile has then stirred. */
-    stirring_known = read_stirring(journal, stirring);
-    journal->stirring_known = false;
+    *out = false;
+    if (!journal->shed || !journal->version_known)
+        return 0;
+    err = hf_journal_version(journal, &version);
+    *out = !err && version == journal->data_version;
+    return err;
+}
+
+/* On errors it is still new: the next call says so again. */
+static int snapshot_if_new(struct hf_journal *journal, bool *out)
+{
+    int64_t version = 0;
+    int err;
+
     err = hf_journal_snapshot(journal);
     if (err)
-        return err; /* still new: the next call says so again */
+        return err;
     err = hf_db_number(&journal->db, "PRAGMA data_version", &version);
     *out = !journal->version_known || version != journal->data_version;
     if (err || !*out)
@@ -159,6 +169,25 @@ int hf_journal_snapshot_if_new(struct hf_journal *journal, bool *out)
         return err;
     journal->data_version = version;
     journal->version_known = true;
+    return 0;
+}
+
+int hf_journal_snapshot_if_new(struct hf_journal *journal, bool *out)
+{
+    uint32_t stirring[HF_STIRRING];
+    bool stirring_known, same;
+    int err;
+
+    assert(journal->snapshots == 0);
+    /* Before it reads: what is committed meanwhile has then stirred. */
+    stirring_known = read_stirring(journal, stirring);
+    journal->stirring_known = false;
+    err = is_as_it_was(journal, &same);
+    *out = false;
+    if (!err && !same)
+        err = snapshot_if_new(journal, out);
+    if (err)
+        return err;
     memcpy(journal->stirring, stirring, sizeof(stirring));
     journal->stirring_known = stirring_known;
     return 0;
@@ -194,6 +223,7 @@ int hf_journal_snapshot(struct hf_journal *journal)
         journal->snapshots++;
         return 0;
     }
+    journal->shed = false;
     for (tries = 0; tries < 2; tries++) {
         err = hf_db_begin(&journal->db, false);
         if (err)
@@ -398,10 +428,8 @@ int hf_journal_read_back(struct hf_journal *journal, struct hf_str topic,
                          uint64_t through, size_t max, hf_row_fn each,
                          void *ctx)
 {
-    struct reading reading = {.journal = journal,
-                              .max_bytes = SIZE_MAX,
-                              .each = each,
-                              .ctx = ctx};
+    struct reading reading = {
+        .journal = journal, .max_bytes = SIZE_MAX, .each = each, .ctx = ctx};
     sqlite3_stmt *stmt;
     bool more;
     int err;

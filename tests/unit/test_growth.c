@@ -1,7 +1,7 @@
 /*
  * How a connection learns that the journal has grown, and what it reads then
  */
-#include "schema/journal.h"
+#include "schema/journal_impl.h"
 
 #include "schema_fixture.h"
 
@@ -129,6 +129,52 @@ static void to_rest_is_no_change(void **state)
     hf_journal_close(w);
 }
 
+static int tables_known(const struct hf_journal *journal)
+{
+    int bytes = 0, most;
+
+    assert_int_equal(sqlite3_db_status(journal->db.handle,
+                                       SQLITE_DBSTATUS_SCHEMA_USED, &bytes,
+                                       &most, 0),
+                     0);
+    return bytes;
+}
+
+static void
+what_is_known_of_the_tables_can_be_shed_until_anybody_commits(void **state)
+{
+    struct hf_journal *w = open_journal(HF_JOURNAL_WRITE);
+    struct hf_journal *r = open_journal(HF_JOURNAL_READ);
+    int before, i;
+
+    (void)state;
+    publish(w, "a", "1");
+    assert_true(is_new(r));
+    before = tables_known(r);
+    hf_journal_shed(r);
+    assert_true(tables_known(r) < before / 10);
+    assert_int_equal(r->db.kept_count, 1); /* to ask for the version */
+    for (i = 0; i < 3; i++)
+        assert_false(is_new(r));
+    assert_false(hf_journal_stirred(r));
+    assert_true(tables_known(r) < before / 10);
+    for (i = 0; i < 3; i++) {
+        publish(w, "a", "2");
+        assert_true(hf_journal_stirred(r));
+        assert_true(is_new(r));
+        assert_false(is_new(r));
+        assert_true(tables_known(r) > before / 2);
+        if (i == 1)
+            hf_journal_shed(r);
+    }
+    hf_journal_shed(r);
+    foreign_ok("INSERT INTO messages (topic, event, payload)"
+               " VALUES ('a', 'b', '1')");
+    assert_true(is_new(r));
+    hf_journal_close(r);
+    hf_journal_close(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -137,6 +183,8 @@ int main(void)
         FIXTURE_TEST(a_snapshot_is_open_only_where_something_is_new),
         FIXTURE_TEST(every_commit_stirs),
         FIXTURE_TEST(to_rest_is_no_change),
+        FIXTURE_TEST(
+            what_is_known_of_the_tables_can_be_shed_until_anybody_commits),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -628,6 +628,73 @@ static void an_answer_is_computed_in_one_transaction(void **state)
     hello.auth_token = hf_str(NULL, 0);
 }
 
+/* --- a poll that is alone in its process --------------------------------- */
+
+static void parked(struct get *get, int n)
+{
+    say(&a, n, JOIN("1"));
+    got(&a, 0, JOINED("1"));
+    get_start(get, n, a.token);
+    assert_int_equal(hf_longpoll_parked(gate[n]), 1);
+}
+
+static void at_its_deadline_it_reads_only_if_anything_was_written(void **state)
+{
+    struct hf_journal *journal = process[1].journal;
+    struct get get;
+
+    (void)state;
+    parked(&get, 1);
+    assert_true(hf_poll_is_known(gate[1], &get.poll));
+    hf_process_rest(&process[1]);
+    assert_true(hf_poll_is_known(gate[1], &get.poll));
+    assert_int_equal(hf_journal_db(journal)->kept_count, 1); /* the version's */
+    get_wait(&get, 3000);
+    assert_int_equal(get.status, 204);
+    snprintf(a.token, sizeof(a.token), "%s", get.token);
+    publish("room:a", "1");
+    got(&a, 1, "[null,null,\"room:a\",\"news\",1]");
+    get_free(&get);
+}
+
+static void what_was_written_makes_it_read_again(void **state)
+{
+    struct hf_str ref = HF_STR("9");
+    struct get get;
+    struct hf_token token;
+
+    (void)state;
+    parked(&get, 1);
+    token = get.poll.token;
+    assert_int_equal(
+        hf_live_reply_add(process[0].live,
+                          hf_str(token.session, sizeof(token.session)),
+                          token.replies, ref),
+        0);
+    assert_false(hf_poll_is_known(gate[1], &get.poll));
+    hf_poll_cancel(&get.poll);
+
+    get_start(&get, 1, a.token); /* the reply */
+    get_wait(&get, 1000);
+    assert_int_equal(get.count, 1);
+    snprintf(a.token, sizeof(a.token), "%s", get.token);
+    get_free(&get);
+
+    get_start(&get, 1, a.token);
+    assert_true(hf_poll_is_known(gate[1], &get.poll));
+    assert_false(hf_poll_is_known(gate[1], NULL));
+    gate[1]->known.expires_ms = hf_wall_ms();
+    assert_false(hf_poll_is_known(gate[1], &get.poll));
+    hf_poll_cancel(&get.poll);
+
+    get_start(&get, 1, a.token);
+    assert_true(hf_poll_is_known(gate[1], &get.poll));
+    publish_by_script("1"); /* in whatever topic */
+    assert_false(hf_poll_is_known(gate[1], &get.poll));
+    hf_poll_cancel(&get.poll);
+    get_free(&get);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -657,6 +724,8 @@ int main(void)
         T(replaced_files_end_parked_polls_at_once),
         T(a_shutdown_answers_every_parked_poll),
         T(an_answer_is_computed_in_one_transaction),
+        T(at_its_deadline_it_reads_only_if_anything_was_written),
+        T(what_was_written_makes_it_read_again),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
