@@ -72,6 +72,12 @@ export class SharedHost {
     return (await run(program("holdfast"), ["--dir", this.dir, ...args], options)).stdout;
   }
 
+  // How many polls may be held now; undefined if nobody has asked yet.
+  async budget() {
+    const found = /^holding +\d+ of (\d+)/m.exec(await this.holdfast("status"));
+    return found ? Number(found[1]) : undefined;
+  }
+
   // Any statement, by the sqlite3 shell; rows come back as objects.
   async sql(statement) {
     const args = ["-json", "-cmd", ".timeout 10000", this.journal, statement];

@@ -160,6 +160,20 @@ class Crowd {
   }
 }
 
+// Looks at the budget every two seconds: [{ at, budget }].
+function watchBudget(host) {
+  const seen = [];
+  let looking = true;
+  (async () => {
+    while (looking) {
+      const budget = await host.budget().catch(() => undefined);
+      if (budget !== undefined) seen.push({ at: Date.now(), budget });
+      await sleep(2000);
+    }
+  })();
+  return { seen, stop: () => (looking = false) };
+}
+
 // --- the run -----------------------------------------------------------------
 
 export async function simulate({ clients: count, mix, conf = {}, times = {}, limit = 20 }) {
@@ -167,7 +181,7 @@ export async function simulate({ clients: count, mix, conf = {}, times = {}, lim
   t.joining = Math.max(t.joining, count / COME);
   const host = await SharedHost.start({ conf, limit });
   const load = new Load(host.port);
-  let crowd, publisher, ticking;
+  let crowd, publisher, ticking, budget;
   try {
     load.every(1000 / SITE_RATE, (n) => `/index.php?n=${n}`);
     load.every(1000 / FILE_RATE, (n) => `/style.css?n=${n}`);
@@ -181,6 +195,7 @@ export async function simulate({ clients: count, mix, conf = {}, times = {}, lim
     const wanted = makeCrowd(count, mix, t.joining);
     const rooms = [...new Set(wanted.map(({ topic }) => topic))];
     crowd = new Crowd(host.endpoint, wanted);
+    budget = watchBudget(host);
     publisher = new Publisher(host.journal);
     let row = 0;
     ticking = setInterval(() => publisher.publish(rooms[row++ % rooms.length]), 1000 / ROW_RATE);
@@ -192,6 +207,7 @@ export async function simulate({ clients: count, mix, conf = {}, times = {}, lim
     const to = Date.now();
     const cpuTo = host.cpuOfPrograms();
 
+    budget.stop();
     clearInterval(ticking);
     for (const room of rooms) publisher.publish(room);
     await publisher.end();
@@ -212,6 +228,10 @@ export async function simulate({ clients: count, mix, conf = {}, times = {}, lim
     const files = requests.filter(({ kind }) => kind === "file");
     const never = clients.filter(({ first }) => first === null);
     const seconds = timeline(requests, begun, to);
+    for (const { at, budget: most } of budget.seen) {
+      const second = seconds[Math.floor((at - begun) / 1000)];
+      if (second) second.budget = most;
+    }
     const counted = seconds.filter(({ at }) => begun + at * 1000 >= from);
     return {
       clients: count, mix, limit, times: t,
@@ -251,6 +271,7 @@ export async function simulate({ clients: count, mix, conf = {}, times = {}, lim
     throw error;
   } finally {
     clearInterval(ticking);
+    budget?.stop();
     load.stop();
     crowd?.kill();
     await publisher?.end().catch(() => {});
