@@ -21,7 +21,8 @@ struct hf_loop {
     int epoll_fd;
     int timer_fd; /* -1 unless the kernel has no epoll_pwait2 */
     bool stop;
-    size_t watched;       /* descriptors */
+    size_t watched;       /* descriptors that are not patient */
+    size_t patient;       /* and those that are */
     struct hf_word *word; /* heeded, or NULL */
 
     /* The batch being delivered: events from batch_at on are still to come. */
@@ -51,12 +52,17 @@ static int control(struct hf_loop *loop, int op, struct hf_watch *watch,
     return epoll_ctl(loop->epoll_fd, op, watch->fd, &event) < 0 ? HF_EIO : 0;
 }
 
+static size_t *count_of(struct hf_loop *loop, const struct hf_watch *watch)
+{
+    return watch->patient ? &loop->patient : &loop->watched;
+}
+
 int hf_loop_watch(struct hf_loop *loop, struct hf_watch *watch, uint32_t events)
 {
     int err = control(loop, EPOLL_CTL_ADD, watch, events);
 
     if (!err)
-        loop->watched++;
+        ++*count_of(loop, watch);
     return err;
 }
 
@@ -72,7 +78,7 @@ void hf_loop_unwatch(struct hf_loop *loop, struct hf_watch *watch)
     int i;
 
     if (control(loop, EPOLL_CTL_DEL, watch, 0) == 0) /* else not watched */
-        loop->watched--;
+        --*count_of(loop, watch);
     errno = saved;
     /* The struct may be gone when its event's turn comes. */
     for (i = loop->batch_at; i < loop->batch_len; i++) {
@@ -236,10 +242,14 @@ static int wait_on_word(struct hf_loop *loop, int64_t us)
                             .tv_nsec = us % 1000000 * 1000};
     long done = syscall(SYS_futex, loop->word->at, FUTEX_WAIT, loop->word->seen,
                         us < 0 ? NULL : &wait, NULL, 0);
+    int count = 0;
 
-    loop->batch_at = loop->batch_len = 0;
     if (done < 0 && errno != EAGAIN && errno != EINTR && errno != ETIMEDOUT)
         return HF_EIO;
+    if (loop->patient > 0)
+        count = epoll_wait(loop->epoll_fd, loop->batch, BATCH, 0);
+    loop->batch_at = 0;
+    loop->batch_len = count < 0 ? 0 : count;
     return 0;
 }
 

@@ -22,6 +22,9 @@ struct hf_watch {
     int fd;
     /* `events`: EPOLLIN, EPOLLOUT, EPOLLHUP, ... as epoll_wait gave them */
     void (*ready)(struct hf_watch *watch, uint32_t events);
+    /* It is no reason not to sleep on a word (hf_loop_heed): then it is looked
+     * at when that sleep ends, whatever ends it, a timer mostly. */
+    bool patient;
 };
 
 struct hf_timer {
@@ -66,10 +69,10 @@ static inline bool hf_timer_armed(const struct hf_timer *timer)
 
 /*
  * Have one word heeded, NULL for none; what it is at this moment counts as
- * seen. For processes that watch no descriptor: they sleep on the word, and
- * whoever changes it wakes them with FUTEX_WAKE, without files. While any
- * descriptor is watched too the loop sleeps on those, and the word is looked at
- * once in every turn, whatever caused it.
+ * seen. For processes that watch no descriptor, or patient ones only: they sleep
+ * on the word, and whoever changes it wakes them with FUTEX_WAKE, without files.
+ * While any other descriptor is watched the loop sleeps on those, and the word
+ * is looked at once in every turn, whatever caused it.
  */
 void hf_loop_heed(struct hf_loop *loop, struct hf_word *word);
 

@@ -35,6 +35,8 @@ int hf_signals_take(struct hf_signals *signals, struct hf_loop *loop)
     if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
         return HF_EIO;
     signals->watch.ready = signalled;
+    /* Plain CGI waits for its bell alone, and looks twice a second. */
+    signals->watch.patient = true;
     signals->watch.fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
     if (signals->watch.fd < 0)
         return HF_EIO;

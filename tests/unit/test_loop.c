@@ -73,7 +73,8 @@ static void note(struct hf_watch *watch, uint32_t events)
 
 static void start(struct seen *seen, unsigned value, uint32_t events)
 {
-    *seen = (struct seen){.watch = {eventfd(value, EFD_NONBLOCK), note}};
+    *seen = (struct seen){
+        .watch = {.fd = eventfd(value, EFD_NONBLOCK), .ready = note}};
     assert_true(seen->watch.fd >= 0);
     assert_int_equal(hf_loop_watch(loop, &seen->watch, events), 0);
 }
@@ -168,7 +169,7 @@ static void a_watch_may_unwatch_itself_and_be_freed(void **state)
 
 static void what_cannot_be_watched_is_an_error(void **state)
 {
-    struct hf_watch watch = {-1, note};
+    struct hf_watch watch = {.fd = -1, .ready = note};
 
     (void)state;
     assert_int_equal(hf_loop_watch(loop, &watch, EPOLLIN), HF_EIO);
@@ -698,6 +699,31 @@ static void beside_descriptors_a_word_is_seen_in_each_turn(void **state)
     hf_loop_heed(loop, NULL);
 }
 
+static void a_patient_descriptor_leaves_the_sleep_to_the_word(void **state)
+{
+    struct heeded h = {.word = {.at = &in_memory, .changed = word_changed}};
+    struct seen seen = {.watch = {.ready = note, .patient = true}};
+    pthread_t thread;
+
+    (void)state;
+    seen.watch.fd = eventfd(0, EFD_NONBLOCK);
+    assert_int_equal(hf_loop_watch(loop, &seen.watch, EPOLLIN), 0);
+    hf_loop_heed(loop, &h.word);
+    assert_int_equal(pthread_create(&thread, NULL, change_word, NULL), 0);
+    assert_int_equal(hf_loop_turn(loop, 5000), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(h.calls, 1);
+    assert_int_equal(seen.calls, 0);
+
+    /* ready: seen at the end of the next sleep, whatever ends that */
+    assert_int_equal(eventfd_write(seen.watch.fd, 1), 0);
+    assert_int_equal(hf_loop_turn(loop, 20), 0);
+    assert_int_equal(seen.calls, 1);
+    assert_int_equal(h.calls, 1);
+    finish(&seen);
+    hf_loop_heed(loop, NULL);
+}
+
 static void to_free_no_loop_does_nothing(void **state)
 {
     (void)state;
@@ -773,6 +799,7 @@ int main(void)
         T(a_loop_runs_until_it_is_stopped),
         T(a_changed_word_wakes_the_loop),
         T(beside_descriptors_a_word_is_seen_in_each_turn),
+        T(a_patient_descriptor_leaves_the_sleep_to_the_word),
         T(to_free_no_loop_does_nothing),
         {"ready_descriptors_are_delivered (timerfd)",
          ready_descriptors_are_delivered, forbid_and_set_up, tear_down, NULL},
