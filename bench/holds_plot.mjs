@@ -76,7 +76,7 @@ function panel(run, x, y) {
     <polyline class="rate" points="${points(rates)}"/>
     <line class="grid" x1="${round(toX(cameAt))}" x2="${round(toX(cameAt))}" y1="${y}" y2="${rateY + below}"/>
     <text class="faint" x="${x}" y="${rateY + below + 14}">${site.beside.refused} of ${site.beside.asked} pages refused, p95
-      ${site.alone.p95} → ${site.beside.p95} ms, ${chat.pollsPerSecond.toFixed(1)} polls a second</text>`;
+      ${site.alone.p95} → ${site.beside.p95} ms, ${chat.pollsPerSecond.toFixed(0)} polls/s</text>`;
 }
 
 function legend(x, y) {

@@ -9,7 +9,7 @@ import { SharedHost } from "./lib/shared_host.js";
 import { simulate, UNBOUNDED } from "./lib/simulation.js";
 import { within } from "./lib/wait.js";
 
-const SHORT = { baseline: 2, joining: 3, settle: 8, window: 8, last: 30 };
+const SHORT = { baseline: 2, joining: 3, settle: 8, window: 8, last: 30, after: 0 };
 
 async function run(t, { times, ...options }) {
   const result = await within(100000, "the run", simulate({ times: { ...SHORT, ...times }, ...options }));

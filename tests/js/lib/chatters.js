@@ -1,9 +1,9 @@
 // chatters.js - many clients in a process of their own, told what to do by messages
 //
-//     -> { endpoint, clients: [{ name, kind, topic, after, every }] }
+//     -> { endpoint, clients: [{ name, kind, topic, after, every, first }] }
 //            kind "ours" is www/holdfast.js, "stock" the npm package phoenix with
 //            a `since` function; each comes `after` ms, and pushes a note `every`
-//            ms (0: never)
+//            ms (0: never), for the first time `first` ms after that
 //     -> { quiet: { topic: id, ... } }   nobody pushes any more; whoever is
 //                    connected is to come to these rows
 //     <- { behind: [name, ...] }         once a second until nobody is
@@ -25,8 +25,8 @@ class Client {
   joins = 0;
   said = [];
 
-  constructor({ name, kind, topic, after, every }, endpoint) {
-    Object.assign(this, { name, kind, topic, every });
+  constructor({ name, kind, topic, after, every, first: sayAfter }, endpoint) {
+    Object.assign(this, { name, kind, topic, every, sayAfter });
     setTimeout(() => this.come(endpoint), after);
   }
 
@@ -45,7 +45,7 @@ class Client {
       this.since = cursor;
       if (gap) this.gaps++;
     });
-    if (this.every > 0) this.ticking = setInterval(() => this.say(), this.every);
+    if (this.every > 0) this.ticking = setTimeout(() => this.sayOn(), this.sayAfter);
   }
 
   comeAsOurs(endpoint, params) {
@@ -64,6 +64,11 @@ class Client {
       if (joinRef === this.channel.joinRef()) this.since = ref;
     });
     this.socket.connect();
+  }
+
+  sayOn() {
+    this.say();
+    this.ticking = setInterval(() => this.say(), this.every);
   }
 
   // One at a time, and only who is connected: what a push that waits for a
@@ -107,7 +112,7 @@ let clients = [];
 process.on("message", ({ endpoint, clients: wanted, quiet, report }) => {
   if (wanted) clients = wanted.map((client) => new Client(client, endpoint));
   if (quiet) {
-    for (const client of clients) clearInterval(client.ticking);
+    for (const { ticking } of clients) clearTimeout(ticking); // of either kind
     const look = () => {
       const behind = clients.filter((client) => client.behind(quiet[client.topic]));
       process.send({ behind: behind.map(({ name }) => name) });

@@ -1,7 +1,7 @@
 // simulation.js - a site and a crowd of chatting clients on one shared host
 //
 // The site is asked for its page at a steady rate, whether it answers or not,
-// all the time. First alone; then the clients come; they have `settle` seconds,
+// all the time. First (and last) alone; then the clients come; they have `settle` seconds,
 // and what happens in the `window` after that is what counts. Then everything
 // falls silent, whoever is connected comes to the last row of his room, and the
 // books are opened (books.js): what each client heard against the journal.
@@ -16,7 +16,7 @@ import { sleep, within } from "./wait.js";
 const CROWD = fileURLToPath(new URL("chatters.js", import.meta.url));
 
 // Seconds, but for the rates.
-const TIMES = { baseline: 20, joining: 10, settle: 60, window: 60, last: 60 };
+const TIMES = { baseline: 15, joining: 10, settle: 60, window: 60, last: 60, after: 15 };
 const COME = 20; // at most so many clients a second
 const SITE_RATE = 10; // pages a second
 const FILE_RATE = 1; // files a second
@@ -40,6 +40,7 @@ function makeCrowd(count, mix, joining) {
     topic: `room:${n % rooms}`,
     after: (n * joining * 1000) / count,
     every: n % PUSHERS === 0 ? (pushers * 1000) / PUSH_RATE : 0,
+    first: ((n / PUSHERS) * 1000) / PUSH_RATE,
   }));
 }
 
@@ -216,6 +217,8 @@ export async function simulate({ clients: count, mix, conf = {}, times = {}, lim
     const late = t.last > 0 ? await crowd.comesTo(lastRows, t.last * 1000) : [];
     const caughtUpAt = Date.now();
     const { clients, cpu } = await crowd.report();
+    const leftAt = Date.now() + 1000;
+    await sleep(1000 + t.after * 1000); // alone again, for a machine that is busy with other things
     load.stop();
     const rows = await host.sql(
       "SELECT id, topic, at, json_extract(payload, '$.uid') AS uid FROM messages WHERE event = 'note' ORDER BY id",
@@ -223,7 +226,8 @@ export async function simulate({ clients: count, mix, conf = {}, times = {}, lim
 
     await sleep(500); // what is under way is logged when it has ended
     const requests = host.requests().map((r) => ({ ...r, kind: kindOf(r) }));
-    const alone = site(requests, begun, cameAt);
+    const isAlone = ({ begun: at }) => at < cameAt || at >= leftAt;
+    const alone = site(requests.filter(isAlone), begun, Infinity);
     const beside = site(requests, from, to);
     const files = requests.filter(({ kind }) => kind === "file");
     const never = clients.filter(({ first }) => first === null);
@@ -259,7 +263,7 @@ export async function simulate({ clients: count, mix, conf = {}, times = {}, lim
       cpu: { // of a core
         programsAlone: (cpuAlone - cpuBegun) / (cameAt - begun),
         programsBeside: (cpuTo - cpuFrom) / (to - from),
-        crowd: cpu / (Date.now() - cameAt),
+        crowd: cpu / (caughtUpAt - cameAt),
       },
       held: counted.reduce((sum, { held }) => sum + held, 0) / counted.length,
       timeline: seconds,
