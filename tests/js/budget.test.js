@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { request } from "./lib/http.js";
 import { SharedHost } from "./lib/shared_host.js";
 import { simulate, UNBOUNDED } from "./lib/simulation.js";
-import { within } from "./lib/wait.js";
+import { until, within } from "./lib/wait.js";
 
 const SHORT = { baseline: 2, joining: 3, settle: 8, window: 8, last: 30, after: 0 };
 
@@ -35,6 +35,7 @@ it("the host refuses what is beyond its limit, and no file", { timeout: 60000 },
     assert.match(pages.find(({ status }) => status === 508).body, /^<!DOCTYPE html>/);
     assert.ok(files.every(({ status }) => status === 200));
     assert.match((await ask("/socket/longpoll?vsn=2.0.0")).body, /^\{"status":410,/);
+    await until(5000, "the log has all requests", () => host.requests().length >= 25);
     assert.equal(host.requests().length, 25);
   } catch (error) {
     error.message += host.logs();

@@ -38,6 +38,8 @@ export class Line {
     this.log = []; // { method, token, body, answer: { http, status, token } }
     this.faults = { GET: [], POST: [], WS: [] };
     this.origin = null; // set: the page is from there
+    this.inTurn = false; // true: a POST waits until the one before is answered
+    this.posted = Promise.resolve();
     this.first = null;
     this.second = null;
     this.sockets = new Set(); // open WebSockets: { client, upstream }
@@ -152,6 +154,12 @@ export class Line {
     };
     const entry = { method: ask.method, token: tokenOf(ask.path), body: ask.body.toString() };
     this.log.push(entry);
+    let answered = () => {};
+    if (this.inTurn && ask.method === "POST") {
+      const before = this.posted;
+      this.posted = new Promise((done) => (answered = done));
+      await before;
+    }
     const fault = this.#next(ask.method, entry);
     try {
       const answer = await this.#answer(fault, ask, res);
@@ -167,6 +175,8 @@ export class Line {
       else res.writeHead(answer.http, answer.headers).end(answer.text);
     } catch {
       res.destroy();
+    } finally {
+      answered();
     }
   }
 
