@@ -8,13 +8,15 @@ static struct fixture f;
 static struct hf_process process;
 static struct hf_waiting waiting;
 
+enum end { HERE, ANSWERED, LATE, RELEASED, FAILED };
+
 struct guest {
     struct hf_waiter waiter;
     const char *names[4];
     const char *session; /* NULL = none */
     unsigned told, rung;
     bool more; /* has more to read for ever */
-    enum { HERE, ANSWERED, LATE, RELEASED, FAILED } end;
+    enum end end;
 };
 
 static bool next_name(const void *ctx, size_t *at, struct hf_str *out)
@@ -41,7 +43,7 @@ static struct guest *guest_of(struct hf_waiter *waiter)
     return HF_ITEM(waiter, struct guest, waiter);
 }
 
-static void end(struct hf_waiter *waiter, int how)
+static void end(struct hf_waiter *waiter, enum end how)
 {
     assert_int_equal(guest_of(waiter)->end, HERE);
     guest_of(waiter)->end = how;
