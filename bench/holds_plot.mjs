@@ -10,7 +10,7 @@ import { readFileSync } from "node:fs";
 const PANEL = { width: 290, gap: 30, above: 110, below: 34, head: 26, row: 212 };
 const LEFT = 44;
 const TOP = 84;
-const MIXES = { ours: "all ours", half: "every other one stock", stock: "all stock" };
+const MIXES = { ours: "all ours", half: "half stock", stock: "all stock" };
 
 const [file, controlFile] = process.argv.slice(2);
 if (!file) {
@@ -102,7 +102,7 @@ const rows = [...new Set(runs.map(({ clients }) => clients))].map((clients) => (
   runs: runs.filter((run) => run.clients === clients),
 }));
 for (const clients of new Set(control.map((run) => run.clients)))
-  rows.push({ title: `${clients} clients, without a budget`, runs: control.filter((run) => run.clients === clients) });
+  rows.push({ title: `${clients} clients, no budget`, runs: control.filter((run) => run.clients === clients) });
 
 const width = LEFT + mixes.length * (PANEL.width + PANEL.gap);
 const height = TOP + rows.length * PANEL.row;
