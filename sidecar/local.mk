@@ -14,9 +14,12 @@ libsidecar_a_SOURCES = \
 	sidecar/parent.c sidecar/parent.h \
 	sidecar/upgrade.c sidecar/upgrade.h \
 	sidecar/worker.c sidecar/worker.h \
-	sidecar/ws_conn.c sidecar/ws_conn.h \
+	sidecar/ws_conn.c sidecar/ws_conn.h sidecar/ws_conn_impl.h \
 	sidecar/ws_frame.c sidecar/ws_frame.h \
-	sidecar/ws_out.c sidecar/ws_out.h
+	sidecar/ws_out.c sidecar/ws_out.h \
+	sidecar/ws_read.c \
+	sidecar/ws_silence.c \
+	sidecar/ws_write.c
 libsidecar_a_CFLAGS = $(AM_CFLAGS) $(MHD_CFLAGS)
 
 SIDECAR_LINK = libsidecar.a $(CHANNEL_LINK) $(MHD_LIBS)

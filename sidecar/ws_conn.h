@@ -61,7 +61,7 @@ struct hf_conns {
     struct hf_list partials; /* unfinished messages, oldest first */
     size_t partial_bytes;
     struct hf_turn turn;
-    struct unsent *spare; /* so that writing needs no memory as a rule */
+    struct hf_unsent *spare; /* so that writing needs no memory as a rule */
     char *input;          /* HF_READ_BYTES */
 };
 

@@ -1,0 +1,216 @@
+#include "sidecar/ws_conn_impl.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+
+/* --- memory that only busy sockets have ----------------------------------- */
+
+struct hf_unsent *hf_conn_unsent(struct hf_conn *conn)
+{
+    struct hf_conns *conns = conn->conns;
+
+    if (conn->unsent)
+        return conn->unsent;
+    conn->unsent =
+        conns->spare ? conns->spare : calloc(1, sizeof(struct hf_unsent));
+    conns->spare = NULL;
+    if (conn->unsent)
+        conn->unsent->conn = conn;
+    return conn->unsent;
+}
+
+void hf_conn_drop_unsent(struct hf_conn *conn)
+{
+    struct hf_conns *conns = conn->conns;
+    struct hf_unsent *unsent = conn->unsent;
+
+    if (!unsent)
+        return;
+    hf_list_remove(&unsent->node);
+    hf_ws_out_release(&unsent->out);
+    conn->unsent = NULL;
+    if (conns->spare)
+        free(unsent);
+    else
+        conns->spare = unsent;
+}
+
+/* --- one socket ------------------------------------------------------------ */
+
+void hf_conn_schedule(struct hf_conn *conn)
+{
+    struct hf_conns *conns = conn->conns;
+
+    if (!hf_list_linked(&conn->ready))
+        hf_list_append(&conns->ready, &conn->ready);
+    hf_loop_at_turn_end(conns->loop, &conns->turn);
+}
+
+static int want_writable(struct hf_conn *conn, bool on)
+{
+    if (conn->blocked == on)
+        return 0;
+    conn->blocked = on;
+    return hf_loop_rewatch(conn->conns->loop, &conn->watch,
+                           on ? EPOLLIN | EPOLLOUT : EPOLLIN);
+}
+
+/* Fill the batch from the session. *out_more: there may be further messages. 0
+ * or HF_ENOMEM. */
+static int take(struct hf_conn *conn, bool *out_more)
+{
+    struct hf_msg *taken[HF_WRITE_BATCH];
+    struct hf_unsent *unsent = hf_conn_unsent(conn);
+    size_t count, i;
+
+    *out_more = true;
+    if (!unsent)
+        return HF_ENOMEM;
+    while (hf_ws_out_has_room(&unsent->out)) {
+        count =
+            hf_session_take(conn->session, taken, hf_ws_out_room(&unsent->out),
+                            HF_WRITE_BYTES - unsent->out.bytes);
+        if (count == 0) {
+            *out_more = false;
+            break;
+        }
+        for (i = 0; i < count; i++)
+            hf_ws_out_add(&unsent->out, taken[i]);
+    }
+    return 0;
+}
+
+/* What is left waits for EPOLLOUT; at most one batch is taken meanwhile. */
+static void wait_writable(struct hf_conn *conn, bool progress)
+{
+    struct hf_unsent *unsent = conn->unsent;
+
+    if (want_writable(conn, true)) {
+        hf_conn_end(conn);
+        return;
+    }
+    if (conn->state != HF_CONN_OPEN)
+        return;
+    assert(unsent);
+    if (progress || !hf_list_linked(&unsent->node)) {
+        unsent->progress_ms = hf_boot_ms();
+        hf_list_remove(&unsent->node);
+        hf_list_append(&conn->conns->stuck, &unsent->node);
+    }
+}
+
+/* Everything queued is with the kernel. */
+static void written(struct hf_conn *conn, bool more)
+{
+    hf_conn_drop_unsent(conn);
+    if (want_writable(conn, false)) {
+        hf_conn_end(conn);
+        return;
+    }
+    if (conn->state == HF_CONN_CLOSING)
+        (void)shutdown(conn->watch.fd, SHUT_WR); /* broken: recv will tell */
+    else if (more)
+        hf_conn_schedule(conn);
+}
+
+static void settle(struct hf_conn *conn, int err, bool progress, bool more)
+{
+    if (!err)
+        written(conn, more);
+    else if (err == HF_EAGAIN)
+        wait_writable(conn, progress);
+    else
+        hf_conn_end(conn);
+}
+
+static void flush(struct hf_conn *conn)
+{
+    bool more = false;
+    bool progress = false;
+    int err = 0;
+
+    if (conn->state == HF_CONN_OPEN && conn->wish != 0)
+        hf_conn_goodbye(conn, conn->wish);
+    if (conn->state == HF_CONN_OPEN)
+        err = take(conn, &more);
+    if (!err && conn->unsent)
+        err = hf_ws_out_write(&conn->unsent->out, conn->watch.fd, &progress);
+    settle(conn, err, progress, more);
+}
+
+/* --- all of them ----------------------------------------------------------- */
+
+/* Move all of `from` behind what is in `to`. */
+static void hand_over(struct hf_list *from, struct hf_list *to)
+{
+    if (hf_list_empty(from))
+        return;
+    from->next->prev = to->prev;
+    to->prev->next = from->next;
+    from->prev->next = to;
+    to->prev = from->prev;
+    hf_list_init(from);
+}
+
+/* Who asks during this turn's end, or is beyond the limit, is for the next. */
+void hf_conns_on_turn_end(struct hf_turn *turn)
+{
+    struct hf_conns *conns = HF_ITEM(turn, struct hf_conns, turn);
+    unsigned left = HF_WRITE_SOCKETS;
+    struct hf_list due;
+    struct hf_list *node;
+
+    hf_list_init(&due);
+    hand_over(&conns->ready, &due);
+    while (left > 0 && (node = hf_list_first(&due))) {
+        struct hf_conn *conn = HF_ITEM(node, struct hf_conn, ready);
+
+        hf_list_remove(&conn->ready);
+        flush(conn);
+        left--;
+    }
+    hand_over(&conns->ready, &due); /* those that wait already come first */
+    hand_over(&due, &conns->ready);
+    if (!hf_list_empty(&conns->ready))
+        hf_loop_at_turn_end(conns->loop, &conns->turn);
+}
+
+/* --- who takes nothing ------------------------------------------------------ */
+
+/* EPOLLOUT comes only when a good part of the kernel's buffer is free. Try
+ * before a slow reader is taken for a dead one. */
+static void try_once_more(struct hf_conn *conn)
+{
+    bool progress;
+    int err = hf_ws_out_write(&conn->unsent->out, conn->watch.fd, &progress);
+
+    if (err == HF_EAGAIN && !progress)
+        hf_conn_give_up(conn, HF_WS_LATER);
+    else
+        settle(conn, err, progress, true);
+}
+
+static struct hf_conn *longest_stuck(const struct hf_conns *conns,
+                                     int64_t older_than_ms)
+{
+    struct hf_list *node = hf_list_first(&conns->stuck);
+    struct hf_unsent *unsent;
+
+    if (!node)
+        return NULL;
+    unsent = HF_ITEM(node, struct hf_unsent, node);
+    return unsent->progress_ms <= older_than_ms ? unsent->conn : NULL;
+}
+
+void hf_conns_look_at_stuck(struct hf_conns *conns, int64_t now_ms)
+{
+    struct hf_conn *conn;
+
+    while ((conn = longest_stuck(conns, now_ms - HF_STUCK_MS)))
+        try_once_more(conn);
+}
