@@ -7,6 +7,7 @@ holdfast_sidecar_LDADD = $(SIDECAR_LINK)
 # A library so that tests can be linked with it.
 noinst_LIBRARIES += libsidecar.a
 libsidecar_a_SOURCES = \
+	sidecar/counters.c sidecar/counters.h \
 	sidecar/handshake.c sidecar/handshake.h \
 	sidecar/http.c sidecar/http.h \
 	sidecar/limits.h \
