@@ -112,9 +112,8 @@ static int open_http(struct worker *w, struct hf_why *why)
         .settings = &w->process.settings,
         .process = &w->process,
         .conns = &w->conns,
-        .listener = w->listener->fd,
-        .loopback = w->listener->loopback,
-        .proxied = w->listener->is_unix,
+        .listeners = w->listener,
+        .listener_count = 1,
         .max_fds = hf_raise_fd_limit(),
     };
 
