@@ -18,6 +18,7 @@ struct hf_http {
     struct hf_loop *loop;
     const struct hf_settings *settings;
     struct hf_conns *conns;
+    struct hf_conns *echo; /* NULL = none */
     struct hf_rules rules;
     struct hf_accept accept;
     struct MHD_Daemon *daemon;
@@ -162,11 +163,15 @@ static void on_due(struct hf_timer *timer)
 
 /* --- who comes ------------------------------------------------------------ */
 
+static size_t sockets(const struct hf_http *http)
+{
+    return http->conns->count + (http->echo ? http->echo->count : 0);
+}
+
 static void log_full(const struct hf_http *http, const char *event,
                      const char *hint)
 {
-    HF_LOG(HF_LOG_WARN, event,
-           hf_field_i("sockets", (long long)http->conns->count),
+    HF_LOG(HF_LOG_WARN, event, hf_field_i("sockets", (long long)sockets(http)),
            hf_field_i("handshakes", (long long)http->shaking),
            hf_field("hint", hint));
 }
@@ -176,7 +181,7 @@ static bool has_room(struct hf_accept *accept)
     const struct hf_http *http = HF_ITEM(accept, struct hf_http, accept);
 
     return http->shaking < HF_HANDSHAKES &&
-           http->conns->count + http->shaking < http->max_all;
+           sockets(http) + http->shaking < http->max_all;
 }
 
 static void came(struct hf_accept *accept, const struct hf_guest *guest)
@@ -297,8 +302,8 @@ static void on_upgrade(void *cls, struct MHD_Connection *connection, void *came,
     if (fd < 0)
         log_full(http, "socket_lost", strerror(errno));
     else
-        hf_conns_add(http->conns, fd, &visit->request.client,
-                     hf_str(extra, extra_len));
+        hf_conns_add(visit->request.echo ? http->echo : http->conns, fd,
+                     &visit->request.client, hf_str(extra, extra_len));
 }
 
 static enum MHD_Result upgrade(struct hf_http *http,
@@ -368,7 +373,7 @@ static struct hf_refusal judge(struct hf_http *http, struct visit *visit,
         hf_request_judge(&visit->request, &http->rules, asked);
 
     if (refusal.status || visit->request.state == HF_REQUEST_ASKING ||
-        http->conns->count < http->max_sockets)
+        sockets(http) < http->max_sockets)
         return refusal;
     log_full(http, "sockets_full",
              "raise the limit of open files, or max_sockets");
@@ -519,7 +524,9 @@ int hf_http_open(const struct hf_http_options *options, struct hf_http **out,
     http->loop = options->loop;
     http->settings = options->settings;
     http->conns = options->conns;
+    http->echo = options->echo;
     hf_rules_init(&http->rules, options->settings, options->process);
+    http->rules.echo = options->echo_path;
     http->accept = (struct hf_accept){.loop = options->loop,
                                       .has_room = has_room,
                                       .came = came,

@@ -27,6 +27,8 @@ struct hf_http_options {
     const struct hf_settings *settings;
     struct hf_process *process; /* whose keys and hooks are asked */
     struct hf_conns *conns;     /* where upgraded sockets go */
+    struct hf_conns *echo;      /* and those of echo_path; NULL = none */
+    const char *echo_path;
     const struct hf_listener *listeners;
     size_t listener_count;
     size_t max_fds; /* descriptors of this process */

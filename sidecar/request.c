@@ -125,12 +125,19 @@ static struct hf_refusal judge_new(struct hf_request *request,
     const char *query = uri + path_len + (uri[path_len] == '?');
     struct hf_refusal refusal;
 
-    if (!hf_str_eq(hf_str(uri, path_len), hf_str_of(rules->path)))
+    request->echo =
+        rules->echo && hf_str_eq(hf_str(uri, path_len), hf_str_of(rules->echo));
+    if (!request->echo &&
+        !hf_str_eq(hf_str(uri, path_len), hf_str_of(rules->path)))
         return (struct hf_refusal){.status = 404,
                                    .text = "there is nothing here\n"};
     refusal = hf_handshake_request(asked->handshake, asked->method);
     if (refusal.status)
         return refusal;
+    if (request->echo) {
+        request->state = HF_REQUEST_ADMITTED;
+        return refusal;
+    }
     if (hf_handshake_foreign(asked->handshake)) {
         HF_LOG(HF_LOG_WARN, "connect_refused",
                hf_field("reason", "subprotocol"),

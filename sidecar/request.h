@@ -10,8 +10,9 @@
  *                |                 |                 |
  *     NEW -------+-> ADMITTED <----+----> REFUSED <--+-- or FAILED
  *
- * What may be asked for is <mount>/websocket; everything else is 404. Knows no
- * HTTP library: http.c does.
+ * What may be asked for is <mount>/websocket, and the path of the echo, which
+ * anybody may connect to (echo.h); everything else is 404. Knows no HTTP
+ * library: http.c does.
  */
 #ifndef HF_SIDECAR_REQUEST_H
 #define HF_SIDECAR_REQUEST_H
@@ -27,6 +28,7 @@ struct hf_rules {
     const struct hf_settings *settings; /* borrowed, as is the process */
     struct hf_process *process;         /* whose keys and hooks are asked */
     char path[HF_SETTINGS_TEXT + sizeof("/websocket")];
+    const char *echo; /* another path; NULL = there is no echo */
 };
 
 void hf_rules_init(struct hf_rules *rules, const struct hf_settings *settings,
@@ -45,6 +47,7 @@ struct hf_request {
     struct hf_connecting connecting;
     /* After ASKING, never within hf_request_judge: call judge again. */
     void (*answered)(struct hf_request *request);
+    bool echo; /* of what it sends, not channels */
     char *uri; /* as it came */
 };
 

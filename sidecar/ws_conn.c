@@ -20,7 +20,7 @@ void hf_conn_end(struct hf_conn *conn)
     struct hf_conns *conns = conn->conns;
 
     if (conn->session)
-        hf_session_detach(conn->session);
+        conn->conns->service->detach(conn->session);
     hf_conn_drop_partial(conn);
     hf_conn_drop_unsent(conn);
     hf_list_remove(&conn->life);
@@ -65,7 +65,7 @@ void hf_conn_goodbye(struct hf_conn *conn, int code)
 {
     assert(conn->state == HF_CONN_OPEN);
     if (conn->session)
-        hf_session_detach(conn->session);
+        conn->conns->service->detach(conn->session);
     conn->session = NULL;
     hf_conn_drop_partial(conn);
     conn->state = HF_CONN_CLOSING;
@@ -172,7 +172,7 @@ void hf_conns_add(struct hf_conns *conns, int fd,
         return;
     }
     tune(fd);
-    err = hf_session_open(conns->hub, &conn->link, client, &conn->session);
+    err = conns->service->open(conns->hub, &conn->link, client, &conn->session);
     if (err) {
         hf_conn_goodbye(conn, err == HF_ENOTFOUND ? HF_WS_AWAY : HF_WS_LATER);
         return;
@@ -191,7 +191,9 @@ int hf_conns_init(struct hf_conns *conns, struct hf_loop *loop,
     *conns = (struct hf_conns){
         .loop = loop,
         .hub = hub,
+        .service = &hf_service_channels,
         .max_message = settings->max_frame,
+        .max_fragments = HF_FRAGMENTS,
         .idle_ms = settings->idle_ms,
         .lease_ms = settings->lease_ms,
         .tick_ms = settings->lease_ms / 12 < HF_TICK_MS

@@ -38,8 +38,8 @@
 #define HF_SIDECAR_WS_CONN_H
 
 #include "base/loop.h"
-#include "channel/link.h"
 #include "sidecar/limits.h"
+#include "sidecar/service.h"
 #include "sidecar/ws_frame.h"
 
 /* Steps of silence, see above. */
@@ -48,7 +48,9 @@
 struct hf_conns {
     struct hf_loop *loop;
     struct hf_hub *hub;
-    size_t max_message; /* bytes */
+    const struct hf_service *service;
+    size_t max_message;     /* bytes */
+    uint32_t max_fragments; /* of one message */
     int64_t idle_ms;
     int64_t lease_ms;
     int64_t tick_ms; /* how often hf_conns_tick is to be called */
@@ -62,7 +64,7 @@ struct hf_conns {
     size_t partial_bytes;
     struct hf_turn turn;
     struct hf_unsent *spare; /* so that writing needs no memory as a rule */
-    char *input;          /* HF_READ_BYTES */
+    char *input;             /* HF_READ_BYTES */
 };
 
 /* `loop` and `hub` are borrowed. 0 or HF_ENOMEM. */

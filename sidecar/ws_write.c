@@ -53,17 +53,20 @@ void hf_conn_schedule(struct hf_conn *conn)
 
 static int want_writable(struct hf_conn *conn, bool on)
 {
+    bool read = !on || !conn->conns->service->in_turn;
+
     if (conn->blocked == on)
         return 0;
     conn->blocked = on;
     return hf_loop_rewatch(conn->conns->loop, &conn->watch,
-                           on ? EPOLLIN | EPOLLOUT : EPOLLIN);
+                           (read ? EPOLLIN : 0u) | (on ? EPOLLOUT : 0u));
 }
 
 /* Fill the batch from the session. *out_more: there may be further messages. 0
  * or HF_ENOMEM. */
 static int take(struct hf_conn *conn, bool *out_more)
 {
+    const struct hf_service *service = conn->conns->service;
     struct hf_msg *taken[HF_WRITE_BATCH];
     struct hf_unsent *unsent = hf_conn_unsent(conn);
     size_t count, i;
@@ -73,8 +76,8 @@ static int take(struct hf_conn *conn, bool *out_more)
         return HF_ENOMEM;
     while (hf_ws_out_has_room(&unsent->out)) {
         count =
-            hf_session_take(conn->session, taken, hf_ws_out_room(&unsent->out),
-                            HF_WRITE_BYTES - unsent->out.bytes);
+            service->take(conn->session, taken, hf_ws_out_room(&unsent->out),
+                          HF_WRITE_BYTES - unsent->out.bytes);
         if (count == 0) {
             *out_more = false;
             break;
@@ -112,7 +115,9 @@ static void written(struct hf_conn *conn, bool more)
         hf_conn_end(conn);
         return;
     }
-    if (conn->state == HF_CONN_CLOSING)
+    if (conn->state == HF_CONN_OPEN && conn->wish != 0 && !more)
+        hf_conn_goodbye(conn, conn->wish); /* its turn has come */
+    else if (conn->state == HF_CONN_CLOSING)
         (void)shutdown(conn->watch.fd, SHUT_WR); /* broken: recv will tell */
     else if (more)
         hf_conn_schedule(conn);
@@ -134,7 +139,8 @@ static void flush(struct hf_conn *conn)
     bool progress = false;
     int err = 0;
 
-    if (conn->state == HF_CONN_OPEN && conn->wish != 0)
+    if (conn->state == HF_CONN_OPEN && conn->wish != 0 &&
+        !conn->conns->service->in_turn)
         hf_conn_goodbye(conn, conn->wish);
     if (conn->state == HF_CONN_OPEN)
         err = take(conn, &more);
