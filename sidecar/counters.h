@@ -39,7 +39,7 @@ enum hf_counter {
 
     /* connections and handshakes refused, by reason */
     HF_REFUSED_PATH,        /* 404: no such path */
-    HF_REFUSED_REQUEST,     /* 400, 405, 426: no handshake as it should be */
+    HF_REFUSED_REQUEST,     /* 400: no handshake, or bad parameters */
     HF_REFUSED_SUBPROTOCOL, /* 403: offers others than ours */
     HF_REFUSED_ORIGIN,      /* 403: version, host name or origin */
     HF_REFUSED_TOKEN,       /* 403: a bad token */
@@ -82,6 +82,7 @@ enum hf_gauge {
     HF_HAS_SERVING,     /* 1 while it takes connections, else 0 */
     HF_HAS_SOCKETS,     /* upgraded, TLS included */
     HF_HAS_TLS_SOCKETS, /* of these */
+    HF_HAS_BLOCKED,     /* and of these, the kernel takes no more of them */
     HF_HAS_HANDSHAKES,  /* under way */
     HF_HAS_ROOM,        /* sockets that it may have, in all */
     HF_HAS_MEMBERS,     /* joined topics, of all its sockets */
@@ -139,6 +140,17 @@ static inline void hf_count(enum hf_counter which)
     hf_count_many(which, 1);
 }
 
+/* There is one more now, or one less. */
+static inline void hf_count_more(enum hf_gauge which)
+{
+    hf_counters_raise(&hf_counting->gauge[which], 1);
+}
+
+static inline void hf_count_less(enum hf_gauge which)
+{
+    hf_counters_raise(&hf_counting->gauge[which], UINT64_MAX);
+}
+
 /* There are so many now. */
 static inline void hf_count_now(enum hf_gauge which, uint64_t now)
 {
@@ -147,8 +159,8 @@ static inline void hf_count_now(enum hf_gauge which, uint64_t now)
 }
 
 /* A socket ends. Once for each: with the code of the first close frame, and who
- * sent it. Without one: NONE when the frame named no code, LOST when there was
- * no frame (the peer's, unless we cut it). */
+ * sent it. NONE: the frame named no code; LOST, the peer's: there was no
+ * frame. */
 #define HF_CLOSE_NONE 1005
 #define HF_CLOSE_LOST 1006
 void hf_count_close(int code, bool by_us);

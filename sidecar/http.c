@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/sys.h"
 #include "sidecar/accept.h"
+#include "sidecar/counters.h"
 #include "sidecar/request.h"
 #include "sidecar/upgrade.h"
 
@@ -148,6 +149,7 @@ static void run(struct hf_http *http)
     forget_lost(http);
     schedule_run(http);
     hf_accept_update(&http->accept);
+    hf_count_now(HF_HAS_HANDSHAKES, http->shaking);
 }
 
 static void on_library(struct hf_watch *watch, uint32_t events)
@@ -168,9 +170,11 @@ static size_t sockets(const struct hf_http *http)
     return http->conns->count + (http->echo ? http->echo->count : 0);
 }
 
-static void log_full(const struct hf_http *http, const char *event,
-                     const char *hint)
+/* Somebody is turned away for want of room. */
+static void no_room(const struct hf_http *http, const char *event,
+                    const char *hint)
 {
+    hf_count(HF_REFUSED_FULL);
     HF_LOG(HF_LOG_WARN, event, hf_field_i("sockets", (long long)sockets(http)),
            hf_field_i("handshakes", (long long)http->shaking),
            hf_field("hint", hint));
@@ -192,7 +196,7 @@ static void came(struct hf_accept *accept, const struct hf_guest *guest)
     if (!shake) {
         int fd = guest->fd;
 
-        log_full(http, "handshake_lost", hf_strerror(HF_ENOMEM));
+        no_room(http, "handshake_lost", hf_strerror(HF_ENOMEM));
         hf_close(&fd);
         return;
     }
@@ -232,6 +236,7 @@ void hf_http_tick(struct hf_http *http)
         if (shake->since_ms > cut_ms)
             break;
         hf_list_remove(node);
+        hf_count(HF_REFUSED_SLOW);
         /* The library sees the end of the stream and cleans up. */
         (void)shutdown(shake->fd, SHUT_RDWR);
     }
@@ -300,7 +305,7 @@ static void on_upgrade(void *cls, struct MHD_Connection *connection, void *came,
     http->again = true;
     shaken(connection);
     if (fd < 0)
-        log_full(http, "socket_lost", strerror(errno));
+        no_room(http, "socket_lost", strerror(errno));
     else
         hf_conns_add(visit->request.echo ? http->echo : http->conns, fd,
                      &visit->request.client, hf_str(extra, extra_len));
@@ -375,8 +380,8 @@ static struct hf_refusal judge(struct hf_http *http, struct visit *visit,
     if (refusal.status || visit->request.state == HF_REQUEST_ASKING ||
         sockets(http) < http->max_sockets)
         return refusal;
-    log_full(http, "sockets_full",
-             "raise the limit of open files, or max_sockets");
+    no_room(http, "sockets_full",
+            "raise the limit of open files, or max_sockets");
     return (struct hf_refusal){.status = 503,
                                .text = "no room for another socket now\n"};
 }
@@ -494,6 +499,7 @@ static int divide_descriptors(struct hf_http *http,
     possible = options->max_fds - HF_SPARE_FDS;
     http->max_sockets = asked > 0 && asked < possible ? asked : possible;
     http->max_all = options->max_fds - HF_SPARE_FDS / 2;
+    hf_count_now(HF_HAS_ROOM, http->max_sockets);
     return 0;
 }
 

@@ -57,6 +57,7 @@ static void connected(struct hf_connecting *connecting, int err)
     struct hf_request *request =
         HF_ITEM(connecting, struct hf_request, connecting);
 
+    request->checking = HF_REFUSED_APPLICATION;
     request->state = err == 0            ? HF_REQUEST_ADMITTED
                      : err == HF_EDENIED ? HF_REQUEST_REFUSED
                                          : HF_REQUEST_FAILED;
@@ -83,6 +84,25 @@ static int ask(struct hf_request *request, const struct hf_rules *rules,
     return err;
 }
 
+/* Who connects, and from where? */
+static int identify(struct hf_request *request, const struct hf_rules *rules,
+                    const struct hf_hello *hello)
+{
+    int err;
+
+    request->checking = HF_REFUSED_ORIGIN;
+    err = hf_connect_check(rules->settings, hello, &request->client);
+    if (err)
+        return err;
+    request->checking = HF_REFUSED_TOKEN;
+    err = hf_connect_identify(rules->settings, rules->process->keys, hello,
+                              &request->client);
+    if (err)
+        return err;
+    request->checking = HF_REFUSED_REQUEST;
+    return hf_connect_params(rules->process, hello, &request->client);
+}
+
 static int connect_client(struct hf_request *request,
                           const struct hf_rules *rules,
                           const struct hf_asked *asked, struct hf_str query)
@@ -103,12 +123,7 @@ static int connect_client(struct hf_request *request,
     int err;
 
     read_bearer(handshake, room, &hello);
-    err = hf_connect_check(rules->settings, &hello, &request->client);
-    if (err == 0)
-        err = hf_connect_identify(rules->settings, rules->process->keys, &hello,
-                                  &request->client);
-    if (err == 0)
-        err = hf_connect_params(rules->process, &hello, &request->client);
+    err = identify(request, rules, &hello);
     if (err == 0 && hf_connecting_wanted(rules->process))
         return ask(request, rules, &hello);
     request->state = err ? HF_REQUEST_REFUSED : HF_REQUEST_ADMITTED;
@@ -125,12 +140,14 @@ static struct hf_refusal judge_new(struct hf_request *request,
     const char *query = uri + path_len + (uri[path_len] == '?');
     struct hf_refusal refusal;
 
+    request->checking = HF_REFUSED_PATH;
     request->echo =
         rules->echo && hf_str_eq(hf_str(uri, path_len), hf_str_of(rules->echo));
     if (!request->echo &&
         !hf_str_eq(hf_str(uri, path_len), hf_str_of(rules->path)))
         return (struct hf_refusal){.status = 404,
                                    .text = "there is nothing here\n"};
+    request->checking = HF_REFUSED_REQUEST;
     refusal = hf_handshake_request(asked->handshake, asked->method);
     if (refusal.status)
         return refusal;
@@ -138,6 +155,7 @@ static struct hf_refusal judge_new(struct hf_request *request,
         request->state = HF_REQUEST_ADMITTED;
         return refusal;
     }
+    request->checking = HF_REFUSED_SUBPROTOCOL;
     if (hf_handshake_foreign(asked->handshake)) {
         HF_LOG(HF_LOG_WARN, "connect_refused",
                hf_field("reason", "subprotocol"),
@@ -150,9 +168,9 @@ static struct hf_refusal judge_new(struct hf_request *request,
     return refusal;
 }
 
-struct hf_refusal hf_request_judge(struct hf_request *request,
-                                   const struct hf_rules *rules,
-                                   const struct hf_asked *asked)
+static struct hf_refusal judge(struct hf_request *request,
+                               const struct hf_rules *rules,
+                               const struct hf_asked *asked)
 {
     struct hf_refusal refusal = {.status = 0};
 
@@ -162,7 +180,20 @@ struct hf_refusal hf_request_judge(struct hf_request *request,
         return refusal;
     if (request->state == HF_REQUEST_REFUSED)
         return (struct hf_refusal){.status = 403, .text = ""};
+    request->checking = HF_REFUSED_FAILED;
     if (request->state == HF_REQUEST_FAILED)
         return (struct hf_refusal){.status = 500, .text = ""};
+    request->checking = HF_REFUSED_REQUEST;
     return hf_handshake_upgrade(asked->handshake, asked->version);
+}
+
+struct hf_refusal hf_request_judge(struct hf_request *request,
+                                   const struct hf_rules *rules,
+                                   const struct hf_asked *asked)
+{
+    struct hf_refusal refusal = judge(request, rules, asked);
+
+    if (refusal.status)
+        hf_count(request->checking);
+    return refusal;
 }

@@ -20,6 +20,7 @@
 #include "channel/connecting.h"
 #include "channel/process.h"
 #include "schema/settings.h"
+#include "sidecar/counters.h"
 #include "sidecar/handshake.h"
 #include "sidecar/listen.h"
 
@@ -47,8 +48,9 @@ struct hf_request {
     struct hf_connecting connecting;
     /* After ASKING, never within hf_request_judge: call judge again. */
     void (*answered)(struct hf_request *request);
-    bool echo; /* of what it sends, not channels */
-    char *uri; /* as it came */
+    bool echo;                /* of what it sends, not channels */
+    char *uri;                /* as it came */
+    enum hf_counter checking; /* counted when it is refused now; private */
 };
 
 /* Zeroed but for `answered`. 0 or HF_ENOMEM. */

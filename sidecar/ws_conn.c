@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/sys.h"
+#include "sidecar/counters.h"
 #include "sidecar/ws_conn_impl.h"
 
 /* --- life ----------------------------------------------------------------- */
@@ -27,6 +28,11 @@ void hf_conn_end(struct hf_conn *conn)
     hf_list_remove(&conn->ready);
     hf_loop_unwatch(conns->loop, &conn->watch);
     hf_close(&conn->watch.fd);
+    if (conn->state == HF_CONN_OPEN)
+        hf_count_close(HF_CLOSE_LOST, false);
+    if (conn->blocked)
+        hf_count_less(HF_HAS_BLOCKED);
+    hf_count_less(HF_HAS_SOCKETS);
     conns->count--;
     free(conn);
 }
@@ -61,7 +67,7 @@ struct hf_conn *hf_conn_longest(struct hf_list *list, int64_t older_than_ms)
     return conn->since_ms <= older_than_ms ? conn : NULL;
 }
 
-void hf_conn_goodbye(struct hf_conn *conn, int code)
+static void begin_to_close(struct hf_conn *conn, int code)
 {
     assert(conn->state == HF_CONN_OPEN);
     if (conn->session)
@@ -77,6 +83,18 @@ void hf_conn_goodbye(struct hf_conn *conn, int code)
     hf_conn_schedule(conn);
     HF_LOG(HF_LOG_DEBUG, "closing", hf_field_i("fd", conn->watch.fd),
            hf_field_i("code", code));
+}
+
+void hf_conn_goodbye(struct hf_conn *conn, int code)
+{
+    hf_count_close(code, true);
+    begin_to_close(conn, code);
+}
+
+void hf_conn_answer_goodbye(struct hf_conn *conn, int code)
+{
+    hf_count_close(code, false);
+    begin_to_close(conn, code);
 }
 
 static void on_wake(struct hf_link *link)
@@ -153,6 +171,8 @@ static struct hf_conn *conn_new(struct hf_conns *conns, int fd)
         free(conn);
         return NULL;
     }
+    hf_count(HF_COUNT_HANDSHAKES);
+    hf_count_more(HF_HAS_SOCKETS);
     conns->count++;
     hf_conn_heard(conn);
     return conn;

@@ -6,6 +6,7 @@
 #include <sys/uio.h>
 
 #include "base/err.h"
+#include "sidecar/counters.h"
 
 #define GOODBYE_SLOT (HF_OUT_SLOTS - 1)
 
@@ -149,6 +150,7 @@ int hf_ws_out_write(struct hf_ws_out *out, int fd, bool *out_progress)
                        ? HF_EAGAIN
                        : HF_ECLOSED;
         *out_progress = wrote > 0;
+        hf_count_many(HF_COUNT_SENT_BYTES, (size_t)wrote);
         advance(out, (size_t)wrote);
     }
     return out->count > 0 ? HF_EAGAIN : 0;

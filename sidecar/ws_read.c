@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "sidecar/counters.h"
 
 /* A message or control frame of which the end has not come yet. */
 struct hf_partial {
@@ -113,6 +114,7 @@ static void receive(struct hf_conn *conn, struct hf_str message, bool binary)
 {
     int err = conn->conns->service->receive(conn->session, message, binary);
 
+    hf_count(HF_COUNT_RECEIVED);
     if (err)
         finish(conn, err == HF_ELIMIT ? HF_WS_POLICY : HF_WS_FAULT);
 }
@@ -163,8 +165,10 @@ static void on_close(struct hf_conn *conn, struct hf_str body)
     int code = 0;
     int refused = hf_ws_read_close(body, &code);
 
-    /* The answer to a good one repeats its code (RFC 6455 section 5.5.1). */
-    finish(conn, refused ? refused : code);
+    if (refused || conn->conns->service->in_turn)
+        finish(conn, refused ? refused : code);
+    else /* which repeats it (RFC 6455 section 5.5.1) */
+        hf_conn_answer_goodbye(conn, code);
 }
 
 static void on_ping(struct hf_conn *conn, struct hf_str payload)
@@ -219,6 +223,7 @@ void hf_conn_input(struct hf_conn *conn, size_t len)
     char *at = conn->conns->input;
     bool heard = false;
 
+    hf_count_many(HF_COUNT_RECEIVED_BYTES, len);
     while (len > 0 && !is_finished(conn)) {
         struct hf_ws_piece piece;
         size_t used = 0;

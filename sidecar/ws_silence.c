@@ -1,6 +1,7 @@
 #include "sidecar/ws_conn_impl.h"
 
 #include "base/clock.h"
+#include "sidecar/counters.h"
 
 void hf_conn_heard(struct hf_conn *conn)
 {
@@ -31,6 +32,7 @@ static void ping(struct hf_conn *conn)
 {
     if (!hf_conn_unsent(conn) || hf_ws_out_ping(&conn->unsent->out))
         return;
+    hf_count(HF_COUNT_PINGS);
     conn->pinged = true;
     if (!conn->blocked)
         hf_conn_schedule(conn);

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "sidecar/counters.h"
 
 /* --- memory that only busy sockets have ----------------------------------- */
 
@@ -58,6 +59,10 @@ static int want_writable(struct hf_conn *conn, bool on)
     if (conn->blocked == on)
         return 0;
     conn->blocked = on;
+    if (on)
+        hf_count_more(HF_HAS_BLOCKED);
+    else
+        hf_count_less(HF_HAS_BLOCKED);
     return hf_loop_rewatch(conn->conns->loop, &conn->watch,
                            (read ? EPOLLIN : 0u) | (on ? EPOLLOUT : 0u));
 }
@@ -82,6 +87,7 @@ static int take(struct hf_conn *conn, bool *out_more)
             *out_more = false;
             break;
         }
+        hf_count_many(HF_COUNT_SENT, count);
         for (i = 0; i < count; i++)
             hf_ws_out_add(&unsent->out, taken[i]);
     }
