@@ -307,7 +307,7 @@ static void on_upgrade(void *cls, struct MHD_Connection *connection, void *came,
     if (fd < 0)
         no_room(http, "socket_lost", strerror(errno));
     else
-        hf_conns_add(visit->request.echo ? http->echo : http->conns, fd,
+        hf_conns_add(visit->request.echo ? http->echo : http->conns, fd, NULL,
                      &visit->request.client, hf_str(extra, extra_len));
 }
 

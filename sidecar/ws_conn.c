@@ -26,8 +26,7 @@ void hf_conn_end(struct hf_conn *conn)
     hf_conn_drop_unsent(conn);
     hf_list_remove(&conn->life);
     hf_list_remove(&conn->ready);
-    hf_loop_unwatch(conns->loop, &conn->watch);
-    hf_close(&conn->watch.fd);
+    hf_wire_close(&conn->wire, conns->loop);
     if (conn->state == HF_CONN_OPEN)
         hf_count_close(HF_CLOSE_LOST, false);
     if (conn->blocked)
@@ -44,7 +43,7 @@ static void cut(struct hf_conn *conn)
     struct linger at_once = {.l_onoff = 1, .l_linger = 0};
 
     if (conn->unsent)
-        (void)setsockopt(conn->watch.fd, SOL_SOCKET, SO_LINGER, &at_once,
+        (void)setsockopt(conn->wire.watch.fd, SOL_SOCKET, SO_LINGER, &at_once,
                          sizeof(at_once)); /* closing works without, too */
     hf_conn_end(conn);
 }
@@ -81,7 +80,7 @@ static void begin_to_close(struct hf_conn *conn, int code)
         (void)hf_ws_out_goodbye(&conn->unsent->out, code);
     }
     hf_conn_schedule(conn);
-    HF_LOG(HF_LOG_DEBUG, "closing", hf_field_i("fd", conn->watch.fd),
+    HF_LOG(HF_LOG_DEBUG, "closing", hf_field_i("fd", conn->wire.watch.fd),
            hf_field_i("code", code));
 }
 
@@ -115,8 +114,9 @@ static void on_wish(struct hf_link *link, int code)
 
 static void on_ready(struct hf_watch *watch, uint32_t events)
 {
-    struct hf_conn *conn = HF_ITEM(watch, struct hf_conn, watch);
+    struct hf_conn *conn = HF_ITEM(watch, struct hf_conn, wire.watch);
 
+    events = hf_wire_events(&conn->wire, events);
     if (events & EPOLLOUT)
         hf_conn_schedule(conn);
     if (events & ~(uint32_t)EPOLLOUT)
@@ -158,16 +158,18 @@ static void tune(int fd)
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 }
 
-static struct hf_conn *conn_new(struct hf_conns *conns, int fd)
+static struct hf_conn *conn_new(struct hf_conns *conns, int fd,
+                                struct hf_layer *layer)
 {
     struct hf_conn *conn = calloc(1, sizeof(*conn));
 
     if (!conn)
         return NULL;
     conn->link = (struct hf_link){.wake = on_wake, .close = on_wish};
-    conn->watch = (struct hf_watch){.fd = fd, .ready = on_ready};
+    conn->wire = (struct hf_wire){.watch = {.fd = fd, .ready = on_ready},
+                                  .layer = layer};
     conn->conns = conns;
-    if (hf_loop_watch(conns->loop, &conn->watch, EPOLLIN)) {
+    if (hf_wire_open(&conn->wire, conns->loop)) {
         free(conn);
         return NULL;
     }
@@ -178,17 +180,25 @@ static struct hf_conn *conn_new(struct hf_conns *conns, int fd)
     return conn;
 }
 
-void hf_conns_add(struct hf_conns *conns, int fd,
+/* It was not to be. */
+static void drop(struct hf_conns *conns, int fd, struct hf_layer *layer)
+{
+    struct hf_wire wire = {.watch = {.fd = fd}, .layer = layer};
+
+    HF_LOG(HF_LOG_ERROR, "socket_lost",
+           hf_field("reason", hf_strerror(HF_ENOMEM)));
+    hf_wire_close(&wire, conns->loop);
+}
+
+void hf_conns_add(struct hf_conns *conns, int fd, struct hf_layer *layer,
                   const struct hf_client *client, struct hf_str early)
 {
-    struct hf_conn *conn = conn_new(conns, fd);
+    struct hf_conn *conn = conn_new(conns, fd, layer);
     int err;
 
     assert(early.len <= HF_READ_BYTES);
     if (!conn) {
-        HF_LOG(HF_LOG_ERROR, "socket_lost",
-               hf_field("reason", hf_strerror(HF_ENOMEM)));
-        hf_close(&fd);
+        drop(conns, fd, layer);
         return;
     }
     tune(fd);

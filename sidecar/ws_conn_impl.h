@@ -12,13 +12,14 @@
 #define HF_SIDECAR_WS_CONN_IMPL_H
 
 #include "sidecar/ws_conn.h"
+#include "sidecar/wire.h"
 #include "sidecar/ws_out.h"
 
 enum { HF_CONN_OPEN, HF_CONN_CLOSING };
 
 struct hf_conn {
     struct hf_link link; /* what the session calls */
-    struct hf_watch watch;
+    struct hf_wire wire;
     struct hf_conns *conns;
     void *session;        /* of conns->service; NULL unless OPEN */
     struct hf_list life;  /* in one of conns->open, or conns->closing */

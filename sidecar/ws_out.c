@@ -1,9 +1,6 @@
 #include "sidecar/ws_out.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
 
 #include "base/err.h"
 #include "sidecar/counters.h"
@@ -130,28 +127,25 @@ static void advance(struct hf_ws_out *out, size_t n)
         out->slot[i] = out->slot[i + gone];
 }
 
-int hf_ws_out_write(struct hf_ws_out *out, int fd, bool *out_progress)
+int hf_ws_out_write(struct hf_ws_out *out, struct hf_wire *wire,
+                    bool *out_progress)
 {
     struct iovec parts[HF_OUT_SLOTS];
-    struct msghdr message = {.msg_iov = parts, .msg_iovlen = out->count};
-    ssize_t wrote;
-    size_t i;
+    size_t taken, i;
+    int err;
 
-    *out_progress = false;
     for (i = 0; i < out->count; i++)
         parts[i] =
             (struct iovec){frame_start(out->slot[i]), frame_len(out->slot[i])};
     if (out->count > 0) {
         parts[0].iov_base = (char *)parts[0].iov_base + out->written;
         parts[0].iov_len -= out->written;
-        wrote = sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (wrote < 0)
-            return errno == EAGAIN || errno == EINTR || errno == ENOBUFS
-                       ? HF_EAGAIN
-                       : HF_ECLOSED;
-        *out_progress = wrote > 0;
-        hf_count_many(HF_COUNT_SENT_BYTES, (size_t)wrote);
-        advance(out, (size_t)wrote);
     }
-    return out->count > 0 ? HF_EAGAIN : 0;
+    err = hf_wire_write(wire, parts, out->count, &taken);
+    *out_progress = taken > 0;
+    if (taken > 0) {
+        hf_count_many(HF_COUNT_SENT_BYTES, taken);
+        advance(out, taken);
+    }
+    return err == 0 && out->count > 0 ? HF_EAGAIN : err;
 }

@@ -1,9 +1,7 @@
 #include "sidecar/ws_conn_impl.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "base/buf.h"
 #include "base/err.h"
@@ -260,10 +258,10 @@ void hf_conn_read(struct hf_conn *conn)
 
     if (has_to_wait(conn))
         return;
-    len = recv(conn->watch.fd, conn->conns->input, HF_READ_BYTES, 0);
-    if (len < 0 && (errno == EAGAIN || errno == EINTR))
+    len = hf_wire_read(&conn->wire, conn->conns->input, HF_READ_BYTES);
+    if (len == HF_EAGAIN)
         return;
-    if (len <= 0)
+    if (len < 0)
         hf_conn_end(conn);
     else if (conn->state == HF_CONN_OPEN)
         hf_conn_input(conn, (size_t)len);

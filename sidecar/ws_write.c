@@ -3,7 +3,6 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "base/err.h"
@@ -63,8 +62,8 @@ static int want_writable(struct hf_conn *conn, bool on)
         hf_count_more(HF_HAS_BLOCKED);
     else
         hf_count_less(HF_HAS_BLOCKED);
-    return hf_loop_rewatch(conn->conns->loop, &conn->watch,
-                           (read ? EPOLLIN : 0u) | (on ? EPOLLOUT : 0u));
+    return hf_wire_await(&conn->wire, conn->conns->loop,
+                         (read ? EPOLLIN : 0u) | (on ? EPOLLOUT : 0u));
 }
 
 /* Fill the batch from the session. *out_more: there may be further messages. 0
@@ -124,7 +123,7 @@ static void written(struct hf_conn *conn, bool more)
     if (conn->state == HF_CONN_OPEN && conn->wish != 0 && !more)
         hf_conn_goodbye(conn, conn->wish); /* its turn has come */
     else if (conn->state == HF_CONN_CLOSING)
-        (void)shutdown(conn->watch.fd, SHUT_WR); /* broken: recv will tell */
+        hf_wire_shutdown(&conn->wire);
     else if (more)
         hf_conn_schedule(conn);
 }
@@ -151,7 +150,7 @@ static void flush(struct hf_conn *conn)
     if (conn->state == HF_CONN_OPEN)
         err = take(conn, &more);
     if (!err && conn->unsent)
-        err = hf_ws_out_write(&conn->unsent->out, conn->watch.fd, &progress);
+        err = hf_ws_out_write(&conn->unsent->out, &conn->wire, &progress);
     settle(conn, err, progress, more);
 }
 
@@ -199,7 +198,7 @@ void hf_conns_on_turn_end(struct hf_turn *turn)
 static void try_once_more(struct hf_conn *conn)
 {
     bool progress;
-    int err = hf_ws_out_write(&conn->unsent->out, conn->watch.fd, &progress);
+    int err = hf_ws_out_write(&conn->unsent->out, &conn->wire, &progress);
 
     if (err == HF_EAGAIN && !progress)
         hf_conn_give_up(conn, HF_WS_LATER);

@@ -123,7 +123,7 @@ static void connect_as(struct client *client, const struct hf_client *who,
                      0);
     *client = (struct client){.fd = pair[0]};
     hf_buf_init(&client->got, (size_t)1 << 24);
-    hf_conns_add(&conns, pair[1], who, early);
+    hf_conns_add(&conns, pair[1], NULL, who, early);
 }
 
 static void connect_with(struct client *client, struct hf_str early)
@@ -428,7 +428,7 @@ static void a_socket_sends_at_once_and_buffers_little(void **state)
     assert_int_equal(connect(client, (struct sockaddr *)&address, len), 0);
     served = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     copy = dup(served);
-    hf_conns_add(&conns, served, &(struct hf_client){.vsn = HF_VSN_2},
+    hf_conns_add(&conns, served, NULL, &(struct hf_client){.vsn = HF_VSN_2},
                  HF_STR(""));
     assert_int_equal(option_of(copy, IPPROTO_TCP, TCP_NODELAY), 1);
     /* the kernel doubles what it is asked for */
