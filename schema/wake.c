@@ -24,12 +24,14 @@
  * finding rows does not end it, for they may be those of the commit before.
  *
  * While a foreign commit is due it is *keen* (keen.h). Otherwise steps double:
- * 50 us, 100, 200. So it is once rows were found, and when the event comes from
- * a publisher of ours, who will ring.
+ * 50 us, 100, 200. So it is once rows were found. When the event comes from a
+ * publisher of ours, who will ring, the first step is so long that mostly there
+ * is nothing left to find.
  */
 #define KEEN_TURN_US    30  /* without sleep, in one turn of the loop */
 #define KEEN_LOOK_US    200 /* in between, only glances */
 #define LADDER_FIRST_US 50
+#define LADDER_RUNG_US  2000
 #define LADDER_LAST_US  (HF_WAKE_BACKSTOP_MS * 1000)
 
 /* A commit that was begun longer ago is visible by now, mostly. */
@@ -82,6 +84,7 @@ struct hf_wake {
     struct hf_timer ladder;
     int queue_fd;      /* file `writers`: is one of ours writing? Or -1 */
     int64_t event_us;  /* when the ladder began */
+    int64_t first_us;  /* and its first step, unless keen */
     bool due;          /* a foreign commit; be keen */
     bool sleepless;    /* in this turn */
     int64_t looked_us; /* the whole way, for nothing but to know it */
@@ -361,7 +364,7 @@ static int64_t next_step_us(struct hf_wake *wake, int64_t now_us)
     if (wake->due)
         return hf_keen_step(&wake->keen, wake->event_us, now_us);
     hf_keen_rest(&wake->keen, now_us);
-    return since_us > LADDER_FIRST_US ? since_us : LADDER_FIRST_US;
+    return since_us > wake->first_us ? since_us : wake->first_us;
 }
 
 static void arm_ladder(struct hf_wake *wake)
@@ -395,9 +398,10 @@ static void climb(struct hf_timer *timer)
     }
 }
 
-static void start_ladder(struct hf_wake *wake, bool due)
+static void start_ladder(struct hf_wake *wake, bool due, int64_t first_us)
 {
     wake->event_us = hf_boot_us();
+    wake->first_us = first_us;
     wake->due = due;
 #ifndef HF_BROKEN_REACT_ONCE
     arm_ladder(wake);
@@ -453,7 +457,10 @@ static void on_event(struct hf_watch *watch, uint32_t events)
         look_at_files(wake);
     if (!seen.written || !hf_wake_watching(wake)) /* the callback left */
         return;
-    start_ladder(wake, !hf_locked(wake->queue_fd, HF_WRITERS_QUEUE, 1));
+    if (hf_locked(wake->queue_fd, HF_WRITERS_QUEUE, 1)) /* by one of ours */
+        start_ladder(wake, false, LADDER_RUNG_US);
+    else
+        start_ladder(wake, true, LADDER_FIRST_US);
     (void)look(wake, BY_EYE);
 }
 
@@ -554,7 +561,7 @@ static void stand_for_election(struct hf_wake *wake)
     /* Looks soon, not now: the caller may be in `grown`. Not at all where nobody
      * writes, for in plain CGI there is a new watcher with every poll. */
     if (written_lately(wake))
-        start_ladder(wake, false);
+        start_ladder(wake, false, LADDER_FIRST_US);
 }
 
 /* One successor is enough: should it die on the way, the others find out at
