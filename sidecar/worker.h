@@ -9,7 +9,6 @@
 struct hf_worker_job {
     const char *dir; /* the journal directory */
     struct hf_listener *listener;
-    const char *echo; /* path of an echo; NULL = none */
 };
 
 /*
