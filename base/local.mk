@@ -6,6 +6,7 @@ libbase_a_SOURCES = \
 	base/conf.c base/conf.h \
 	base/crypto.c base/crypto.h \
 	base/err.c base/err.h \
+	base/histogram.c base/histogram.h \
 	base/json.c base/json.h base/json_unique.c \
 	base/jwk.c base/jwk.h \
 	base/jwt.c base/jwt.h \

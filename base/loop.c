@@ -40,6 +40,9 @@ struct hf_loop {
     int64_t turn_us; /* when this turn woke: what is due by then fires in it */
 
     struct hf_list turn_ends;
+
+    void (*took)(void *ctx, int64_t us); /* told of each turn; or NULL */
+    void *took_ctx;
 };
 
 /* --- descriptors --------------------------------------------------------- */
@@ -410,6 +413,13 @@ void hf_loop_free(struct hf_loop *loop)
     free(loop);
 }
 
+void hf_loop_measure(struct hf_loop *loop, void (*took)(void *ctx, int64_t us),
+                     void *ctx)
+{
+    loop->took = took;
+    loop->took_ctx = ctx;
+}
+
 int hf_loop_turn(struct hf_loop *loop, int max_wait_ms)
 {
     int err;
@@ -422,6 +432,8 @@ int hf_loop_turn(struct hf_loop *loop, int max_wait_ms)
     look_at_word(loop);
     fire_due(loop);
     end_turn(loop);
+    if (loop->took)
+        loop->took(loop->took_ctx, hf_boot_us() - loop->turn_us);
     return 0;
 }
 

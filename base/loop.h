@@ -81,6 +81,12 @@ void hf_loop_heed(struct hf_loop *loop, struct hf_word *word);
 void hf_loop_at_turn_end(struct hf_loop *loop, struct hf_turn *turn);
 void hf_loop_cancel_turn(struct hf_turn *turn);
 
+/* From now on `took` is told at the end of each turn how long it was at work,
+ * microseconds, waiting not included: so long whatever happened meanwhile had
+ * to wait. NULL: nobody is. */
+void hf_loop_measure(struct hf_loop *loop,
+                     void (*took)(void *ctx, int64_t us), void *ctx);
+
 /* One turn, waiting at most max_wait_ms (-1 = until something happens).
  * 0 or HF_EIO. Sub-millisecond timers are honoured (epoll_pwait2 or timerfd). */
 int hf_loop_turn(struct hf_loop *loop, int max_wait_ms);

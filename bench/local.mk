@@ -1,17 +1,19 @@
 # bench/ - numbers, never pass or fail; `make bench` builds the programs
 bench_programs = bench/cgi bench/cgi_empty bench/cgi_floor \
 	bench/corruption bench/fanout_ws bench/frame bench/ingest bench/members \
-	bench/steady bench/tail bench/wake bench/writer
+	bench/steady bench/tail bench/wake bench/writer bench/ws_load
 if HAVE_JANSSON
 bench_programs += bench/json
 bench_floor = -DFLOOR_JANSSON
 endif
 EXTRA_PROGRAMS += bench/cgi bench/cgi_empty bench/cgi_floor \
 	bench/corruption bench/fanout_ws bench/frame bench/ingest bench/json \
-	bench/members bench/steady bench/tail bench/wake bench/writer
+	bench/members bench/steady bench/tail bench/wake bench/writer \
+	bench/ws_load
 CLEANFILES += bench/cgi bench/cgi_empty bench/cgi_floor \
 	bench/corruption bench/fanout_ws bench/frame bench/ingest bench/json \
-	bench/members bench/steady bench/tail bench/wake bench/writer
+	bench/members bench/steady bench/tail bench/wake bench/writer \
+	bench/ws_load
 bench_cgi_floor_CFLAGS = $(AM_CFLAGS) $(FCGI_CFLAGS)
 bench_cgi_floor_LDADD = $(FCGI_LIBS) $(SQLITE_LIBS)
 bench_corruption_LDADD = $(SCHEMA_LINK)
@@ -27,6 +29,11 @@ bench_steady_LDADD = $(SCHEMA_LINK)
 bench_tail_LDADD = $(SCHEMA_LINK)
 bench_wake_LDADD = $(SCHEMA_LINK)
 bench_writer_LDADD = $(SCHEMA_LINK)
+bench_ws_load_SOURCES = bench/ws_load.c bench/load/churn.c bench/load/client.c \
+	bench/load/fleet.c bench/load/fleet.h bench/load/histogram.c \
+	bench/load/histogram.h bench/load/stream.c bench/load/stream.h \
+	bench/load/wire.c bench/load/wire.h
+bench_ws_load_LDADD = $(BASE_LINK) -lssl -lcrypto
 EXTRA_DIST += bench/RESULTS.md bench/frame.sh bench/cgi.mjs bench/idle_ws.js bench/joins.mjs \
 	bench/replay.mjs bench/parked.js bench/pollers.mjs \
 	bench/fanout.mjs bench/fanout_ws.mjs bench/restart.mjs \

@@ -183,6 +183,17 @@ static int take_state(struct hf_member *member, struct batch *batch)
     return err;
 }
 
+/* For people who watch; nothing depends on it. */
+static void note_lagging(struct hf_member *member, bool lagging)
+{
+    struct hf_hub_counts *counts = &member->topic->hub->counts;
+
+    if (member->lagging == lagging)
+        return;
+    member->lagging = lagging;
+    counts->lagging += lagging ? 1u : (size_t)-1;
+}
+
 /* Rows and answers until the batch is full (0), the member has caught up
  * or is held (HF_ENOTFOUND) or is no more (HF_ECLOSED), or something stops it (other
  * errors). */
@@ -203,9 +214,12 @@ static int feed(struct hf_member *member, struct batch *batch)
                 return err;
             continue;
         }
-        if (member->held || member->cursor >= topic->hub->cursor)
+        if (member->held || member->cursor >= topic->hub->cursor) {
+            note_lagging(member, false);
             return HF_ENOTFOUND;
-        if (member->cursor < topic->ring.low) {
+        }
+        note_lagging(member, member->cursor < topic->ring.low);
+        if (member->lagging) {
             if (topic->hub->refill_left == 0)
                 return HF_EAGAIN;
             err = refill(member, batch);
@@ -249,6 +263,7 @@ static bool take_turn(struct hf_session *session, struct hf_member *member,
         defer(session);
         return false;
     case HF_EGAP:
+        session->hub->counts.gaps++;
         hf_member_expel(member, "gap");
         return true;
     default:

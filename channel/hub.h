@@ -9,19 +9,29 @@
 #ifndef HF_CHANNEL_HUB_H
 #define HF_CHANNEL_HUB_H
 
+#include "base/histogram.h"
 #include "base/map.h"
 #include "channel/process.h"
 #include "channel/ring.h"
 
-/* For status, logs and tests. */
+/* For monitoring, status, logs and tests. */
 struct hf_hub_counts {
     size_t sessions;
     size_t members;
+    size_t lagging; /* of these, they read from the journal at present */
     size_t topics;
+    uint64_t joins;         /* and those that were answered with an error */
+    uint64_t joins_refused;
     uint64_t rows_read; /* by the tail, of joined topics */
     uint64_t encoded;   /* messages encoded: rows times variants */
     uint64_t delivered; /* rows taken by transports */
     uint64_t refilled;  /* of these, read again from the journal */
+    uint64_t gaps;      /* memberships ended as rows were gone */
+    /* From a row's `at` to the snapshot in which the tail read it, by the wall
+     * clock, to the millisecond: of rows_read, less `untimed`, whose `at` lies
+     * ahead, or so far back that it was not set when they were written. */
+    struct hf_histogram wakeup;
+    uint64_t untimed;
 };
 
 struct hf_hub {
@@ -31,6 +41,7 @@ struct hf_hub {
     uint64_t cursor;         /* rows at or below are in the rings, or were */
     int64_t read_version;    /* hf_journal_version before it was read to its
                               * end; -1 = none */
+    int64_t read_ms;         /* hf_wall_ms of the page being read */
     uint64_t redactions;     /* hf_journal_redactions when rings were filled */
     struct hf_tracker *tracker; /* presence */
     struct hf_map topics;    /* name -> struct hf_topic */

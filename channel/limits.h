@@ -104,6 +104,10 @@
 #define HF_NEXT_MS_MAX 30000
 #define HF_SCATTER_MS  1000
 
+/* A row whose `at` is older, ms, when it is read was not given it by its insert,
+ * so nothing is known of how long it took to get here. */
+#define HF_WAKEUP_MAX_MS (3600 * 1000LL)
+
 /* Two answers with status 204 to one session are at least so far apart, ms. */
 #define HF_EMPTY_SPACING_MS 1000
 

@@ -77,6 +77,7 @@ void hf_member_remove(struct hf_member *member)
     hf_list_remove(&member->ready);
     session->members_count--;
     session->hub->counts.members--;
+    session->hub->counts.lagging -= member->lagging ? 1u : 0u;
     free(member);
     hf_hub_left(topic);
     if (ends)
@@ -241,7 +242,7 @@ static int send_replay(const struct hf_member *member,
 static int accept_join(struct hf_session *session, const struct hf_frame *frame,
                        struct hf_str theirs, bool asked, struct hf_member **out)
 {
-    const struct hf_hub *hub = session->hub;
+    struct hf_hub *hub = session->hub;
     struct hf_resume resume = hf_resume_of(frame);
     struct hf_presence_join presence;
     struct hf_member *member;
@@ -250,6 +251,7 @@ static int accept_join(struct hf_session *session, const struct hf_frame *frame,
 
     if (hf_resume_locate(&resume, hub->process->journal, frame->topic,
                          hub->epoch, hub->cursor, &start)) {
+        hub->counts.joins_refused++;
         hf_reply(session, hf_msg_refusal(frame, frame->join_ref.raw, "busy"));
         return 0;
     }
@@ -258,6 +260,7 @@ static int accept_join(struct hf_session *session, const struct hf_frame *frame,
                      &member);
     if (err)
         return err;
+    hub->counts.joins++;
     hf_reply(session, joined_msg(session, frame, &resume, &start, theirs));
     err = hf_tracker_joined(member, presence.meta);
     if (err)
@@ -316,11 +319,14 @@ static int settle_join(struct hf_session *session, const struct hf_frame *frame,
                        const struct hf_hook_answer *answer,
                        struct hf_member **out)
 {
+    bool denied = answer && !hf_hook_answer_ok(answer);
     struct hf_msg *close = NULL;
     int err = 0;
 
     if (join->older)
         end_older(join->older, hf_join_ref_of(frame), &close);
+    if (join->retry_ms > 0 || join->refusal || denied)
+        session->hub->counts.joins_refused++;
     if (join->retry_ms > 0)
         hf_reply(session,
                  hf_msg_limited(frame, frame->join_ref.raw, join->retry_ms));
@@ -329,7 +335,7 @@ static int settle_join(struct hf_session *session, const struct hf_frame *frame,
                  hf_msg_refusal(frame,
                                 join->null_ref ? HF_NULL : frame->join_ref.raw,
                                 join->refusal));
-    else if (answer && !hf_hook_answer_ok(answer))
+    else if (denied)
         hf_reply(session,
                  hf_msg_joined(frame, answer->status, answer->response.text));
     else

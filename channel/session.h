@@ -44,6 +44,7 @@ struct hf_member {
     bool owed;                   /* the state */
     bool present;                /* it may have entries */
     uint8_t key_len;
+    bool lagging; /* it reads from the journal, and is counted for it */
     uint32_t in_flight;   /* pushes handed to the writer, not yet back */
     bool held;            /* rows wait for what is to come before them */
     bool with_cursors;    /* joined with `since`: rows carry join_ref */

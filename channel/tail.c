@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "channel/session_state.h"
@@ -182,6 +183,19 @@ static int notice_rights(struct hf_hub *hub)
 
 /* --- rows -------------------------------------------------------------- */
 
+/* For people, so it must not claim what nobody knows: a program may write any
+ * `at`, and clocks are set. */
+static void time_row(struct hf_hub *hub, const struct hf_row *row)
+{
+    /* one ahead: the two are cut to milliseconds apart from each other */
+    if (row->at_ms > hub->read_ms + 1 ||
+        row->at_ms < hub->read_ms - HF_WAKEUP_MAX_MS)
+        hub->counts.untimed++;
+    else
+        hf_histogram_add(&hub->counts.wakeup,
+                         (hub->read_ms - row->at_ms) * 1000, 1);
+}
+
 static int take_row(void *ctx, const struct hf_row *row)
 {
     struct hf_hub *hub = ctx;
@@ -193,6 +207,7 @@ static int take_row(void *ctx, const struct hf_row *row)
     if (!topic || row->id <= topic->ring.low)
         return 0;
     hub->counts.rows_read++;
+    time_row(hub, row);
     hf_ring_push(&topic->ring, row);
     HF_LIST_EACH(node, tmp, &topic->members)
     hf_member_ready(HF_ITEM(node, struct hf_member, in_topic));
@@ -234,6 +249,7 @@ int hf_tail_page(struct hf_hub *hub, bool *out_more)
     if (err)
         return err;
     hub->reading = true;
+    hub->read_ms = hf_wall_ms();
     err = page_in_snapshot(hub, out_more);
     hub->reading = false;
     hf_journal_snapshot_end(journal);

@@ -2,51 +2,129 @@
 
 #include <errno.h>
 #include <microhttpd.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
-#include "base/crypto.h"
-#include "base/jwt.h"
 #include "base/log.h"
 #include "base/sys.h"
-#include "channel/connecting.h"
-#include "sidecar/handshake.h"
+#include "sidecar/accept.h"
+#include "sidecar/counters.h"
+#include "sidecar/request.h"
 #include "sidecar/upgrade.h"
-
-/* What HF_JWT_MAX bytes in base64 need to be decoded. */
-#define BEARER_ROOM (HF_BASE64_LEN(HF_JWT_MAX) / 4 * 3 + 3)
 
 struct hf_http {
     struct hf_loop *loop;
     const struct hf_settings *settings;
-    struct hf_process *process;
     struct hf_conns *conns;
+    struct hf_conns *echo; /* NULL = none */
+    struct hf_rules rules;
+    struct hf_accept accept;
     struct MHD_Daemon *daemon;
     struct hf_watch library; /* libmicrohttpd's epoll descriptor */
     struct hf_timer due;     /* when it wants to run */
     bool again;              /* it must run once more, see upgrade.h */
-    struct hf_watch listener;
-    bool listening; /* the listener is watched */
-    bool resting;   /* out of descriptors: not before the next tick */
-    bool loopback, proxied;
-    struct hf_list pending; /* struct shake, oldest first */
-    struct hf_list asking;  /* requests whose client the application judges */
-    size_t shaking;         /* connections that libmicrohttpd has */
-    size_t max_sockets;     /* upgraded ones */
-    size_t max_all;         /* with those that are still shaking hands */
-    char path[HF_SETTINGS_TEXT + sizeof("/websocket")];
+    struct hf_list pending;  /* struct shake, oldest first */
+    struct hf_list arriving; /* those the library has not taken up yet */
+    struct hf_list asking;   /* requests whose client the application judges */
+    size_t shaking;          /* connections that have not become sockets */
+    size_t max_sockets;      /* upgraded ones */
+    size_t max_all;          /* with those that are still shaking hands */
 };
 
-/* One connection that libmicrohttpd has. */
+/* One connection on its way to become a socket, or not. */
 struct shake {
-    struct hf_list node; /* in http->pending until it is answered or cut */
+    struct hf_list node;     /* in http->pending until it is answered or cut */
+    struct hf_list arriving; /* in http->arriving */
+    const struct hf_listener *through;
     int64_t since_ms;
     int fd; /* libmicrohttpd's */
 };
+
+/* Its request. */
+struct visit {
+    struct hf_request request;
+    struct hf_http *http;
+    struct MHD_Connection *connection;
+    struct hf_list node; /* in http->asking */
+};
+
+/* --- connections under way ------------------------------------------------ */
+
+static struct shake *shake_new(struct hf_http *http,
+                               const struct hf_guest *guest)
+{
+    struct shake *shake = calloc(1, sizeof(*shake));
+
+    if (!shake)
+        return NULL;
+    shake->through = guest->through;
+    shake->fd = guest->fd;
+    shake->since_ms = hf_boot_ms();
+    hf_list_append(&http->pending, &shake->node);
+    http->shaking++;
+    return shake;
+}
+
+static void shake_free(struct hf_http *http, struct shake *shake)
+{
+    hf_list_remove(&shake->node);
+    hf_list_remove(&shake->arriving);
+    free(shake);
+    http->shaking--;
+}
+
+static struct shake *shake_of(struct MHD_Connection *connection)
+{
+    return MHD_get_connection_info(connection,
+                                   MHD_CONNECTION_INFO_SOCKET_CONTEXT)
+        ->socket_context;
+}
+
+/* The one just handed over with this descriptor. */
+static struct shake *arrived(struct hf_http *http, int fd)
+{
+    struct hf_list *node, *next;
+
+    HF_LIST_EACH(node, next, &http->arriving)
+    {
+        struct shake *shake = HF_ITEM(node, struct shake, arriving);
+
+        if (shake->fd == fd) {
+            hf_list_remove(node);
+            return shake;
+        }
+    }
+    return NULL;
+}
+
+/* What the library was given and dropped without a word. */
+static void forget_lost(struct hf_http *http)
+{
+    struct hf_list *node;
+
+    while ((node = hf_list_first(&http->arriving)))
+        shake_free(http, HF_ITEM(node, struct shake, arriving));
+}
+
+/* The library has a new connection, or has closed one. Its notices tell us of
+ * the handshake only: a socket we took over is closed for it (upgrade.h). */
+static void on_connection(void *cls, struct MHD_Connection *connection,
+                          void **context,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    struct hf_http *http = cls;
+
+    if (code == MHD_CONNECTION_NOTIFY_STARTED)
+        *context =
+            arrived(http, MHD_get_connection_info(
+                              connection, MHD_CONNECTION_INFO_CONNECTION_FD)
+                              ->connect_fd);
+    else if (*context)
+        shake_free(http, *context);
+}
 
 /* --- running libmicrohttpd ------------------------------------------------ */
 
@@ -62,34 +140,16 @@ static void schedule_run(struct hf_http *http)
         (void)hf_loop_arm(http->loop, &http->due, (int64_t)wait_ms * 1000);
 }
 
-static bool has_room(const struct hf_http *http)
-{
-    return http->shaking < HF_HANDSHAKES &&
-           http->conns->count + http->shaking < http->max_all;
-}
-
-/* Whom we cannot serve now waits in the backlog. */
-static void update_listening(struct hf_http *http)
-{
-    bool want = has_room(http) && !http->resting;
-
-    if (want == http->listening)
-        return;
-    if (!want)
-        hf_loop_unwatch(http->loop, &http->listener);
-    else if (hf_loop_watch(http->loop, &http->listener, EPOLLIN))
-        return; /* no memory: the next tick tries again */
-    http->listening = want;
-}
-
 static void run(struct hf_http *http)
 {
     do {
         http->again = false;
         (void)MHD_run(http->daemon); /* fails in other modes only */
     } while (http->again);
+    forget_lost(http);
     schedule_run(http);
-    update_listening(http);
+    hf_accept_update(&http->accept);
+    hf_count_now(HF_HAS_HANDSHAKES, http->shaking);
 }
 
 static void on_library(struct hf_watch *watch, uint32_t events)
@@ -103,94 +163,68 @@ static void on_due(struct hf_timer *timer)
     run(HF_ITEM(timer, struct hf_http, due));
 }
 
-/* --- accepting ------------------------------------------------------------ */
+/* --- who comes ------------------------------------------------------------ */
 
-static void log_full(const struct hf_http *http, const char *event,
-                     const char *hint)
+static size_t sockets(const struct hf_http *http)
 {
-    HF_LOG(HF_LOG_WARN, event,
-           hf_field_i("sockets", (long long)http->conns->count),
+    return http->conns->count + (http->echo ? http->echo->count : 0);
+}
+
+/* Somebody is turned away for want of room. */
+static void no_room(const struct hf_http *http, const char *event,
+                    const char *hint)
+{
+    hf_count(HF_REFUSED_FULL);
+    HF_LOG(HF_LOG_WARN, event, hf_field_i("sockets", (long long)sockets(http)),
            hf_field_i("handshakes", (long long)http->shaking),
            hf_field("hint", hint));
 }
 
-/* The listener would stay readable: rest instead of trying all the time. */
-static void accept_failed(struct hf_http *http)
+static bool has_room(struct hf_accept *accept)
 {
-    if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)
+    const struct hf_http *http = HF_ITEM(accept, struct hf_http, accept);
+
+    return http->shaking < HF_HANDSHAKES &&
+           sockets(http) + http->shaking < http->max_all;
+}
+
+static void came(struct hf_accept *accept, const struct hf_guest *guest)
+{
+    struct hf_http *http = HF_ITEM(accept, struct hf_http, accept);
+    struct shake *shake = shake_new(http, guest);
+
+    if (!shake) {
+        int fd = guest->fd;
+
+        no_room(http, "handshake_lost", hf_strerror(HF_ENOMEM));
+        hf_close(&fd);
         return;
-    log_full(http, "accept_failed", strerror(errno));
-    http->resting = true;
-}
-
-static bool accept_one(struct hf_http *http)
-{
-    struct sockaddr_storage peer = {.ss_family = AF_UNSPEC};
-    socklen_t len = sizeof(peer);
-    int fd = accept4(http->listener.fd, (struct sockaddr *)&peer, &len,
-                     SOCK_NONBLOCK | SOCK_CLOEXEC);
-
-    if (fd < 0) {
-        accept_failed(http);
-        return false;
     }
+    hf_list_append(&http->arriving, &shake->arriving);
     /* Closed by the library, if it does not take it, too. */
-    (void)MHD_add_connection(http->daemon, fd, (struct sockaddr *)&peer, len);
-    return true;
+    (void)MHD_add_connection(http->daemon, guest->fd,
+                             (const struct sockaddr *)&guest->address,
+                             guest->address_len);
 }
 
-static void on_listener(struct hf_watch *watch, uint32_t events)
+/* The library takes them up, and reads what is there. */
+static void came_all(struct hf_accept *accept)
 {
-    struct hf_http *http = HF_ITEM(watch, struct hf_http, listener);
-    unsigned left = HF_ACCEPT_BATCH;
-
-    (void)events;
-    while (left > 0 && accept_one(http))
-        left--;
-    run(http); /* the library takes them up, and reads what is there */
+    run(HF_ITEM(accept, struct hf_http, accept));
 }
 
 /* --- deadlines ------------------------------------------------------------ */
 
-/* Its own timeout begins anew with every byte, so it is no deadline. */
-static void on_connection(void *cls, struct MHD_Connection *connection,
-                          void **context,
-                          enum MHD_ConnectionNotificationCode code)
-{
-    struct hf_http *http = cls;
-    struct shake *shake;
-
-    if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
-        shake = *context;
-        if (shake)
-            hf_list_remove(&shake->node);
-        free(shake);
-        http->shaking--;
-        return;
-    }
-    http->shaking++;
-    shake = calloc(1, sizeof(*shake));
-    *context = shake;
-    if (!shake)
-        return; /* then the library's timeout must do */
-    shake->fd =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)
-            ->connect_fd;
-    shake->since_ms = hf_boot_ms();
-    hf_list_append(&http->pending, &shake->node);
-}
-
 /* No more deadline: it would shut a socket that is now also ours. */
 static void shaken(struct MHD_Connection *connection)
 {
-    struct shake *shake =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)
-            ->socket_context;
+    struct shake *shake = shake_of(connection);
 
     if (shake)
         hf_list_remove(&shake->node);
 }
 
+/* The library's own timeout begins anew with every byte, so it is no deadline. */
 void hf_http_tick(struct hf_http *http)
 {
     int64_t cut_ms = hf_boot_ms() - http->settings->handshake_ms;
@@ -202,10 +236,11 @@ void hf_http_tick(struct hf_http *http)
         if (shake->since_ms > cut_ms)
             break;
         hf_list_remove(node);
+        hf_count(HF_REFUSED_SLOW);
         /* The library sees the end of the stream and cleans up. */
         (void)shutdown(shake->fd, SHUT_RDWR);
     }
-    http->resting = false;
+    hf_accept_tick(&http->accept);
     run(http);
 }
 
@@ -259,32 +294,21 @@ static enum MHD_Result refuse(struct MHD_Connection *connection,
     return queue(connection, refusal.status, response);
 }
 
-/* One that has come, until it is answered. */
-struct request {
-    struct hf_client client;
-    enum { NEW, ASKING, ADMITTED, REFUSED, FAILED } state;
-    struct hf_connecting connecting;
-    struct hf_http *http;
-    struct MHD_Connection *connection;
-    struct hf_list node; /* in http->asking */
-    char uri[];
-};
-
 static void on_upgrade(void *cls, struct MHD_Connection *connection, void *came,
                        const char *extra, size_t extra_len, MHD_socket socket,
                        struct MHD_UpgradeResponseHandle *handle)
 {
     struct hf_http *http = cls;
-    const struct request *request = came;
+    const struct visit *visit = came;
     int fd = hf_upgrade_detach(socket, handle);
 
     http->again = true;
     shaken(connection);
     if (fd < 0)
-        log_full(http, "socket_lost", strerror(errno));
+        no_room(http, "socket_lost", strerror(errno));
     else
-        hf_conns_add(http->conns, fd, &request->client,
-                     hf_str(extra, extra_len));
+        hf_conns_add(visit->request.echo ? http->echo : http->conns, fd, NULL,
+                     &visit->request.client, hf_str(extra, extra_len));
 }
 
 static enum MHD_Result upgrade(struct hf_http *http,
@@ -321,138 +345,45 @@ static enum MHD_Result take_header(void *cls, enum MHD_ValueKind kind,
     return MHD_YES;
 }
 
-/* The token among the subprotocols, decoded to `room`. Without the token there
- * is none; one that cannot be read, or several, is a bad one. */
-static void read_bearer(const struct hf_handshake *handshake,
-                        unsigned char room[BEARER_ROOM], struct hf_hello *hello)
-{
-    struct hf_str text = handshake->bearer;
-    size_t len = 0;
-
-    if (handshake->bearers == 0)
-        return;
-    hello->auth_token_bad = handshake->bearers > 1 ||
-                            text.len > HF_BASE64_LEN(HF_JWT_MAX) ||
-                            hf_base64_decode(text, room, &len) || len == 0;
-    if (!hello->auth_token_bad)
-        hello->auth_token = hf_str((const char *)room, len);
-}
-
 /* The application has answered, or will not: the library asks us again. */
-static void go_on(struct request *request)
+static void go_on(struct visit *visit)
 {
-    hf_list_remove(&request->node);
-    MHD_resume_connection(request->connection);
-    request->http->again = true;
+    hf_list_remove(&visit->node);
+    MHD_resume_connection(visit->connection);
+    visit->http->again = true;
 }
 
-static void connected(struct hf_connecting *connecting, int err)
+static void on_answered(struct hf_request *request)
 {
-    struct request *request = HF_ITEM(connecting, struct request, connecting);
+    struct visit *visit = HF_ITEM(request, struct visit, request);
+    struct hf_http *http = visit->http;
 
-    request->state = err == 0 ? ADMITTED : err == HF_EDENIED ? REFUSED : FAILED;
-    go_on(request);
-    run(request->http);
+    go_on(visit);
+    run(http);
 }
 
-static int ask(struct hf_http *http, struct request *request,
-               const struct hf_hello *hello)
+static enum MHD_Result wait_for_answer(struct visit *visit,
+                                       struct MHD_Connection *connection)
 {
-    int err;
-
-    request->connecting.done = connected;
-    request->connecting.client = &request->client;
-    err = hf_connecting_start(&request->connecting, http->process, hello,
-                              "websocket");
-    if (err)
-        return err;
-    request->http = http;
-    request->state = ASKING;
-    hf_list_append(&http->asking, &request->node);
-    return 0;
+    visit->connection = connection;
+    hf_list_append(&visit->http->asking, &visit->node);
+    MHD_suspend_connection(connection);
+    return MHD_YES;
 }
 
-static int connect_client(struct hf_http *http, struct request *request,
-                          struct hf_str query,
-                          const struct hf_handshake *handshake)
+static struct hf_refusal judge(struct hf_http *http, struct visit *visit,
+                               const struct hf_asked *asked)
 {
-    struct hf_hello hello = {
-        .query = query,
-        .from = {.origin = handshake->origin,
-                 .host = handshake->host,
-                 .sec_fetch_site = handshake->sec_fetch_site,
-                 .scheme = http->proxied ? handshake->forwarded_proto
-                                         : HF_STR("http"),
-                 .loopback_listener = http->loopback},
-        .peer = HF_STR(""),
-        .authorization = handshake->authorization,
-    };
-    unsigned char room[BEARER_ROOM];
-    int err;
+    struct hf_refusal refusal =
+        hf_request_judge(&visit->request, &http->rules, asked);
 
-    read_bearer(handshake, room, &hello);
-    err = hf_connect_check(http->settings, &hello, &request->client);
-    if (err == 0)
-        err = hf_connect_identify(http->settings, http->process->keys, &hello,
-                                  &request->client);
-    if (err == 0)
-        err = hf_connect_params(http->process, &hello, &request->client);
-    if (err == 0 && hf_connecting_wanted(http->process))
-        return ask(http, request, &hello);
-    request->state = err ? REFUSED : ADMITTED;
-    return 0;
-}
-
-/* In the order of specification section 5.1. */
-static struct hf_refusal judge(struct hf_http *http, struct request *request,
-                               const struct hf_handshake *handshake,
-                               struct hf_str method)
-{
-    const char *uri = request->uri;
-    size_t path_len = strcspn(uri, "?");
-    const char *query = uri + path_len + (uri[path_len] == '?');
-    struct hf_refusal refusal;
-
-    if (!hf_str_eq(hf_str(uri, path_len), hf_str_of(http->path)))
-        return (struct hf_refusal){.status = 404,
-                                   .text = "there is nothing here\n"};
-    refusal = hf_handshake_request(handshake, method);
-    if (refusal.status)
+    if (refusal.status || visit->request.state == HF_REQUEST_ASKING ||
+        sockets(http) < http->max_sockets)
         return refusal;
-    if (hf_handshake_foreign(handshake)) {
-        HF_LOG(HF_LOG_WARN, "connect_refused",
-               hf_field("reason", "subprotocol"),
-               hf_field("hint", "the client offers subprotocols, and none of "
-                                "them is 'phoenix'"));
-        return (struct hf_refusal){.status = 403, .text = ""};
-    }
-    if (connect_client(http, request, hf_str_of(query), handshake))
-        request->state = FAILED; /* it could not be asked */
-    return refusal;
-}
-
-/* What comes behind it, when it is known who connects. */
-static struct hf_refusal judge_upgrade(struct hf_http *http,
-                                       const struct request *request,
-                                       const struct hf_handshake *handshake,
-                                       struct hf_str version)
-{
-    struct hf_refusal refusal;
-
-    if (request->state == REFUSED)
-        return (struct hf_refusal){.status = 403, .text = ""};
-    if (request->state == FAILED)
-        return (struct hf_refusal){.status = 500, .text = ""};
-    refusal = hf_handshake_upgrade(handshake, version);
-    if (refusal.status)
-        return refusal;
-    if (http->conns->count >= http->max_sockets) {
-        log_full(http, "sockets_full",
-                 "raise the limit of open files, or max_sockets");
-        return (struct hf_refusal){.status = 503,
-                                   .text = "no room for another socket now\n"};
-    }
-    return refusal;
+    no_room(http, "sockets_full",
+            "raise the limit of open files, or max_sockets");
+    return (struct hf_refusal){.status = 503,
+                               .text = "no room for another socket now\n"};
 }
 
 /* Called when the headers are complete. Answering at once means that a body is
@@ -463,29 +394,27 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection,
                                   size_t *body_len, void **came)
 {
     struct hf_http *http = cls;
-    struct request *request = *came;
+    struct visit *visit = *came;
+    struct shake *shake = shake_of(connection);
     struct hf_handshake handshake = {.hosts = 0};
+    struct hf_asked asked = {.handshake = &handshake,
+                             .method = hf_str_of(method),
+                             .version = hf_str_of(version)};
     struct hf_refusal refusal;
 
     (void)url; /* decoded and without its query: see on_uri */
     (void)body;
     (void)body_len;
-    if (!request)
+    if (!visit || !shake)
         return MHD_NO;
+    asked.through = shake->through;
     (void)MHD_get_connection_values_n(connection, MHD_HEADER_KIND, take_header,
                                       &handshake);
-    refusal = (struct hf_refusal){.status = 0};
-    if (request->state == NEW)
-        refusal = judge(http, request, &handshake, hf_str_of(method));
-    if (!refusal.status && request->state == ASKING) {
-        request->connection = connection;
-        MHD_suspend_connection(connection);
-        return MHD_YES;
-    }
-    if (!refusal.status)
-        refusal = judge_upgrade(http, request, &handshake, hf_str_of(version));
+    refusal = judge(http, visit, &asked);
     if (refusal.status)
         return refuse(connection, refusal);
+    if (visit->request.state == HF_REQUEST_ASKING)
+        return wait_for_answer(visit, connection);
     return upgrade(http, connection, &handshake);
 }
 
@@ -494,32 +423,34 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection,
 static void *on_uri(void *cls, const char *uri,
                     struct MHD_Connection *connection)
 {
-    struct request *request;
-    size_t len = strlen(uri) + 1;
+    struct visit *visit = calloc(1, sizeof(*visit));
 
-    (void)cls;
     (void)connection;
-    request = calloc(1, sizeof(*request) + len);
-    if (request)
-        memcpy(request->uri, uri, len);
-    return request;
+    if (!visit)
+        return NULL;
+    visit->http = cls;
+    visit->request.answered = on_answered;
+    if (hf_request_init(&visit->request, uri)) {
+        free(visit);
+        return NULL;
+    }
+    return visit;
 }
 
 static void on_completed(void *cls, struct MHD_Connection *connection,
-                         void **request, enum MHD_RequestTerminationCode code)
+                         void **came, enum MHD_RequestTerminationCode code)
 {
-    struct request *ours = *request;
+    struct visit *visit = *came;
 
     (void)cls;
     (void)connection;
     (void)code;
-    *request = NULL;
-    if (!ours)
+    *came = NULL;
+    if (!visit)
         return;
-    hf_connecting_cancel(&ours->connecting);
-    hf_list_remove(&ours->node);
-    hf_client_release(&ours->client);
-    free(ours);
+    hf_list_remove(&visit->node);
+    hf_request_release(&visit->request);
+    free(visit);
 }
 
 /* --- start and end -------------------------------------------------------- */
@@ -568,14 +499,24 @@ static int divide_descriptors(struct hf_http *http,
     possible = options->max_fds - HF_SPARE_FDS;
     http->max_sockets = asked > 0 && asked < possible ? asked : possible;
     http->max_all = options->max_fds - HF_SPARE_FDS / 2;
+    hf_count_now(HF_HAS_ROOM, http->max_sockets);
     return 0;
 }
 
-/* A mount ends with a slash only when it is nothing else. */
-static void name_path(struct hf_http *http, const char *mount)
+static int open_all(struct hf_http *http, const struct hf_http_options *options,
+                    struct hf_why *why)
 {
-    (void)snprintf(http->path, sizeof(http->path), "%s/websocket",
-                   strcmp(mount, "/") == 0 ? "" : mount);
+    int err = divide_descriptors(http, options, why);
+
+    if (err)
+        return err;
+    err = start_library(http);
+    if (err)
+        return hf_explain(why, err, "libmicrohttpd does not start: %s",
+                          strerror(errno));
+    err = hf_accept_open(&http->accept, options->listeners,
+                         options->listener_count);
+    return err ? hf_explain(why, err, "out of memory") : 0;
 }
 
 int hf_http_open(const struct hf_http_options *options, struct hf_http **out,
@@ -588,28 +529,24 @@ int hf_http_open(const struct hf_http_options *options, struct hf_http **out,
         return hf_explain(why, HF_ENOMEM, "out of memory");
     http->loop = options->loop;
     http->settings = options->settings;
-    http->process = options->process;
-    hf_list_init(&http->asking);
     http->conns = options->conns;
-    http->loopback = options->loopback;
-    http->proxied = options->proxied;
-    http->listener =
-        (struct hf_watch){.fd = options->listener, .ready = on_listener};
+    http->echo = options->echo;
+    hf_rules_init(&http->rules, options->settings, options->process);
+    http->rules.echo = options->echo_path;
+    http->accept = (struct hf_accept){.loop = options->loop,
+                                      .has_room = has_room,
+                                      .came = came,
+                                      .came_all = came_all};
     http->due.fire = on_due;
     hf_list_init(&http->pending);
-    name_path(http, options->settings->mount);
-    err = divide_descriptors(http, options, why);
-    if (!err) {
-        err = start_library(http);
-        if (err)
-            hf_explain(why, err, "libmicrohttpd does not start: %s",
-                       strerror(errno));
-    }
+    hf_list_init(&http->arriving);
+    hf_list_init(&http->asking);
+    err = open_all(http, options, why);
     if (err) {
         hf_http_close(http);
         return err;
     }
-    update_listening(http);
+    hf_accept_update(&http->accept);
     *out = http;
     return 0;
 }
@@ -620,11 +557,10 @@ static void end_asking(struct hf_http *http)
     struct hf_list *node;
 
     while ((node = hf_list_first(&http->asking)) != NULL) {
-        struct request *request = HF_ITEM(node, struct request, node);
+        struct visit *visit = HF_ITEM(node, struct visit, node);
 
-        hf_connecting_cancel(&request->connecting);
-        request->state = FAILED;
-        go_on(request);
+        hf_request_give_up(&visit->request);
+        go_on(visit);
     }
     (void)MHD_run(http->daemon);
 }
@@ -633,14 +569,14 @@ void hf_http_close(struct hf_http *http)
 {
     if (!http)
         return;
+    hf_accept_close(&http->accept);
     if (http->daemon)
         end_asking(http);
-    if (http->listening)
-        hf_loop_unwatch(http->loop, &http->listener);
     hf_loop_disarm(http->loop, &http->due);
     if (http->daemon) {
         hf_loop_unwatch(http->loop, &http->library);
         MHD_stop_daemon(http->daemon);
     }
+    forget_lost(http);
     free(http);
 }

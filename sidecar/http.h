@@ -1,17 +1,15 @@
 /*
- * http.h - accept connections and answer their one HTTP request
+ * http.h - read one HTTP request of each connection, and answer it
  *
  * libmicrohttpd reads and writes HTTP; it runs in its external mode, its epoll
- * descriptor nested in our loop. We accept ourselves (a TLS listener will have
- * to, and limits are then ours), hand the connection over, judge the request,
- * and after a 101 take the socket back, see upgrade.h.
+ * descriptor nested in our loop. We accept ourselves (accept.h: limits are then
+ * ours), hand the connection over, judge the request (request.h), and after a
+ * 101 take the socket back (upgrade.h).
  *
  *     accept -> handshake (libmicrohttpd) --101--> hf_conns_add
  *                   |           |
  *                   |           +-- 4xx, 503: answered, closed
  *                   +-- not done after handshake_ms: cut
- *
- * What may be asked for is <mount>/websocket; everything else is 404.
  */
 #ifndef HF_SIDECAR_HTTP_H
 #define HF_SIDECAR_HTTP_H
@@ -19,6 +17,7 @@
 #include "base/loop.h"
 #include "channel/process.h"
 #include "schema/settings.h"
+#include "sidecar/listen.h"
 #include "sidecar/ws_conn.h"
 
 struct hf_http;
@@ -28,13 +27,10 @@ struct hf_http_options {
     const struct hf_settings *settings;
     struct hf_process *process; /* whose keys and hooks are asked */
     struct hf_conns *conns;     /* where upgraded sockets go */
-    int listener;               /* non-blocking */
-    /* TCP that only this host reaches. No page of elsewhere is to, by a name
-     * of its own for this address; so only names of the address are taken. */
-    bool loopback;
-    /* A Unix socket, which no browser reaches: what names there are is for the
-     * web server to say, and its X-Forwarded-Proto is believed (D21). */
-    bool proxied;
+    struct hf_conns *echo;      /* and those of echo_path; NULL = none */
+    const char *echo_path;
+    const struct hf_listener *listeners;
+    size_t listener_count;
     size_t max_fds; /* descriptors of this process */
 };
 

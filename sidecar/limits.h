@@ -11,6 +11,10 @@
 /* Bytes read from one socket in one turn; one buffer serves all of them. */
 #define HF_READ_BYTES (64u * 1024u)
 
+/* Fragments of one message: a message of the default `max_frame` in pieces of
+ * 64 bytes. Empty ones cost the peer little and would never come to an end. */
+#define HF_FRAGMENTS 4096u
+
 /* Messages and their bytes written to one socket in one turn. Four frames in a
  * writev go out 3 times as fast as one by one; more gain little. */
 #define HF_WRITE_BATCH 32u

@@ -18,8 +18,12 @@
 
 struct hf_listener {
     int fd;                      /* listening, non-blocking, close-on-exec */
-    bool loopback;               /* TCP that only this host reaches */
-    bool is_unix;                /* only our proxy reaches it: see http.h */
+    /* TCP that only this host reaches. No page of elsewhere is to, by a name
+     * of its own for this address; so only names of the address are taken. */
+    bool loopback;
+    /* A Unix socket, which no browser reaches: what names there are is for the
+     * web server to say, and its X-Forwarded-Proto is believed (D21). */
+    bool is_unix;
     struct hf_unix_listener own; /* name and lock; lock -1 for TCP */
     char address[sizeof("unix:") + NAME_MAX]; /* for the log, port filled in */
 };

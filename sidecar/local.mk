@@ -7,12 +7,18 @@ holdfast_sidecar_LDADD = $(SIDECAR_LINK)
 # A library so that tests can be linked with it.
 noinst_LIBRARIES += libsidecar.a
 libsidecar_a_SOURCES = \
+	sidecar/echo.c sidecar/echo.h \
+	sidecar/accept.c sidecar/accept.h \
+	sidecar/counters.c sidecar/counters.h \
 	sidecar/handshake.c sidecar/handshake.h \
 	sidecar/http.c sidecar/http.h \
 	sidecar/limits.h \
 	sidecar/listen.c sidecar/listen.h \
 	sidecar/parent.c sidecar/parent.h \
+	sidecar/request.c sidecar/request.h \
+	sidecar/service.c sidecar/service.h \
 	sidecar/upgrade.c sidecar/upgrade.h \
+	sidecar/wire.c sidecar/wire.h \
 	sidecar/worker.c sidecar/worker.h \
 	sidecar/ws_conn.c sidecar/ws_conn.h sidecar/ws_conn_impl.h \
 	sidecar/ws_frame.c sidecar/ws_frame.h \

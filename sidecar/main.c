@@ -24,11 +24,12 @@
 struct options {
     const char *dir;    /* NULL = not said */
     const char *listen; /* NULL = as in holdfast.conf */
+    const char *echo;   /* path; NULL = there is none */
     bool check;         /* --check-config */
 };
 
 static const char usage_text[] =
-    "usage: holdfast-sidecar [--dir DIR] [--listen ADDRESS]\n"
+    "usage: holdfast-sidecar [--dir DIR] [--listen ADDRESS] [--echo PATH]\n"
     "       holdfast-sidecar --check-config [--dir DIR] [--listen ADDRESS]\n"
     "\n"
     "WebSockets for web pages, from the journal in DIR. Stays in the\n"
@@ -38,6 +39,8 @@ static const char usage_text[] =
     "                    ~/holdfast\n"
     "  --listen ADDRESS  unix:NAME, 127.0.0.1:PORT or [::1]:PORT instead of\n"
     "                    what holdfast.conf says\n"
+    "  --echo PATH       also send back whatever comes to PATH: for tests of\n"
+    "                    conformance, on this host only\n"
     "  --check-config    say whether it would work, and what to do if not\n"
     "  --version         print the version and exit\n"
     "  --help            print this and exit\n";
@@ -48,6 +51,7 @@ static int read_options(struct options *out, int argc, char **argv)
     static const struct option known[] = {
         {"dir", required_argument, NULL, 'd'},
         {"listen", required_argument, NULL, 'l'},
+        {"echo", required_argument, NULL, 'e'},
         {"check-config", no_argument, NULL, 'c'},
         {"version", no_argument, NULL, 'v'},
         {"help", no_argument, NULL, 'h'},
@@ -63,6 +67,9 @@ static int read_options(struct options *out, int argc, char **argv)
             break;
         case 'l':
             out->listen = optarg;
+            break;
+        case 'e':
+            out->echo = optarg;
             break;
         case 'c':
             out->check = true;
@@ -91,12 +98,28 @@ static int complain(const char *why)
     return 1;
 }
 
+/* An echo costs what its clients send: 16 MiB at once. A Unix socket is for a
+ * web server, which lets in anybody. */
+static int refuse_echo(const char *path, const struct hf_listener *listener,
+                       struct hf_why *why)
+{
+    if (path[0] != '/')
+        return hf_explain(why, HF_EINVAL, "--echo: a path begins with '/'");
+    if (listener->loopback)
+        return 0;
+    return hf_explain(why, HF_EINVAL,
+                      "--echo is for tests on this host and %s may be reached "
+                      "from elsewhere: use --listen 127.0.0.1:PORT",
+                      listener->address);
+}
+
 static int serve(const struct options *options, const struct hf_dir *dir,
                  struct hf_why *why)
 {
     struct hf_settings settings;
     struct hf_listener listener;
-    struct hf_worker_job job = {.dir = dir->path, .listener = &listener};
+    struct hf_worker_job job = {
+        .dir = dir->path, .listener = &listener, .echo = options->echo};
     int code;
 
     if (hf_settings_read(dir, &settings, why))
@@ -107,7 +130,10 @@ static int serve(const struct options *options, const struct hf_dir *dir,
                          options->listen ? options->listen : settings.listen,
                          why))
         return 1;
-    code = hf_parent_run(hf_worker_run, &job);
+    if (options->echo && refuse_echo(options->echo, &listener, why))
+        code = 1;
+    else
+        code = hf_parent_run(hf_worker_run, &job);
     hf_listener_close(&listener);
     return code;
 }

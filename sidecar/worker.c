@@ -12,6 +12,7 @@
 #include "base/sys.h"
 #include "channel/hub.h"
 #include "channel/process.h"
+#include "sidecar/echo.h"
 #include "sidecar/http.h"
 #include "sidecar/parent.h"
 #include "sidecar/upgrade.h"
@@ -25,7 +26,9 @@ struct worker {
     struct hf_process process;
     struct hf_hub *hub;
     struct hf_conns conns;
-    struct hf_http *http; /* NULL once we leave */
+    struct hf_conns echo;  /* zeroed where there is none */
+    const char *echo_path; /* NULL = none */
+    struct hf_http *http;  /* NULL once we leave */
     struct hf_watch signals;
     struct hf_timer tick;
     struct hf_timer leave;
@@ -41,6 +44,8 @@ static void on_tick(struct hf_timer *timer)
     if (w->http)
         hf_http_tick(w->http);
     hf_conns_tick(&w->conns);
+    if (w->echo_path)
+        hf_conns_tick(&w->echo);
     /* Room for it was made when it was armed first. */
     (void)hf_loop_arm(w->loop, &w->tick, w->conns.tick_ms * 1000);
 }
@@ -49,7 +54,7 @@ static void on_leave(struct hf_timer *timer)
 {
     struct worker *w = HF_ITEM(timer, struct worker, leave);
 
-    if (w->conns.count == 0 || hf_boot_ms() >= w->leave_by_ms ||
+    if (w->conns.count + w->echo.count == 0 || hf_boot_ms() >= w->leave_by_ms ||
         hf_loop_arm(w->loop, &w->leave, LEAVE_LOOK_MS * 1000))
         hf_loop_stop(w->loop);
 }
@@ -64,6 +69,8 @@ static void begin_to_leave(struct worker *w)
     w->http = NULL;
     hf_close(&w->listener->fd);
     hf_conns_goodbye(&w->conns, HF_WS_RESTART);
+    if (w->echo_path)
+        hf_conns_goodbye(&w->echo, HF_WS_RESTART);
     w->leave_by_ms = hf_boot_ms() + HF_CLOSING_MS;
     on_leave(&w->leave);
 }
@@ -112,9 +119,10 @@ static int open_http(struct worker *w, struct hf_why *why)
         .settings = &w->process.settings,
         .process = &w->process,
         .conns = &w->conns,
-        .listener = w->listener->fd,
-        .loopback = w->listener->loopback,
-        .proxied = w->listener->is_unix,
+        .echo = w->echo_path ? &w->echo : NULL,
+        .echo_path = w->echo_path,
+        .listeners = w->listener,
+        .listener_count = 1,
         .max_fds = hf_raise_fd_limit(),
     };
 
@@ -154,6 +162,11 @@ static int open_all(struct worker *w, const char *dir, struct hf_why *why)
                "prepare for sockets", why);
     if (err)
         return err;
+    if (w->echo_path)
+        err = step(hf_echo_init(&w->echo, w->loop, &w->process.settings),
+                   "prepare for an echo", why);
+    if (err)
+        return err;
     err = step(start_tick(w), "arm a timer", why);
     if (err)
         return err;
@@ -165,6 +178,7 @@ static void close_all(struct worker *w)
 {
     hf_http_close(w->http);
     hf_conns_release(&w->conns);
+    hf_conns_release(&w->echo);
     hf_hub_close(w->hub);
     hf_process_close(&w->process);
     hf_close(&w->signals.fd);
@@ -174,7 +188,9 @@ static void close_all(struct worker *w)
 int hf_worker_run(void *ctx)
 {
     const struct hf_worker_job *job = ctx;
-    struct worker w = {.listener = job->listener, .signals = {.fd = -1}};
+    struct worker w = {.listener = job->listener,
+                       .echo_path = job->echo,
+                       .signals = {.fd = -1}};
     struct hf_why why = {.text = ""};
     int err;
 

@@ -9,6 +9,7 @@
 struct hf_worker_job {
     const char *dir; /* the journal directory */
     struct hf_listener *listener;
+    const char *echo; /* path of an echo; NULL = none */
 };
 
 /*

@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/sys.h"
+#include "sidecar/counters.h"
 #include "sidecar/ws_conn_impl.h"
 
 /* --- life ----------------------------------------------------------------- */
@@ -20,13 +21,17 @@ void hf_conn_end(struct hf_conn *conn)
     struct hf_conns *conns = conn->conns;
 
     if (conn->session)
-        hf_session_detach(conn->session);
+        conn->conns->service->detach(conn->session);
     hf_conn_drop_partial(conn);
     hf_conn_drop_unsent(conn);
     hf_list_remove(&conn->life);
     hf_list_remove(&conn->ready);
-    hf_loop_unwatch(conns->loop, &conn->watch);
-    hf_close(&conn->watch.fd);
+    hf_wire_close(&conn->wire, conns->loop);
+    if (conn->state == HF_CONN_OPEN)
+        hf_count_close(HF_CLOSE_LOST, false);
+    if (conn->blocked)
+        hf_count_less(HF_HAS_BLOCKED);
+    hf_count_less(HF_HAS_SOCKETS);
     conns->count--;
     free(conn);
 }
@@ -38,7 +43,7 @@ static void cut(struct hf_conn *conn)
     struct linger at_once = {.l_onoff = 1, .l_linger = 0};
 
     if (conn->unsent)
-        (void)setsockopt(conn->watch.fd, SOL_SOCKET, SO_LINGER, &at_once,
+        (void)setsockopt(conn->wire.watch.fd, SOL_SOCKET, SO_LINGER, &at_once,
                          sizeof(at_once)); /* closing works without, too */
     hf_conn_end(conn);
 }
@@ -61,11 +66,11 @@ struct hf_conn *hf_conn_longest(struct hf_list *list, int64_t older_than_ms)
     return conn->since_ms <= older_than_ms ? conn : NULL;
 }
 
-void hf_conn_goodbye(struct hf_conn *conn, int code)
+static void begin_to_close(struct hf_conn *conn, int code)
 {
     assert(conn->state == HF_CONN_OPEN);
     if (conn->session)
-        hf_session_detach(conn->session);
+        conn->conns->service->detach(conn->session);
     conn->session = NULL;
     hf_conn_drop_partial(conn);
     conn->state = HF_CONN_CLOSING;
@@ -75,8 +80,20 @@ void hf_conn_goodbye(struct hf_conn *conn, int code)
         (void)hf_ws_out_goodbye(&conn->unsent->out, code);
     }
     hf_conn_schedule(conn);
-    HF_LOG(HF_LOG_DEBUG, "closing", hf_field_i("fd", conn->watch.fd),
+    HF_LOG(HF_LOG_DEBUG, "closing", hf_field_i("fd", conn->wire.watch.fd),
            hf_field_i("code", code));
+}
+
+void hf_conn_goodbye(struct hf_conn *conn, int code)
+{
+    hf_count_close(code, true);
+    begin_to_close(conn, code);
+}
+
+void hf_conn_answer_goodbye(struct hf_conn *conn, int code)
+{
+    hf_count_close(code, false);
+    begin_to_close(conn, code);
 }
 
 static void on_wake(struct hf_link *link)
@@ -97,8 +114,9 @@ static void on_wish(struct hf_link *link, int code)
 
 static void on_ready(struct hf_watch *watch, uint32_t events)
 {
-    struct hf_conn *conn = HF_ITEM(watch, struct hf_conn, watch);
+    struct hf_conn *conn = HF_ITEM(watch, struct hf_conn, wire.watch);
 
+    events = hf_wire_events(&conn->wire, events);
     if (events & EPOLLOUT)
         hf_conn_schedule(conn);
     if (events & ~(uint32_t)EPOLLOUT)
@@ -140,39 +158,51 @@ static void tune(int fd)
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 }
 
-static struct hf_conn *conn_new(struct hf_conns *conns, int fd)
+static struct hf_conn *conn_new(struct hf_conns *conns, int fd,
+                                struct hf_layer *layer)
 {
     struct hf_conn *conn = calloc(1, sizeof(*conn));
 
     if (!conn)
         return NULL;
     conn->link = (struct hf_link){.wake = on_wake, .close = on_wish};
-    conn->watch = (struct hf_watch){.fd = fd, .ready = on_ready};
+    conn->wire = (struct hf_wire){.watch = {.fd = fd, .ready = on_ready},
+                                  .layer = layer};
     conn->conns = conns;
-    if (hf_loop_watch(conns->loop, &conn->watch, EPOLLIN)) {
+    if (hf_wire_open(&conn->wire, conns->loop)) {
         free(conn);
         return NULL;
     }
+    hf_count(HF_COUNT_HANDSHAKES);
+    hf_count_more(HF_HAS_SOCKETS);
     conns->count++;
     hf_conn_heard(conn);
     return conn;
 }
 
-void hf_conns_add(struct hf_conns *conns, int fd,
+/* It was not to be. */
+static void drop(struct hf_conns *conns, int fd, struct hf_layer *layer)
+{
+    struct hf_wire wire = {.watch = {.fd = fd}, .layer = layer};
+
+    HF_LOG(HF_LOG_ERROR, "socket_lost",
+           hf_field("reason", hf_strerror(HF_ENOMEM)));
+    hf_wire_close(&wire, conns->loop);
+}
+
+void hf_conns_add(struct hf_conns *conns, int fd, struct hf_layer *layer,
                   const struct hf_client *client, struct hf_str early)
 {
-    struct hf_conn *conn = conn_new(conns, fd);
+    struct hf_conn *conn = conn_new(conns, fd, layer);
     int err;
 
     assert(early.len <= HF_READ_BYTES);
     if (!conn) {
-        HF_LOG(HF_LOG_ERROR, "socket_lost",
-               hf_field("reason", hf_strerror(HF_ENOMEM)));
-        hf_close(&fd);
+        drop(conns, fd, layer);
         return;
     }
     tune(fd);
-    err = hf_session_open(conns->hub, &conn->link, client, &conn->session);
+    err = conns->service->open(conns->hub, &conn->link, client, &conn->session);
     if (err) {
         hf_conn_goodbye(conn, err == HF_ENOTFOUND ? HF_WS_AWAY : HF_WS_LATER);
         return;
@@ -191,7 +221,9 @@ int hf_conns_init(struct hf_conns *conns, struct hf_loop *loop,
     *conns = (struct hf_conns){
         .loop = loop,
         .hub = hub,
+        .service = &hf_service_channels,
         .max_message = settings->max_frame,
+        .max_fragments = HF_FRAGMENTS,
         .idle_ms = settings->idle_ms,
         .lease_ms = settings->lease_ms,
         .tick_ms = settings->lease_ms / 12 < HF_TICK_MS

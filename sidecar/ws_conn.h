@@ -38,8 +38,9 @@
 #define HF_SIDECAR_WS_CONN_H
 
 #include "base/loop.h"
-#include "channel/link.h"
 #include "sidecar/limits.h"
+#include "sidecar/service.h"
+#include "sidecar/wire.h"
 #include "sidecar/ws_frame.h"
 
 /* Steps of silence, see above. */
@@ -48,7 +49,9 @@
 struct hf_conns {
     struct hf_loop *loop;
     struct hf_hub *hub;
-    size_t max_message; /* bytes */
+    const struct hf_service *service;
+    size_t max_message;     /* bytes */
+    uint32_t max_fragments; /* of one message */
     int64_t idle_ms;
     int64_t lease_ms;
     int64_t tick_ms; /* how often hf_conns_tick is to be called */
@@ -62,7 +65,7 @@ struct hf_conns {
     size_t partial_bytes;
     struct hf_turn turn;
     struct hf_unsent *spare; /* so that writing needs no memory as a rule */
-    char *input;          /* HF_READ_BYTES */
+    char *input;             /* HF_READ_BYTES */
 };
 
 /* `loop` and `hub` are borrowed. 0 or HF_ENOMEM. */
@@ -71,9 +74,10 @@ int hf_conns_init(struct hf_conns *conns, struct hf_loop *loop,
 /* Ends every connection without a word. Accepts the zeroed struct. */
 void hf_conns_release(struct hf_conns *conns);
 
-/* Serve a socket that has just been upgraded; takes over `fd`. `early` is what
- * the client sent behind its request, at most HF_READ_BYTES; borrowed. */
-void hf_conns_add(struct hf_conns *conns, int fd,
+/* Serve a socket that has just been upgraded; takes over `fd` and the layer on
+ * it (wire.h), or NULL. `early` is what the client sent behind its request, at
+ * most HF_READ_BYTES; borrowed. */
+void hf_conns_add(struct hf_conns *conns, int fd, struct hf_layer *layer,
                   const struct hf_client *client, struct hf_str early);
 
 /* Every tick_ms: asks and ends what is silent, ends what is stuck or takes too

@@ -12,18 +12,19 @@
 #define HF_SIDECAR_WS_CONN_IMPL_H
 
 #include "sidecar/ws_conn.h"
+#include "sidecar/wire.h"
 #include "sidecar/ws_out.h"
 
 enum { HF_CONN_OPEN, HF_CONN_CLOSING };
 
 struct hf_conn {
     struct hf_link link; /* what the session calls */
-    struct hf_watch watch;
+    struct hf_wire wire;
     struct hf_conns *conns;
-    struct hf_session *session; /* NULL unless OPEN */
-    struct hf_list life;        /* in one of conns->open, or conns->closing */
-    struct hf_list ready;       /* in conns->ready, when there may be output */
-    int64_t since_ms; /* OPEN: last heard; CLOSING: goodbye was said */
+    void *session;        /* of conns->service; NULL unless OPEN */
+    struct hf_list life;  /* in one of conns->open, or conns->closing */
+    struct hf_list ready; /* in conns->ready, when there may be output */
+    int64_t since_ms;     /* OPEN: last heard; CLOSING: goodbye was said */
     struct hf_ws_decoder in;
     struct hf_partial *partial; /* NULL between messages */
     struct hf_unsent *unsent;   /* NULL when nothing waits to be written */
@@ -31,7 +32,7 @@ struct hf_conn {
     uint8_t silence; /* OPEN: in which of conns->open */
     bool pinged;     /* in this silence */
     bool blocked;    /* waiting for EPOLLOUT */
-    uint16_t wish;   /* code the session wants to close with; 0 = none */
+    uint16_t wish;   /* code to close with; 0 = none */
 };
 
 struct hf_unsent {
@@ -49,6 +50,8 @@ void hf_conn_end(struct hf_conn *conn);
  * for a close frame it is the end of the stream that says it. The struct stays
  * valid. */
 void hf_conn_goodbye(struct hf_conn *conn, int code);
+/* The same where the peer began it: its code is sent back. */
+void hf_conn_answer_goodbye(struct hf_conn *conn, int code);
 /* To the end of a list that is ordered by since_ms, which is now. */
 void hf_conn_move_to(struct hf_conn *conn, struct hf_list *list);
 /* The first of such a list, if it is there since `since_ms` or longer. */
@@ -56,7 +59,8 @@ struct hf_conn *hf_conn_longest(struct hf_list *list, int64_t since_ms);
 
 /* --- ws_read.c */
 
-/* There is something to read, or the end. May end the struct. */
+/* There is something to read, or the end. Where all is answered in turn it is
+ * read when there is nothing left to write. May end the struct. */
 void hf_conn_read(struct hf_conn *conn);
 /* Take `len` bytes of conns->input. */
 void hf_conn_input(struct hf_conn *conn, size_t len);

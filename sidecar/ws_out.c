@@ -1,11 +1,9 @@
 #include "sidecar/ws_out.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
 
 #include "base/err.h"
+#include "sidecar/counters.h"
 
 #define GOODBYE_SLOT (HF_OUT_SLOTS - 1)
 
@@ -129,41 +127,25 @@ static void advance(struct hf_ws_out *out, size_t n)
         out->slot[i] = out->slot[i + gone];
 }
 
-/* A broadcast is one frame for each socket, and send is the cheaper call. */
-static ssize_t send_one(const struct hf_ws_out *out, int fd)
-{
-    return send(fd, frame_start(out->slot[0]) + out->written,
-                frame_len(out->slot[0]) - out->written,
-                MSG_NOSIGNAL | MSG_DONTWAIT);
-}
-
-static ssize_t send_many(const struct hf_ws_out *out, int fd)
+int hf_ws_out_write(struct hf_ws_out *out, struct hf_wire *wire,
+                    bool *out_progress)
 {
     struct iovec parts[HF_OUT_SLOTS];
-    struct msghdr message = {.msg_iov = parts, .msg_iovlen = out->count};
-    size_t i;
+    size_t taken, i;
+    int err;
 
     for (i = 0; i < out->count; i++)
         parts[i] =
             (struct iovec){frame_start(out->slot[i]), frame_len(out->slot[i])};
-    parts[0].iov_base = (char *)parts[0].iov_base + out->written;
-    parts[0].iov_len -= out->written;
-    return sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-}
-
-int hf_ws_out_write(struct hf_ws_out *out, int fd, bool *out_progress)
-{
-    ssize_t wrote;
-
-    *out_progress = false;
     if (out->count > 0) {
-        wrote = out->count == 1 ? send_one(out, fd) : send_many(out, fd);
-        if (wrote < 0)
-            return errno == EAGAIN || errno == EINTR || errno == ENOBUFS
-                       ? HF_EAGAIN
-                       : HF_ECLOSED;
-        *out_progress = wrote > 0;
-        advance(out, (size_t)wrote);
+        parts[0].iov_base = (char *)parts[0].iov_base + out->written;
+        parts[0].iov_len -= out->written;
     }
-    return out->count > 0 ? HF_EAGAIN : 0;
+    err = hf_wire_write(wire, parts, out->count, &taken);
+    *out_progress = taken > 0;
+    if (taken > 0) {
+        hf_count_many(HF_COUNT_SENT_BYTES, taken);
+        advance(out, taken);
+    }
+    return err == 0 && out->count > 0 ? HF_EAGAIN : err;
 }

@@ -15,6 +15,7 @@
 
 #include "channel/msg.h"
 #include "sidecar/limits.h"
+#include "sidecar/wire.h"
 #include "sidecar/ws_frame.h"
 
 #define HF_OUT_SLOTS (HF_WRITE_BATCH + HF_WRITE_PONGS + 1u)
@@ -58,10 +59,11 @@ int hf_ws_out_ping(struct hf_ws_out *out);
 int hf_ws_out_goodbye(struct hf_ws_out *out, int code);
 
 /*
- * Write what the socket takes, in one call. 0: all is gone; HF_EAGAIN: some is
- * left, and *out_progress tells whether any went; HF_ECLOSED: the connection is
- * broken.
+ * Write what the connection takes, in one call. 0: all is gone; HF_EAGAIN: some
+ * is left, here or in its layer (wire.h), and *out_progress tells whether any
+ * went; HF_ECLOSED: it is broken.
  */
-int hf_ws_out_write(struct hf_ws_out *out, int fd, bool *out_progress);
+int hf_ws_out_write(struct hf_ws_out *out, struct hf_wire *wire,
+                    bool *out_progress);
 
 #endif

@@ -1,19 +1,19 @@
 #include "sidecar/ws_conn_impl.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "sidecar/counters.h"
 
 /* A message or control frame of which the end has not come yet. */
 struct hf_partial {
     struct hf_list node; /* in conns->partials */
     struct hf_conn *conn;
     struct hf_buf message;
+    uint32_t fragments; /* whole ones, of the message */
     uint8_t control_len;
     char control[HF_WS_CONTROL_MAX];
 };
@@ -89,31 +89,72 @@ static int keep(struct hf_conn *conn, struct hf_str bytes)
     return err;
 }
 
+/* Nothing more is read. Before it, what was read is answered, if the service
+ * does so. */
+static void finish(struct hf_conn *conn, int code)
+{
+    if (!conn->conns->service->in_turn) {
+        hf_conn_goodbye(conn, code);
+        return;
+    }
+    conn->wish = (uint16_t)code;
+    hf_conn_drop_partial(conn);
+    if (!conn->blocked)
+        hf_conn_schedule(conn);
+}
+
+static bool is_finished(const struct hf_conn *conn)
+{
+    return conn->state != HF_CONN_OPEN || conn->wish != 0;
+}
+
 static void receive(struct hf_conn *conn, struct hf_str message, bool binary)
 {
-    int err = hf_session_receive(conn->session, message, binary);
+    int err = conn->conns->service->receive(conn->session, message, binary);
 
+    hf_count(HF_COUNT_RECEIVED);
     if (err)
-        hf_conn_goodbye(conn, err == HF_ELIMIT ? HF_WS_POLICY : HF_WS_FAULT);
+        finish(conn, err == HF_ELIMIT ? HF_WS_POLICY : HF_WS_FAULT);
+}
+
+/* Part of a message in several. 0, or the status to close with. */
+static int on_part(struct hf_conn *conn, const struct hf_ws_piece *piece)
+{
+    struct hf_partial *partial = get_partial(conn);
+
+    if (!partial)
+        return HF_WS_FAULT;
+    /* At least one more must come. */
+    if (piece->ends_frame && !piece->ends &&
+        ++partial->fragments >= conn->conns->max_fragments)
+        return HF_WS_POLICY;
+    return piece->bytes.len > 0 && keep(conn, piece->bytes) ? HF_WS_FAULT : 0;
+}
+
+static struct hf_str whole(const struct hf_partial *partial)
+{
+    return partial->message.len > 0 ? hf_buf_str(&partial->message)
+                                    : HF_STR("");
 }
 
 static void on_message_piece(struct hf_conn *conn,
                              const struct hf_ws_piece *piece)
 {
     bool binary = piece->kind == HF_WS_BINARY;
-    bool begun = conn->partial && conn->partial->message.len > 0;
+    int refused;
 
-    if (piece->ends && !begun) {
+    if (piece->starts && piece->ends) {
         receive(conn, piece->bytes, binary); /* as a rule: nothing is copied */
         return;
     }
-    if (piece->bytes.len > 0 && keep(conn, piece->bytes)) {
-        hf_conn_goodbye(conn, HF_WS_FAULT);
+    refused = on_part(conn, piece);
+    if (refused) {
+        finish(conn, refused);
         return;
     }
     if (!piece->ends || conn->state != HF_CONN_OPEN)
         return;
-    receive(conn, hf_buf_str(&conn->partial->message), binary);
+    receive(conn, whole(conn->partial), binary);
     hf_conn_drop_partial(conn);
 }
 
@@ -122,8 +163,10 @@ static void on_close(struct hf_conn *conn, struct hf_str body)
     int code = 0;
     int refused = hf_ws_read_close(body, &code);
 
-    /* The answer to a good one repeats its code (RFC 6455 section 5.5.1). */
-    hf_conn_goodbye(conn, refused ? refused : code);
+    if (refused || conn->conns->service->in_turn)
+        finish(conn, refused ? refused : code);
+    else /* which repeats it (RFC 6455 section 5.5.1) */
+        hf_conn_answer_goodbye(conn, code);
 }
 
 static void on_ping(struct hf_conn *conn, struct hf_str payload)
@@ -155,7 +198,7 @@ static void on_control_piece(struct hf_conn *conn,
     }
     partial = get_partial(conn);
     if (!partial) {
-        hf_conn_goodbye(conn, HF_WS_FAULT);
+        finish(conn, HF_WS_FAULT);
         return;
     }
     /* The decoder lets no more than HF_WS_CONTROL_MAX through. */
@@ -166,10 +209,10 @@ static void on_control_piece(struct hf_conn *conn,
         return;
     on_control(conn, piece->kind,
                hf_str(partial->control, partial->control_len));
-    if (conn->state != HF_CONN_OPEN)
-        return; /* the partial went with the goodbye */
+    if (is_finished(conn))
+        return; /* the partial went with it */
     partial->control_len = 0;
-    if (partial->message.len == 0)
+    if (conn->in.message == 0)
         hf_conn_drop_partial(conn);
 }
 
@@ -178,14 +221,15 @@ void hf_conn_input(struct hf_conn *conn, size_t len)
     char *at = conn->conns->input;
     bool heard = false;
 
-    while (len > 0 && conn->state == HF_CONN_OPEN && conn->wish == 0) {
+    hf_count_many(HF_COUNT_RECEIVED_BYTES, len);
+    while (len > 0 && !is_finished(conn)) {
         struct hf_ws_piece piece;
         size_t used = 0;
         int refused = hf_ws_decode(&conn->in, conn->conns->max_message, at, len,
                                    &used, &piece);
 
         if (refused) {
-            hf_conn_goodbye(conn, refused);
+            finish(conn, refused);
             return;
         }
         at += used;
@@ -201,13 +245,23 @@ void hf_conn_input(struct hf_conn *conn, size_t len)
         hf_conn_heard(conn);
 }
 
+/* Has a service that answers in turn still to do so? */
+static bool has_to_wait(const struct hf_conn *conn)
+{
+    return conn->conns->service->in_turn && conn->state == HF_CONN_OPEN &&
+           (conn->blocked || hf_list_linked(&conn->ready));
+}
+
 void hf_conn_read(struct hf_conn *conn)
 {
-    ssize_t len = recv(conn->watch.fd, conn->conns->input, HF_READ_BYTES, 0);
+    ssize_t len;
 
-    if (len < 0 && (errno == EAGAIN || errno == EINTR))
+    if (has_to_wait(conn))
         return;
-    if (len <= 0)
+    len = hf_wire_read(&conn->wire, conn->conns->input, HF_READ_BYTES);
+    if (len == HF_EAGAIN)
+        return;
+    if (len < 0)
         hf_conn_end(conn);
     else if (conn->state == HF_CONN_OPEN)
         hf_conn_input(conn, (size_t)len);

@@ -1,6 +1,7 @@
 #include "sidecar/ws_conn_impl.h"
 
 #include "base/clock.h"
+#include "sidecar/counters.h"
 
 void hf_conn_heard(struct hf_conn *conn)
 {
@@ -15,7 +16,7 @@ void hf_conn_heard(struct hf_conn *conn)
 void hf_conn_give_up(struct hf_conn *conn, int code)
 {
     if (hf_boot_ms() - conn->since_ms >= conn->conns->lease_ms * 2 / 3)
-        hf_session_give_up(conn->session);
+        conn->conns->service->give_up(conn->session);
     hf_conn_goodbye(conn, code);
 }
 
@@ -31,6 +32,7 @@ static void ping(struct hf_conn *conn)
 {
     if (!hf_conn_unsent(conn) || hf_ws_out_ping(&conn->unsent->out))
         return;
+    hf_count(HF_COUNT_PINGS);
     conn->pinged = true;
     if (!conn->blocked)
         hf_conn_schedule(conn);
@@ -38,7 +40,7 @@ static void ping(struct hf_conn *conn)
 
 static void step_on(struct hf_conn *conn)
 {
-    bool present = hf_session_has_presence(conn->session);
+    bool present = conn->conns->service->has_presence(conn->session);
     bool last = conn->silence == HF_SILENCES - 2;
 
     if (present && last && conn->pinged) {

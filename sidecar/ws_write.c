@@ -3,10 +3,10 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "sidecar/counters.h"
 
 /* --- memory that only busy sockets have ----------------------------------- */
 
@@ -53,17 +53,24 @@ void hf_conn_schedule(struct hf_conn *conn)
 
 static int want_writable(struct hf_conn *conn, bool on)
 {
+    bool read = !on || !conn->conns->service->in_turn;
+
     if (conn->blocked == on)
         return 0;
     conn->blocked = on;
-    return hf_loop_rewatch(conn->conns->loop, &conn->watch,
-                           on ? EPOLLIN | EPOLLOUT : EPOLLIN);
+    if (on)
+        hf_count_more(HF_HAS_BLOCKED);
+    else
+        hf_count_less(HF_HAS_BLOCKED);
+    return hf_wire_await(&conn->wire, conn->conns->loop,
+                         (read ? EPOLLIN : 0u) | (on ? EPOLLOUT : 0u));
 }
 
 /* Fill the batch from the session. *out_more: there may be further messages. 0
  * or HF_ENOMEM. */
 static int take(struct hf_conn *conn, bool *out_more)
 {
+    const struct hf_service *service = conn->conns->service;
     struct hf_msg *taken[HF_WRITE_BATCH];
     struct hf_unsent *unsent = hf_conn_unsent(conn);
     size_t count = 0, i;
@@ -72,8 +79,9 @@ static int take(struct hf_conn *conn, bool *out_more)
         return HF_ENOMEM;
     if (hf_ws_out_has_room(&unsent->out))
         count =
-            hf_session_take(conn->session, taken, hf_ws_out_room(&unsent->out),
-                            HF_WRITE_BYTES - unsent->out.bytes);
+            service->take(conn->session, taken, hf_ws_out_room(&unsent->out),
+                          HF_WRITE_BYTES - unsent->out.bytes);
+    hf_count_many(HF_COUNT_SENT, count);
     for (i = 0; i < count; i++)
         hf_ws_out_add(&unsent->out, taken[i]);
     /* With room left it has no more for now, or will say so (link.h). */
@@ -108,8 +116,10 @@ static void written(struct hf_conn *conn, bool more)
         hf_conn_end(conn);
         return;
     }
-    if (conn->state == HF_CONN_CLOSING)
-        (void)shutdown(conn->watch.fd, SHUT_WR); /* broken: recv will tell */
+    if (conn->state == HF_CONN_OPEN && conn->wish != 0 && !more)
+        hf_conn_goodbye(conn, conn->wish); /* its turn has come */
+    else if (conn->state == HF_CONN_CLOSING)
+        hf_wire_shutdown(&conn->wire);
     else if (more)
         hf_conn_schedule(conn);
 }
@@ -130,12 +140,13 @@ static void flush(struct hf_conn *conn)
     bool progress = false;
     int err = 0;
 
-    if (conn->state == HF_CONN_OPEN && conn->wish != 0)
+    if (conn->state == HF_CONN_OPEN && conn->wish != 0 &&
+        !conn->conns->service->in_turn)
         hf_conn_goodbye(conn, conn->wish);
     if (conn->state == HF_CONN_OPEN)
         err = take(conn, &more);
     if (!err && conn->unsent)
-        err = hf_ws_out_write(&conn->unsent->out, conn->watch.fd, &progress);
+        err = hf_ws_out_write(&conn->unsent->out, &conn->wire, &progress);
     settle(conn, err, progress, more);
 }
 
@@ -183,7 +194,7 @@ void hf_conns_on_turn_end(struct hf_turn *turn)
 static void try_once_more(struct hf_conn *conn)
 {
     bool progress;
-    int err = hf_ws_out_write(&conn->unsent->out, conn->watch.fd, &progress);
+    int err = hf_ws_out_write(&conn->unsent->out, &conn->wire, &progress);
 
     if (err == HF_EAGAIN && !progress)
         hf_conn_give_up(conn, HF_WS_LATER);

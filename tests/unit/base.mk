@@ -5,6 +5,7 @@ unit_tests += \
 	tests/unit/test_conf \
 	tests/unit/test_crypto \
 	tests/unit/test_err \
+	tests/unit/test_histogram \
 	tests/unit/test_json \
 	tests/unit/test_jwk \
 	tests/unit/test_jwt \
@@ -36,6 +37,9 @@ tests_unit_test_crypto_LDADD = $(BASE_TEST_LINK) $(CRYPTO_LIBS)
 
 tests_unit_test_err_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_err_LDADD = $(BASE_TEST_LINK)
+
+tests_unit_test_histogram_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_histogram_LDADD = $(BASE_TEST_LINK)
 
 tests_unit_test_json_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_json_LDADD = $(BASE_TEST_LINK)

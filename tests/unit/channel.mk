@@ -10,6 +10,7 @@ unit_tests += \
 	tests/unit/test_events_query \
 	tests/unit/test_holding \
 	tests/unit/test_hook_answer \
+	tests/unit/test_hub \
 	tests/unit/test_hooks \
 	tests/unit/test_identity \
 	tests/unit/test_interleave \
@@ -113,6 +114,8 @@ tests_unit_test_rate_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_rate_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_rate_poll_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_rate_poll_LDADD = $(CHANNEL_TEST_LINK)
+tests_unit_test_hub_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_hub_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_reading_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_reading_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_reaper_CFLAGS = $(UNIT_CFLAGS)

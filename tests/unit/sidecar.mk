@@ -1,5 +1,6 @@
 # Unit tests of sidecar/: a line in unit_tests and the two below for each.
 unit_tests += \
+	tests/unit/test_counters \
 	tests/unit/test_handshake \
 	tests/unit/test_sidecar_listen \
 	tests/unit/test_parent \
@@ -10,6 +11,8 @@ unit_tests += \
 
 SIDECAR_TEST_LINK = $(SIDECAR_LINK) $(CMOCKA_LIBS)
 
+tests_unit_test_counters_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_counters_LDADD = $(SIDECAR_TEST_LINK)
 tests_unit_test_handshake_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_handshake_LDADD = $(SIDECAR_TEST_LINK)
 tests_unit_test_sidecar_listen_CFLAGS = $(UNIT_CFLAGS)

@@ -724,6 +724,50 @@ static void a_patient_descriptor_leaves_the_sleep_to_the_word(void **state)
     hf_loop_heed(loop, NULL);
 }
 
+/* --- how long turns take -------------------------------------------------- */
+
+struct turns {
+    unsigned count;
+    int64_t last_us;
+};
+
+static void note_turn(void *ctx, int64_t us)
+{
+    struct turns *turns = ctx;
+
+    turns->count++;
+    turns->last_us = us;
+}
+
+static void work_five_ms(struct hf_timer *timer)
+{
+    int64_t end_us = hf_boot_us() + 5000;
+
+    (void)timer;
+    while (hf_boot_us() < end_us)
+        ;
+}
+
+static void a_turn_is_measured_without_its_waiting(void **state)
+{
+    struct hf_timer timer = {.fire = work_five_ms};
+    struct turns turns = {0, -1};
+
+    (void)state;
+    hf_loop_measure(loop, note_turn, &turns);
+    assert_int_equal(hf_loop_turn(loop, 30), 0); /* which only waits */
+    assert_int_equal(turns.count, 1);
+    assert_in_range(turns.last_us, 0, 25000);
+    assert_int_equal(hf_loop_arm(loop, &timer, 0), 0);
+    while (turns.last_us < 5000 && turns.count < 5)
+        assert_int_equal(hf_loop_turn(loop, 100), 0);
+    assert_true(turns.last_us >= 5000);
+    hf_loop_measure(loop, NULL, NULL);
+    turns.count = 0;
+    assert_int_equal(hf_loop_turn(loop, 0), 0);
+    assert_int_equal(turns.count, 0);
+}
+
 static void to_free_no_loop_does_nothing(void **state)
 {
     (void)state;
@@ -800,6 +844,7 @@ int main(void)
         T(a_changed_word_wakes_the_loop),
         T(beside_descriptors_a_word_is_seen_in_each_turn),
         T(a_patient_descriptor_leaves_the_sleep_to_the_word),
+        T(a_turn_is_measured_without_its_waiting),
         T(to_free_no_loop_does_nothing),
         {"ready_descriptors_are_delivered (timerfd)",
          ready_descriptors_are_delivered, forbid_and_set_up, tear_down, NULL},

@@ -123,7 +123,7 @@ static void connect_as(struct client *client, const struct hf_client *who,
                      0);
     *client = (struct client){.fd = pair[0]};
     hf_buf_init(&client->got, (size_t)1 << 24);
-    hf_conns_add(&conns, pair[1], who, early);
+    hf_conns_add(&conns, pair[1], NULL, who, early);
 }
 
 static void connect_with(struct client *client, struct hf_str early)
@@ -353,6 +353,37 @@ static void pings_in_pieces_may_come_inside_a_message_in_pieces(void **state)
     hang_up(&client);
 }
 
+static void a_message_may_have_so_many_fragments_and_no_more(void **state)
+{
+    struct client client;
+    uint32_t i;
+
+    (void)state;
+    connect_client(&client);
+    send_frame(&client, 0x01, HF_STR("[null,\"1\",\"phoenix\","));
+    for (i = 2; i < HF_FRAGMENTS; i++) {
+        send_frame(&client, 0x00, HF_STR(" "));
+        if (i % 100 == 0) { /* between them, in pieces: not counted */
+            send_head(&client, 0x8a, 2);
+            send_bytes(&client, "ab", 1);
+            turns(1);
+            send_bytes(&client, "b", 1);
+        }
+    }
+    send_frame(&client, 0x80, HF_STR("\"heartbeat\",{}]"));
+    expect_text(&client, REPLY);
+
+    /* empty ones, too; and the last but one tells that it is not the last */
+    send_frame(&client, 0x01, HF_STR(""));
+    for (i = 2; i < HF_FRAGMENTS; i++)
+        send_frame(&client, 0x00, HF_STR(""));
+    turns(2);
+    expect_nothing(&client);
+    send_frame(&client, 0x00, HF_STR(""));
+    expect_goodbye(&client, HF_WS_POLICY);
+    hang_up(&client);
+}
+
 static void who_asks_and_never_reads_is_closed_with_1008(void **state)
 {
     struct client client;
@@ -397,7 +428,7 @@ static void a_socket_sends_at_once_and_buffers_little(void **state)
     assert_int_equal(connect(client, (struct sockaddr *)&address, len), 0);
     served = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     copy = dup(served);
-    hf_conns_add(&conns, served, &(struct hf_client){.vsn = HF_VSN_2},
+    hf_conns_add(&conns, served, NULL, &(struct hf_client){.vsn = HF_VSN_2},
                  HF_STR(""));
     assert_int_equal(option_of(copy, IPPROTO_TCP, TCP_NODELAY), 1);
     /* the kernel doubles what it is asked for */
@@ -806,6 +837,7 @@ int main(void)
         TEST(early_bytes_are_the_first_that_are_read),
         TEST(an_idle_socket_holds_no_memory_of_its_own),
         TEST(pings_in_pieces_may_come_inside_a_message_in_pieces),
+        TEST(a_message_may_have_so_many_fragments_and_no_more),
         TEST(who_asks_and_never_reads_is_closed_with_1008),
         TEST(a_socket_sends_at_once_and_buffers_little),
         TEST(who_is_silent_too_long_is_sent_away),

@@ -41,6 +41,13 @@ static void assert_got(struct hf_buf *got, struct hf_str want)
     hf_buf_release(got);
 }
 
+static int write_to(int fd, struct hf_ws_out *out, bool *progress)
+{
+    struct hf_wire wire = {.watch = {.fd = fd}};
+
+    return hf_ws_out_write(out, &wire, progress);
+}
+
 static void messages_leave_as_frames_in_one_write(void **state)
 {
     struct hf_ws_out out = {.count = 0};
@@ -54,7 +61,7 @@ static void messages_leave_as_frames_in_one_write(void **state)
     hf_ws_out_add(&out, hf_msg_of(HF_STR("[1]")));
     hf_ws_out_add(&out, hf_msg_of(HF_STR("")));
     hf_ws_out_add(&out, hf_msg_of(HF_STR("[2]")));
-    assert_int_equal(hf_ws_out_write(&out, pair[0], &progress), 0);
+    assert_int_equal(write_to(pair[0], &out, &progress), 0);
     assert_true(progress);
     assert_int_equal(out.count, 0);
     assert_int_equal(out.bytes, 0);
@@ -78,8 +85,8 @@ static void a_shared_message_gets_its_header_once(void **state)
     hf_ws_out_add(&a, hf_msg_ref(msg));
     hf_ws_out_add(&b, hf_msg_ref(msg));
     assert_int_equal(msg->head_len, 2);
-    assert_int_equal(hf_ws_out_write(&a, pair[0], &progress), 0);
-    assert_int_equal(hf_ws_out_write(&b, pair[0], &progress), 0);
+    assert_int_equal(write_to(pair[0], &a, &progress), 0);
+    assert_int_equal(write_to(pair[0], &b, &progress), 0);
     collect(pair[1], &got);
     assert_got(&got, HF_STR("\x82\x02hi\x82\x02hi"));
     assert_int_equal(msg->refs, 1);
@@ -111,8 +118,8 @@ static void what_the_socket_does_not_take_waits_and_stays_whole(void **state)
         assert_int_equal(hf_buf_add(&want, msg->text, msg->len), 0);
         hf_ws_out_add(&out, msg);
     }
-    while ((err = hf_ws_out_write(&out, pair[0], &progress)) == HF_EAGAIN) {
-        assert_int_equal(hf_ws_out_write(&out, pair[0], &progress), HF_EAGAIN);
+    while ((err = write_to(pair[0], &out, &progress)) == HF_EAGAIN) {
+        assert_int_equal(write_to(pair[0], &out, &progress), HF_EAGAIN);
         assert_false(progress);
         collect(pair[1], &got);
         assert_int_equal(out.bytes, want.len - got.len);
@@ -165,7 +172,7 @@ static void when_pongs_do_not_fit_the_latest_counts(void **state)
 
         assert_int_equal(hf_ws_out_pong(&out, hf_str(&payload, 1)), 0);
     }
-    assert_int_equal(hf_ws_out_write(&out, pair[0], &progress), 0);
+    assert_int_equal(write_to(pair[0], &out, &progress), 0);
     collect(pair[1], &got);
     assert_int_equal(got.len, (HF_WRITE_BATCH + HF_WRITE_PONGS) * 3);
     assert_memory_equal(got.at + HF_WRITE_BATCH * 3,
@@ -199,7 +206,7 @@ static void a_ping_goes_behind_the_messages_where_there_is_room(void **state)
     for (i = 1; i < HF_WRITE_PONGS; i++)
         assert_int_equal(hf_ws_out_pong(&out, HF_STR("")), 0);
     assert_int_equal(hf_ws_out_ping(&out), HF_EAGAIN);
-    assert_int_equal(hf_ws_out_write(&out, pair[0], &progress), 0);
+    assert_int_equal(write_to(pair[0], &out, &progress), 0);
     collect(pair[1], &got);
     assert_int_equal(got.len, HF_WRITE_BATCH * 3 + HF_WRITE_PONGS * 2);
     assert_memory_equal(got.at + HF_WRITE_BATCH * 3, "\x89\0\x8a\0", 4);
@@ -220,7 +227,7 @@ static void a_goodbye_drops_what_was_not_begun(void **state)
     hf_ws_out_add(&out, hf_msg_of(HF_STR("a")));
     hf_ws_out_add(&out, hf_msg_of(HF_STR("b")));
     assert_int_equal(hf_ws_out_goodbye(&out, HF_WS_RESTART), 0);
-    assert_int_equal(hf_ws_out_write(&out, pair[0], &progress), 0);
+    assert_int_equal(write_to(pair[0], &out, &progress), 0);
     collect(pair[1], &got);
     assert_got(&got, HF_STR("\x88\x02\x03\xf4"));
     close_pair(pair);
@@ -239,11 +246,11 @@ static void a_goodbye_comes_behind_the_frame_that_was_begun(void **state)
     hf_buf_init(&got, 2 << 20);
     memset(big->text, 'x', big->len);
     hf_ws_out_add(&out, big);
-    assert_int_equal(hf_ws_out_write(&out, pair[0], &progress), HF_EAGAIN);
+    assert_int_equal(write_to(pair[0], &out, &progress), HF_EAGAIN);
     assert_true(progress);
     assert_int_equal(hf_ws_out_pong(&out, HF_STR("p")), 0);
     assert_int_equal(hf_ws_out_goodbye(&out, HF_WS_NO_STATUS), 0);
-    while (hf_ws_out_write(&out, pair[0], &progress) == HF_EAGAIN)
+    while (write_to(pair[0], &out, &progress) == HF_EAGAIN)
         collect(pair[1], &got);
     collect(pair[1], &got);
     assert_int_equal(got.len, 10 + (1 << 20) + 2);
@@ -262,7 +269,7 @@ static void a_broken_connection_is_told_without_a_signal(void **state)
     open_pair(pair);
     close(pair[1]);
     hf_ws_out_add(&out, hf_msg_of(HF_STR("a")));
-    assert_int_equal(hf_ws_out_write(&out, pair[0], &progress), HF_ECLOSED);
+    assert_int_equal(write_to(pair[0], &out, &progress), HF_ECLOSED);
     hf_ws_out_release(&out);
     close(pair[0]);
 }
