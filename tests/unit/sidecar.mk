@@ -1,5 +1,6 @@
 # Unit tests of sidecar/: a line in unit_tests and the two below for each.
 unit_tests += \
+	tests/unit/test_conformance \
 	tests/unit/test_counters \
 	tests/unit/test_handshake \
 	tests/unit/test_sidecar_listen \
@@ -27,10 +28,19 @@ tests_unit_test_ws_frame_SOURCES = tests/unit/test_ws_frame.c \
 	tests/unit/ws_trace.h
 tests_unit_test_ws_frame_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_ws_frame_LDADD = $(SIDECAR_TEST_LINK)
-# wslay is its oracle
+# wslay is the oracle of two
 if HAVE_WSLAY
 tests_unit_test_ws_frame_CFLAGS += -DHF_HAVE_WSLAY
 tests_unit_test_ws_frame_LDADD += $(WSLAY_LIBS)
 endif
+tests_unit_test_conformance_SOURCES = tests/unit/test_conformance.c \
+	tests/unit/ws_cases.h tests/unit/ws_heard.h
+tests_unit_test_conformance_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_conformance_LDADD = $(SIDECAR_TEST_LINK)
+if HAVE_WSLAY
+tests_unit_test_conformance_CFLAGS += -DHF_HAVE_WSLAY
+tests_unit_test_conformance_LDADD += $(WSLAY_LIBS)
+endif
+EXTRA_DIST += tests/conformance
 tests_unit_test_ws_out_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_ws_out_LDADD = $(SIDECAR_TEST_LINK)
