@@ -22,6 +22,9 @@ struct hf_hub_counts {
     size_t topics;
     uint64_t joins;         /* and those that were answered with an error */
     uint64_t joins_refused;
+    uint64_t pushes;         /* journaled, those that a hook decides left out */
+    uint64_t pushes_refused; /* for what they are, or too many */
+    uint64_t pushes_failed;  /* the journal did not take them */
     uint64_t rows_read; /* by the tail, of joined topics */
     uint64_t encoded;   /* messages encoded: rows times variants */
     uint64_t delivered; /* rows taken by transports */

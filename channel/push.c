@@ -187,6 +187,20 @@ static void settle(struct hf_push *push, int err)
         hf_session_unstall(session);
 }
 
+/* For monitoring: is it the client's to do better, or ours? */
+static void count(const struct hf_push *push, int err)
+{
+    struct hf_hub_counts *counts = &push->hub->counts;
+
+    if (push->retry_ms > 0 || err == HF_EINVAL || err == HF_ECONFLICT ||
+        err == HF_ELIMIT || err == HF_EDENIED)
+        counts->pushes_refused++;
+    else if (err)
+        counts->pushes_failed++;
+    else
+        counts->pushes++;
+}
+
 static void push_done(struct hf_job *job, int err)
 {
     struct hf_push *push = HF_ITEM(job, struct hf_push, job);
@@ -198,6 +212,7 @@ static void push_done(struct hf_job *job, int err)
                hf_field_s("topic", push->publish.topic),
                hf_field("why", hf_strerror(err)),
                hf_field("next", "see 'holdfast status'; the sender was told"));
+    count(push, err);
     if (push->session)
         settle(push, err);
     free(push);
@@ -219,6 +234,7 @@ static int hand_over(struct hf_member *member, const struct hf_frame *frame,
     push->job.done = push_done;
     err = hf_writer_submit(session->hub->process->writer, &push->job);
     if (err) {
+        session->hub->counts.pushes_failed++;
         free(push->answer);
         free(push);
         hf_reply_in_order(member,
@@ -305,12 +321,14 @@ int hf_push_start(struct hf_member *member, const struct hf_frame *frame)
     if (!refusal && !is_presence)
         refusal = hf_once_of(frame, session->client.user, &once);
     if (refusal) {
+        session->hub->counts.pushes_refused++;
         hf_reply_in_order(member, hf_msg_refusal(frame, join_ref, refusal));
         return 0;
     }
     retry_ms = hf_rate_take(hf_push_rate(&process->settings),
                             &session->push_due_us, hf_boot_us());
     if (retry_ms > 0) {
+        session->hub->counts.pushes_refused++;
         hf_reply_in_order(member, hf_msg_limited(frame, join_ref, retry_ms));
         return 0;
     }

@@ -7,7 +7,6 @@
 
 #include "base/err.h"
 #include "base/log.h"
-#include "sidecar/counters.h"
 #include "sidecar/limits.h"
 
 /* One listener, and whether it is watched. */
@@ -43,7 +42,6 @@ static bool accept_one(const struct hf_gate *gate)
         failed(gate);
         return false;
     }
-    hf_count(HF_COUNT_ACCEPTED);
     gate->accept->came(gate->accept, &guest);
     return true;
 }

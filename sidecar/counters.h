@@ -62,6 +62,9 @@ enum hf_counter {
     /* of the hub (channel/hub.h) */
     HF_COUNT_JOINS,
     HF_COUNT_JOINS_REFUSED,
+    HF_COUNT_PUSHES,
+    HF_COUNT_PUSHES_REFUSED,
+    HF_COUNT_PUSHES_FAILED,
     HF_COUNT_ROWS_READ,
     HF_COUNT_ENCODED,
     HF_COUNT_DELIVERED,

@@ -193,6 +193,7 @@ static void came(struct hf_accept *accept, const struct hf_guest *guest)
     struct hf_http *http = HF_ITEM(accept, struct hf_http, accept);
     struct shake *shake = shake_new(http, guest);
 
+    hf_count(HF_COUNT_ACCEPTED);
     if (!shake) {
         int fd = guest->fd;
 

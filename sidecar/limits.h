@@ -68,6 +68,17 @@
 /* Clients waiting to be accepted; the kernel may cut it (net.core.somaxconn). */
 #define HF_BACKLOG 4096
 
+/* --- the monitor's address ----------------------------------------------- */
+
+/* Who asks at once; one more takes the place of the oldest. */
+#define HF_MONITOR_CALLERS 16u
+
+/* From connecting to the answer, ms: the whole connection. */
+#define HF_MONITOR_MS 5000
+
+/* Bytes for the header of a request. */
+#define HF_MONITOR_BYTES (8u * 1024u)
+
 /* --- the parent ---------------------------------------------------------- */
 
 /* A worker that died is replaced at once, and again after so long, ms, doubled

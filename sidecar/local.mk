@@ -14,7 +14,12 @@ libsidecar_a_SOURCES = \
 	sidecar/http.c sidecar/http.h \
 	sidecar/limits.h \
 	sidecar/listen.c sidecar/listen.h \
+	sidecar/meter.c sidecar/meter.h \
+	sidecar/metrics.c sidecar/metrics.h \
+	sidecar/monitor.c sidecar/monitor.h \
 	sidecar/parent.c sidecar/parent.h \
+	sidecar/prometheus.c sidecar/prometheus.h \
+	sidecar/ready.c sidecar/ready.h \
 	sidecar/request.c sidecar/request.h \
 	sidecar/service.c sidecar/service.h \
 	sidecar/upgrade.c sidecar/upgrade.h \

@@ -3,6 +3,7 @@ unit_tests += \
 	tests/unit/test_conformance \
 	tests/unit/test_counters \
 	tests/unit/test_handshake \
+	tests/unit/test_prometheus \
 	tests/unit/test_sidecar_listen \
 	tests/unit/test_parent \
 	tests/unit/test_upgrade \
@@ -20,6 +21,8 @@ tests_unit_test_sidecar_listen_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_sidecar_listen_LDADD = $(SIDECAR_TEST_LINK)
 tests_unit_test_parent_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_parent_LDADD = $(SIDECAR_TEST_LINK)
+tests_unit_test_prometheus_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_prometheus_LDADD = $(SIDECAR_TEST_LINK)
 tests_unit_test_upgrade_CFLAGS = $(UNIT_CFLAGS) $(MHD_CFLAGS)
 tests_unit_test_upgrade_LDADD = $(SIDECAR_TEST_LINK)
 tests_unit_test_ws_conn_CFLAGS = $(UNIT_CFLAGS)

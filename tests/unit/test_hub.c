@@ -1,5 +1,6 @@
 #include "channel/hub.h"
 
+#include "schema/failed.h"
 #include "tests/unit/session_fixture.h"
 
 /* What the hub counts for monitoring. */
@@ -35,6 +36,25 @@ static void joins_are_counted_by_how_they_end(void **state)
     say(&a, JOIN("9")); /* in place of its first */
     assert_int_equal(counts().joins, 3);
     assert_int_equal(counts().members, 2);
+}
+
+static void pushes_are_counted_by_whose_fault_it_is(void **state)
+{
+    (void)state;
+    say(&a, JOIN("1"));
+    say(&a, "[\"1\",\"2\",\"room:a\",\"new\",{}]");
+    wait_for(&a, 3); /* the row and both replies */
+    assert_int_equal(counts().pushes, 1);
+    say(&a, "[\"1\",\"3\",\"room:a\",\"phx_mine\",{}]");
+    wait_for(&a, 4);
+    assert_int_equal(counts().pushes_refused, 1);
+    assert_int_equal(hf_failed_raise(&process.dir, "a test"), 0);
+    say(&a, "[\"1\",\"4\",\"room:a\",\"new\",{}]");
+    wait_for(&a, 5);
+    assert_non_null(strstr(a.got[4], "journal_failed"));
+    assert_int_equal(counts().pushes, 1);
+    assert_int_equal(counts().pushes_refused, 1);
+    assert_int_equal(counts().pushes_failed, 1);
 }
 
 static void a_row_is_timed_from_its_insert_to_the_tail(void **state)
@@ -150,6 +170,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(joins_are_counted_by_how_they_end),
+        T(pushes_are_counted_by_whose_fault_it_is),
         T(a_row_is_timed_from_its_insert_to_the_tail),
         T(a_transaction_that_was_open_for_long_shows),
         T(what_no_clock_can_have_said_is_not_timed),
