@@ -1,6 +1,7 @@
 # base/ - C library only; no Holdfast words
 noinst_LIBRARIES += libbase.a
 libbase_a_SOURCES = \
+	base/address.c base/address.h \
 	base/buf.c base/buf.h \
 	base/clock.c base/clock.h \
 	base/conf.c base/conf.h \

@@ -23,6 +23,12 @@ int64_t hf_rate_take_many(struct hf_rate rate, uint64_t count, int64_t *due_us,
     return 0;
 }
 
+void hf_rate_give_back(struct hf_rate rate, int64_t *due_us)
+{
+    if (rate.per_second > 0)
+        *due_us -= SECOND_US / (int64_t)rate.per_second;
+}
+
 int64_t hf_rate_take(struct hf_rate rate, int64_t *due_us, int64_t now_us)
 {
     return hf_rate_take_many(rate, 1, due_us, now_us);

@@ -18,6 +18,8 @@ struct hf_rate {
 /* One more, now? 0, or after how many milliseconds it may be asked again. *due
  * starts as 0. A clock that was set back empties the bucket and no more. */
 int64_t hf_rate_take(struct hf_rate rate, int64_t *due_us, int64_t now_us);
+/* It has not been after all. */
+void hf_rate_give_back(struct hf_rate rate, int64_t *due_us);
 /* So many at one go, or none of them; more than `burst` never. */
 int64_t hf_rate_take_many(struct hf_rate rate, uint64_t count, int64_t *due_us,
                           int64_t now_us);

@@ -216,6 +216,7 @@ int hf_setting_read(const struct hf_setting *setting,
     case HF_SETTING_DURATION:
         return read_number(setting, settings, value, defaults, why);
     case HF_SETTING_TEXT:
+    case HF_SETTING_SECRET:
         return read_text(setting, settings, value, defaults, why);
     case HF_SETTING_LIST:
         return read_list(setting, settings, value, why);
@@ -262,6 +263,9 @@ void hf_setting_print(const struct hf_setting *setting,
         return;
     case HF_SETTING_TEXT:
         text = at;
+        break;
+    case HF_SETTING_SECRET:
+        text = *(const char *)at ? "(set)" : "";
         break;
     case HF_SETTING_WORD:
         text = setting->words[*(const int *)at];

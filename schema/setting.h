@@ -14,6 +14,7 @@ enum hf_setting_type {
     HF_SETTING_SIZE64,   /* int64_t: the same */
     HF_SETTING_DURATION, /* int64_t: milliseconds */
     HF_SETTING_TEXT,     /* char[HF_SETTINGS_TEXT] */
+    HF_SETTING_SECRET,   /* the same, but never shown */
     HF_SETTING_LIST,     /* char[HF_SETTINGS_LIST][HF_SETTINGS_TEXT], a count */
     HF_SETTING_WORD,     /* an enum, or an int: one of `words` */
     HF_SETTING_FLAG,     /* bool */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/address.h"
 #include "base/conf.h"
 #include "base/log.h"
 #include "base/nearest.h"
@@ -36,6 +37,8 @@ static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
     NUMBER(section, name, HF_SETTING_DURATION, member, min, max)
 #define TEXT(section, name, member, min)                                       \
     NUMBER(section, name, HF_SETTING_TEXT, member, min, 0)
+#define SECRET(section, name, member)                                          \
+    NUMBER(section, name, HF_SETTING_SECRET, member, 0, 0)
 #define FLAG(section, name, member)                                            \
     NUMBER(section, name, HF_SETTING_FLAG, member, 0, 0)
 #define LIST(section, name, member)                                            \
@@ -80,9 +83,16 @@ static const struct hf_setting known[] = {
     SIZE("gateway", "max_held_per_address", max_held_per_address, 0, 1000000),
     DURATION("gateway", "revive", revive_ms, 0, 24 * HOURS),
     TEXT("sidecar", "listen", listen, 1),
+    DURATION("sidecar", "ping", ping_ms, 0, 24 * HOURS),
     DURATION("sidecar", "idle", idle_ms, 1 * SECONDS, 24 * HOURS),
     DURATION("sidecar", "handshake", handshake_ms, 100, 600 * SECONDS),
     SIZE("sidecar", "max_sockets", max_sockets, 0, 10000000),
+    SIZE("sidecar", "max_sockets_per_address", max_sockets_per_address, 0,
+         10000000),
+    SIZE("sidecar", "connect_rate_per_address", connect_rate_per_address, 0,
+         1000000),
+    SECRET("sidecar", "proxy_secret", proxy_secret),
+    LIST("sidecar", "proxies", proxies),
     TEXT("hooks", "hook_url", hook_url, 0),
     LIST("hooks", "hook_events", hook_events),
     LIST("hooks", "hook_topics", hook_topics),
@@ -226,8 +236,11 @@ void hf_settings_default(struct hf_settings *settings)
         .max_held_per_address = 16,
         .revive_ms = 1 * HOURS,
         .listen = "unix:sidecar.sock",
-        .idle_ms = 90 * SECONDS,
+        .ping_ms = 25 * SECONDS,
+        .idle_ms = 60 * SECONDS,
         .handshake_ms = 5 * SECONDS,
+        .max_sockets_per_address = 500,
+        .connect_rate_per_address = 20,
         .hook_timeout_ms = 5 * SECONDS,
         .hook_concurrency = 8,
         .log_level = HF_LOG_INFO,
@@ -289,6 +302,29 @@ static int check_hooks(const struct hf_settings *settings, struct hf_why *why)
     return 0;
 }
 
+/* Who guesses the secret says who he is as he likes. */
+static int check_proxies(const struct hf_settings *settings, struct hf_why *why)
+{
+    size_t len = strlen(settings->proxy_secret);
+    struct hf_network network;
+    size_t i;
+
+    if (len > 0 && len < HF_PROXY_SECRET_MIN)
+        return hf_explain(why, HF_EINVAL,
+                          HF_FILE_SETTINGS
+                          ": proxy_secret: %u characters at least, as of "
+                          "`openssl rand -hex 16`",
+                          HF_PROXY_SECRET_MIN);
+    for (i = 0; i < settings->proxies_count; i++)
+        if (!hf_network_read(hf_str_of(settings->proxies[i]), &network))
+            return hf_explain(why, HF_EINVAL,
+                              HF_FILE_SETTINGS
+                              ": proxies: %s is no address, like 192.0.2.1, "
+                              "and no network, like 2001:db8::/32",
+                              settings->proxies[i]);
+    return 0;
+}
+
 /* Without being asked about connects the application would never see them. */
 static int check_tokens(const struct hf_settings *settings, struct hf_why *why)
 {
@@ -327,6 +363,8 @@ int hf_settings_read(const struct hf_dir *dir, struct hf_settings *settings,
     err = check_mount(settings, why);
     if (!err)
         err = check_hooks(settings, why);
+    if (err == 0)
+        err = check_proxies(settings, why);
     if (err == 0)
         err = check_tokens(settings, why);
     return err ? err : check_keep_min(settings, why);

@@ -18,6 +18,9 @@
 #define HF_SETTINGS_LIST 16u  /* hosts, origins: at most so many */
 #define HF_SETTINGS_TEXT 256u /* bytes of one value, terminator included */
 
+/* Characters of proxy_secret, if there is one. */
+#define HF_PROXY_SECRET_MIN 16u
+
 /* The greatest max_payload there may be, bytes. What is read is measured by it
  * too: the limit in use stands in the file, where others can change it. */
 #define HF_PAYLOAD_LIMIT (16u * 1024u * 1024u)
@@ -83,15 +86,23 @@ struct hf_settings {
     size_t held_first;   /* what the budget begins with; 0 = by the host */
     size_t short_polls;  /* per second, of all who found no room; 50 */
     size_t max_held_per_address; /* of one client address; 16, 0 = any */
-    int64_t revive_ms;   /* a session may come back so long after; 1h */
+    int64_t revive_ms;           /* a session may come back so long after; 1h */
 
     /* [sidecar] */
     /* "unix:sidecar.sock" (in the directory), "127.0.0.1:4000", "[::1]:4000" */
     char listen[HF_SETTINGS_TEXT];
-    int64_t idle_ms;      /* close a socket that sent nothing so long; 90s: a
-                             hidden tab's heartbeats come once a minute */
+    int64_t ping_ms;      /* ask who sent nothing so long; 25s, 0 = never */
+    int64_t idle_ms;      /* close who sent nothing so long; 60s */
     int64_t handshake_ms; /* from accept to upgrade; 5s */
     size_t max_sockets;   /* 0 = as many as descriptors allow */
+    size_t max_sockets_per_address;  /* of one worker; 500, 0 = any number */
+    size_t connect_rate_per_address; /* new ones per second; 20, 0 = any */
+    /* Whoever says it in X-Holdfast-Proxy is our proxy, and believed in what it
+     * says of its client; "" = nobody over TCP. */
+    char proxy_secret[HF_SETTINGS_TEXT];
+    /* Addresses and networks of proxies in front of ours. */
+    char proxies[HF_SETTINGS_LIST][HF_SETTINGS_TEXT];
+    size_t proxies_count;
 
     /* [hooks] */
     /* Where the application answers; "" = there are no hooks. */

@@ -58,6 +58,14 @@
  * handshake. */
 #define HF_HANDSHAKE_BYTES (16u * 1024u)
 
+/* Of these so many for one address: half a dozen hostile machines leave room. A
+ * crowd behind one address takes its turn, a handshake is milliseconds. */
+#define HF_ADDRESS_HANDSHAKES 125u
+
+/* Addresses remembered for how often they came, though they have no connection
+ * now. */
+#define HF_ADDRESSES_AWAY 4096u
+
 /* Connections accepted in one turn. */
 #define HF_ACCEPT_BATCH 64u
 

@@ -23,6 +23,7 @@ libsidecar_a_SOURCES = \
 	sidecar/request.c sidecar/request.h \
 	sidecar/service.c sidecar/service.h \
 	sidecar/upgrade.c sidecar/upgrade.h \
+	sidecar/visitors.c sidecar/visitors.h \
 	sidecar/wire.c sidecar/wire.h \
 	sidecar/worker.c sidecar/worker.h \
 	sidecar/ws_conn.c sidecar/ws_conn.h sidecar/ws_conn_impl.h \

@@ -224,6 +224,7 @@ int hf_conns_init(struct hf_conns *conns, struct hf_loop *loop,
         .service = &hf_service_channels,
         .max_message = settings->max_frame,
         .max_fragments = HF_FRAGMENTS,
+        .ping_ms = settings->ping_ms,
         .idle_ms = settings->idle_ms,
         .lease_ms = settings->lease_ms,
         .tick_ms = settings->lease_ms / 12 < HF_TICK_MS

@@ -23,13 +23,17 @@
  * connection and could take it back.
  *
  * A peer that vanished without a word, cut off or switched off, is only silent.
- * Where others believe it present they are to know within a lease. So silent
- * sockets take steps, from one list to the next, at a third of the lease, at two
- * thirds and at the last tick before its end; at the first two a socket with
- * presence is sent a ping, at the third it is given up. Any frame, a pong too,
- * takes it back to the start. Others take the same steps unnoticed, as they may
- * become present meanwhile, and end after `idle`. A step takes constant time, a
- * silence has three.
+ * So silence takes steps, from one list to the next; any frame, a pong too, leads
+ * back to the start:
+ *
+ *     NONE   after `ping`, at the latest two thirds of a lease: a ping is sent
+ *     ASKED  at the last tick of the lease: who is present is given up, for
+ *            others are to know within a lease that it is gone
+ *     LONG   after `idle` everybody is
+ *
+ * With `ping = 0` only who is present is asked. A step takes constant time, a
+ * silence has three, and there is a tick between two of them: after a pause of
+ * ours everybody has time to answer.
  *
  * Writing happens at the end of a turn, see `ready`, so that all that a turn
  * brings for a socket leaves in one call.
@@ -44,7 +48,12 @@
 #include "sidecar/ws_frame.h"
 
 /* Steps of silence, see above. */
-#define HF_SILENCES 4u
+enum hf_silence {
+    HF_SILENCE_NONE,
+    HF_SILENCE_ASKED,
+    HF_SILENCE_LONG,
+    HF_SILENCES,
+};
 
 struct hf_conns {
     struct hf_loop *loop;
@@ -52,6 +61,7 @@ struct hf_conns {
     const struct hf_service *service;
     size_t max_message;     /* bytes */
     uint32_t max_fragments; /* of one message */
+    int64_t ping_ms;
     int64_t idle_ms;
     int64_t lease_ms;
     int64_t tick_ms; /* how often hf_conns_tick is to be called */

@@ -29,7 +29,8 @@ struct hf_conn {
     struct hf_partial *partial; /* NULL between messages */
     struct hf_unsent *unsent;   /* NULL when nothing waits to be written */
     uint8_t state;
-    uint8_t silence; /* OPEN: in which of conns->open */
+    uint8_t silence; /* OPEN: in which of conns->open, enum hf_silence */
+    bool ask;        /* with a ping, at the end of a turn */
     bool pinged;     /* in this silence */
     bool blocked;    /* waiting for EPOLLOUT */
     uint16_t wish;   /* code to close with; 0 = none */

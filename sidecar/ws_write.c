@@ -89,6 +89,16 @@ static int take(struct hf_conn *conn, bool *out_more)
     return 0;
 }
 
+/* Without room for it another turn will do. */
+static void add_ping(struct hf_conn *conn)
+{
+    if (hf_ws_out_ping(&conn->unsent->out))
+        return;
+    conn->ask = false;
+    conn->pinged = true;
+    hf_count(HF_COUNT_PINGS);
+}
+
 /* What is left waits for EPOLLOUT; at most one batch is taken meanwhile. */
 static void wait_writable(struct hf_conn *conn, bool progress)
 {
@@ -120,7 +130,7 @@ static void written(struct hf_conn *conn, bool more)
         hf_conn_goodbye(conn, conn->wish); /* its turn has come */
     else if (conn->state == HF_CONN_CLOSING)
         hf_wire_shutdown(&conn->wire);
-    else if (more)
+    else if (more || conn->ask)
         hf_conn_schedule(conn);
 }
 
@@ -145,6 +155,8 @@ static void flush(struct hf_conn *conn)
         hf_conn_goodbye(conn, conn->wish);
     if (conn->state == HF_CONN_OPEN)
         err = take(conn, &more);
+    if (!err && conn->state == HF_CONN_OPEN && conn->ask)
+        add_ping(conn);
     if (!err && conn->unsent)
         err = hf_ws_out_write(&conn->unsent->out, &conn->wire, &progress);
     settle(conn, err, progress, more);

@@ -1,5 +1,6 @@
 # Unit tests of base/: a line in unit_tests and the two below for each.
 unit_tests += \
+	tests/unit/test_address \
 	tests/unit/test_buf \
 	tests/unit/test_clock \
 	tests/unit/test_conf \
@@ -21,6 +22,9 @@ unit_tests += \
 	tests/unit/test_sys \
 	tests/unit/test_unix_listener \
 	tests/unit/test_utf8
+
+tests_unit_test_address_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_address_LDADD = $(BASE_TEST_LINK)
 
 tests_unit_test_buf_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_buf_LDADD = $(BASE_TEST_LINK)

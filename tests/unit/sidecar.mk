@@ -7,6 +7,7 @@ unit_tests += \
 	tests/unit/test_sidecar_listen \
 	tests/unit/test_parent \
 	tests/unit/test_upgrade \
+	tests/unit/test_visitors \
 	tests/unit/test_ws_conn \
 	tests/unit/test_ws_frame \
 	tests/unit/test_ws_out
@@ -25,6 +26,8 @@ tests_unit_test_prometheus_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_prometheus_LDADD = $(SIDECAR_TEST_LINK)
 tests_unit_test_upgrade_CFLAGS = $(UNIT_CFLAGS) $(MHD_CFLAGS)
 tests_unit_test_upgrade_LDADD = $(SIDECAR_TEST_LINK)
+tests_unit_test_visitors_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_visitors_LDADD = $(SIDECAR_TEST_LINK)
 tests_unit_test_ws_conn_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_ws_conn_LDADD = $(SIDECAR_TEST_LINK)
 tests_unit_test_ws_frame_SOURCES = tests/unit/test_ws_frame.c \

@@ -70,6 +70,10 @@ static void what_was_meant_is_suggested(void **state)
     refused("workers = 3\n", "unknown name 'workers' in []");
     refused("[journal]\ndurability = fulll\n", "did you mean full?");
     refused("[log]\nlevel = warning\n", "it is debug, info, warn or error");
+    refused("[sidecar]\nproxy_secret = short\n",
+            "proxy_secret: 16 characters at least");
+    refused("[sidecar]\nproxies = 10.0.0.0/8, cdn.example\n",
+            "proxies: cdn.example is no address");
 }
 
 struct listing {
@@ -109,6 +113,8 @@ static void what_differs_from_the_defaults_is_told_as_written(void **state)
                         "max_body = 1023k\n"
                         "[gateway]\nmode = resident\nhold = 0\n"
                         "revive = 90s\ncgi_hold = 1500ms\n"
+                        "[sidecar]\nproxy_secret = 0123456789abcdef\n"
+                        "proxies = 192.0.2.1 2001:db8::/32\n"
                         "[log]\nlevel = debug\nsyslog = on\n",
                         &settings, &why),
               &why);
@@ -124,6 +130,8 @@ static void what_differs_from_the_defaults_is_told_as_written(void **state)
                               "gateway.hold=0(25s)\n"
                               "gateway.cgi_hold=1500ms(5s)\n"
                               "gateway.revive=90s(1h)\n"
+                              "sidecar.proxy_secret=(set)()\n"
+                              "sidecar.proxies=192.0.2.1 2001:db8::/32()\n"
                               "log.level=debug(info)\n"
                               "log.syslog=yes(no)\n");
 }

@@ -77,7 +77,6 @@ static int set_up(void **state)
         return -1;
     }
     hf_log_open("test", HF_LOG_ERROR, false);
-    process.settings.idle_ms = 60000;
     if (allow("room:*", 0) || allow("hall:*", HF_RIGHT_PRESENCE) ||
         hf_hub_open(&process, &hub) ||
         hf_conns_init(&conns, loop, hub, &process.settings))
@@ -445,6 +444,34 @@ static void a_socket_sends_at_once_and_buffers_little(void **state)
     close(listener);
 }
 
+#define PING HF_STR("\x89\0")
+
+static void pong(const struct client *client)
+{
+    send_frame(client, 0x8a, HF_STR(""));
+    turns(2);
+}
+
+static void who_is_silent_is_asked_and_a_pong_will_do(void **state)
+{
+    struct client client;
+    int i;
+
+    (void)state;
+    connect_client(&client);
+    for (i = 0; i < 4; i++) {
+        pass_ms(24000);
+        expect_nothing(&client);
+        pass_ms(1100);
+        expect_tail(&client, PING);
+        pass_ms(20000);
+        expect_nothing(&client); /* once is enough */
+        pong(&client);
+    }
+    expect_alive(&client);
+    hang_up(&client);
+}
+
 static void who_is_silent_too_long_is_sent_away(void **state)
 {
     struct client silent, speaks, pings, dribbles;
@@ -454,14 +481,16 @@ static void who_is_silent_too_long_is_sent_away(void **state)
     connect_client(&speaks);
     connect_client(&pings);
     connect_client(&dribbles);
-    pass_ms(40000);
+    pass_ms(26000);
+    pass_ms(14000);
+    expect_tail(&silent, PING);
+    expect_tail(&speaks, PING);
     expect_alive(&speaks);
     send_frame(&pings, 0x89, HF_STR(""));
     send_bytes(&dribbles, "\x81", 1);
     turns(2);
     pass_ms(19000);
-    collect(&silent);
-    assert_int_equal(silent.got.len, 0);
+    expect_nothing(&silent);
     pass_ms(2000);
     expect_goodbye(&silent, HF_WS_AWAY);
     expect_goodbye(&dribbles, HF_WS_AWAY);
@@ -473,7 +502,45 @@ static void who_is_silent_too_long_is_sent_away(void **state)
     hang_up(&dribbles);
 }
 
-#define PING HF_STR("\x89\0")
+static void after_a_pause_of_ours_everybody_has_a_tick_to_answer(void **state)
+{
+    struct client alive, dead;
+
+    (void)state;
+    connect_client(&alive);
+    connect_client(&dead);
+    pass_ms(3600000);
+    expect_tail(&alive, PING);
+    expect_tail(&dead, PING);
+    pong(&alive);
+    pass_ms(1000);
+    expect_alive(&alive);
+    expect_goodbye(&dead, HF_WS_AWAY);
+    hang_up(&alive);
+    hang_up(&dead);
+}
+
+static void with_settings(int64_t ping_ms, int64_t idle_ms)
+{
+    hf_conns_release(&conns);
+    process.settings.ping_ms = ping_ms;
+    process.settings.idle_ms = idle_ms;
+    assert_int_equal(hf_conns_init(&conns, loop, hub, &process.settings), 0);
+}
+
+static void where_idle_is_shorter_nobody_is_asked(void **state)
+{
+    struct client client;
+
+    (void)state;
+    with_settings(25000, 10000);
+    connect_client(&client);
+    pass_ms(9000);
+    expect_nothing(&client);
+    pass_ms(1100);
+    expect_goodbye(&client, HF_WS_AWAY);
+    hang_up(&client);
+}
 
 /* May know who is present, and is not. */
 static void watch(struct client *client)
@@ -495,43 +562,6 @@ static void appear(struct client *client, const struct hf_client *who,
     hf_buf_reset(&client->got);
 }
 
-static void pong(const struct client *client)
-{
-    send_frame(client, 0x8a, HF_STR(""));
-    turns(2);
-}
-
-static void who_is_present_and_silent_is_asked_and_a_pong_will_do(void **state)
-{
-    struct client present, watcher;
-    int i;
-
-    (void)state;
-    watch(&watcher);
-    appear(&present, &(struct hf_client){.vsn = HF_VSN_2}, &watcher);
-    for (i = 0; i < 4; i++) {
-        pass_ms(14000);
-        expect_nothing(&present);
-        pass_ms(1100);
-        expect_tail(&present, PING);
-        pong(&present);
-        expect_alive(&watcher);
-        expect_nothing(&watcher);
-    }
-    pass_ms(15100);
-    expect_tail(&present, PING);
-    pass_ms(14000);
-    expect_nothing(&present);
-    pass_ms(1000);
-    expect_tail(&present, PING); /* at two thirds, the second time */
-    pass_ms(10000);
-    pong(&present);
-    pass_ms(10000);
-    expect_alive(&present);
-    hang_up(&present);
-    hang_up(&watcher);
-}
-
 static void who_is_present_and_does_not_answer_is_gone_in_a_lease(void **state)
 {
     struct client present, watcher;
@@ -539,10 +569,11 @@ static void who_is_present_and_does_not_answer_is_gone_in_a_lease(void **state)
     (void)state;
     watch(&watcher);
     appear(&present, &(struct hf_client){.vsn = HF_VSN_2}, &watcher);
-    pass_ms(15100);
-    pass_ms(15000);
-    pass_ms(13500);
-    expect_tail(&present, HF_STR("\x89\0\x89\0"));
+    pass_ms(25100);
+    pass_ms(18500);
+    expect_tail(&present, PING);
+    expect_tail(&watcher, PING);
+    pong(&watcher);
     expect_nothing(&watcher);
     pass_ms(800);
     expect_goodbye(&present, HF_WS_AWAY);
@@ -557,14 +588,13 @@ static void a_page_that_gave_a_client_id_gets_no_more_than_a_lease(void **state)
     struct hf_client who = {
         .vsn = HF_VSN_2, .owned = true, .owner = "0123456789abcdefghijkl"};
     struct client present, watcher;
-    int i;
 
     (void)state;
     watch(&watcher);
     appear(&present, &who, &watcher);
-    for (i = 0; i < 2; i++)
-        pass_ms(15100);
-    pass_ms(14000);
+    pass_ms(25100);
+    pong(&watcher);
+    pass_ms(19000);
     expect_goodbye(&present, HF_WS_AWAY);
     expect_news(&watcher, "\"leaves\":{\"ann\"");
     hang_up(&present);
@@ -575,11 +605,12 @@ static void a_page_that_gave_a_client_id_gets_no_more_than_a_lease(void **state)
     hang_up(&watcher);
 }
 
-static void who_is_not_present_is_not_asked(void **state)
+static void without_pings_only_who_is_present_is_asked(void **state)
 {
-    struct client plain, watcher, left;
+    struct client plain, watcher, left, present;
 
     (void)state;
+    with_settings(0, 60000);
     watch(&watcher);
     appear(&left, &(struct hf_client){.vsn = HF_VSN_2}, &watcher);
     send_text(&left, "[\"1\",\"2\",\"hall:a\",\"phx_leave\",{}]");
@@ -587,11 +618,15 @@ static void who_is_not_present_is_not_asked(void **state)
     expect_news(&watcher, "leaves");
     connect_client(&plain);
     join(&plain);
+    appear(&present, &(struct hf_client){.vsn = HF_VSN_2}, &watcher);
+    pass_ms(29000);
+    expect_nothing(&present);
+    pass_ms(1100);
+    expect_tail(&present, PING); /* two thirds of a lease */
     pass_ms(20000);
-    pass_ms(20000);
-    pass_ms(10000);
+    expect_goodbye(&present, HF_WS_AWAY);
+    expect_news(&watcher, "leaves");
     expect_nothing(&plain);
-    expect_nothing(&watcher);
     expect_nothing(&left);
     pass_ms(10001);
     expect_goodbye(&plain, HF_WS_AWAY); /* after `idle`, as ever */
@@ -599,6 +634,7 @@ static void who_is_not_present_is_not_asked(void **state)
     expect_goodbye(&left, HF_WS_AWAY);
     hang_up(&plain);
     hang_up(&left);
+    hang_up(&present);
     hang_up(&watcher);
 }
 
@@ -622,6 +658,7 @@ static void who_becomes_present_while_silent_is_asked_too(void **state)
     int i;
 
     (void)state;
+    with_settings(0, 60000);
     watch(&client);
     for (i = 0; i < 2; i++) {
         pass_ms(20000);
@@ -629,7 +666,7 @@ static void who_becomes_present_while_silent_is_asked_too(void **state)
         make_present_unheard();
         pass_ms(10000); /* beyond the lease, but it was not asked */
         expect_nothing(&client);
-        pass_ms(15100);
+        pass_ms(30100);
         expect_tail(&client, PING);
         pong(&client);
         send_text(&client, "[\"1\",\"2\",\"hall:a\",\"phx_leave\",{}]");
@@ -648,10 +685,11 @@ static void after_a_pause_of_ours_who_is_present_is_asked_first(void **state)
     (void)state;
     watch(&watcher);
     appear(&present, &(struct hf_client){.vsn = HF_VSN_2}, &watcher);
-    pass_ms(22000);
-    pass_ms(22500);
-    expect_tail(&present, HF_STR("\x89\0\x89\0"));
+    pass_ms(70000);
+    expect_tail(&present, PING);
+    expect_tail(&watcher, PING);
     pong(&present);
+    pong(&watcher);
     pass_ms(1000);
     expect_alive(&present);
     expect_nothing(&watcher);
@@ -846,11 +884,13 @@ int main(void)
         TEST(a_message_may_have_so_many_fragments_and_no_more),
         TEST(who_asks_and_never_reads_is_closed_with_1008),
         TEST(a_socket_sends_at_once_and_buffers_little),
+        TEST(who_is_silent_is_asked_and_a_pong_will_do),
         TEST(who_is_silent_too_long_is_sent_away),
-        TEST(who_is_present_and_silent_is_asked_and_a_pong_will_do),
+        TEST(after_a_pause_of_ours_everybody_has_a_tick_to_answer),
+        TEST(where_idle_is_shorter_nobody_is_asked),
         TEST(who_is_present_and_does_not_answer_is_gone_in_a_lease),
         TEST(a_page_that_gave_a_client_id_gets_no_more_than_a_lease),
-        TEST(who_is_not_present_is_not_asked),
+        TEST(without_pings_only_who_is_present_is_asked),
         TEST(who_becomes_present_while_silent_is_asked_too),
         TEST(after_a_pause_of_ours_who_is_present_is_asked_first),
         TEST(a_short_lease_is_looked_at_more_often),
