@@ -17,9 +17,9 @@ struct hf_str {
 };
 
 /* For string literals only; HF_STR_INIT inside static initializers. */
-#define HF_STR_INIT(literal)                                                  \
-    {                                                                         \
-        ("" literal), sizeof(literal) - 1                                     \
+#define HF_STR_INIT(literal)                                                   \
+    {                                                                          \
+        ("" literal), sizeof(literal) - 1                                      \
     }
 #define HF_STR(literal) ((struct hf_str)HF_STR_INIT(literal))
 
@@ -51,6 +51,16 @@ static inline bool hf_str_starts(struct hf_str s, struct hf_str prefix)
 static inline struct hf_str hf_str_from(struct hf_str s, size_t n)
 {
     return (struct hf_str){s.len == n ? NULL : s.at + n, s.len - n};
+}
+
+/* Without blanks and tabs at both ends, as around a field of HTTP. */
+static inline struct hf_str hf_str_trim(struct hf_str s)
+{
+    while (s.len > 0 && (s.at[0] == ' ' || s.at[0] == '\t'))
+        s = hf_str_from(s, 1);
+    while (s.len > 0 && (s.at[s.len - 1] == ' ' || s.at[s.len - 1] == '\t'))
+        s.len--;
+    return s;
 }
 
 #endif

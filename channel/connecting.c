@@ -95,6 +95,7 @@ int hf_connecting_start(struct hf_connecting *connecting,
         .user = client->user,
         .topics = hf_client_topics(client),
         .token = hf_connect_token(&process->settings, hello, room),
+        .address = hello->peer,
         .params = hf_client_params(client),
         .transport = transport,
     };

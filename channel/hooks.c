@@ -172,6 +172,7 @@ static int write_body(struct hf_buf *out, const struct hf_hook_request *r)
     add_socket(out, r);
     if (r->kind == HF_HOOK_CONNECT) {
         add_string(out, "token", r->token);
+        add_string(out, "address", r->address);
     } else {
         add_string(out, "topic", r->topic);
         add_string(out, "event", r->event);

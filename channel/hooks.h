@@ -68,6 +68,7 @@ struct hf_hook_request {
     struct hf_str user;    /* empty: anonymous */
     struct hf_str topics;  /* the claim of its token, JSON text; or empty */
     struct hf_str token;   /* connect: as the client gave it; or empty */
+    struct hf_str address; /* connect: where it is; or empty */
     struct hf_str params;  /* JSON object; empty is {} */
     const char *transport; /* "websocket", "longpoll" */
     struct hf_str topic;   /* what follows: not for connect */

@@ -9,20 +9,6 @@
 #define KEY_BYTES 16u
 #define GUID      "258EAFA5-E914-47DA-95CA-C5AB0DC85B11" /* section 1.3 */
 
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t';
-}
-
-static struct hf_str trim(struct hf_str s)
-{
-    while (s.len > 0 && is_blank(s.at[0]))
-        s = hf_str_from(s, 1);
-    while (s.len > 0 && is_blank(s.at[s.len - 1]))
-        s.len--;
-    return s;
-}
-
 static bool same(struct hf_str a, struct hf_str b)
 {
     return a.len == b.len &&
@@ -35,7 +21,7 @@ static bool lists(struct hf_str list, struct hf_str word)
     while (list.len > 0) {
         const char *comma = memchr(list.at, ',', list.len);
         size_t len = comma ? (size_t)(comma - list.at) : list.len;
-        struct hf_str item = trim(hf_str(list.at, len));
+        struct hf_str item = hf_str_trim(hf_str(list.at, len));
 
         if (same(item, word))
             return true;
@@ -58,7 +44,7 @@ static void read_subprotocols(struct hf_handshake *h, struct hf_str list)
     while (list.len > 0) {
         const char *comma = memchr(list.at, ',', list.len);
         size_t len = comma ? (size_t)(comma - list.at) : list.len;
-        struct hf_str item = trim(hf_str(list.at, len));
+        struct hf_str item = hf_str_trim(hf_str(list.at, len));
 
         if (hf_str_starts(item, start))
             once(&h->bearer, &h->bearers, hf_str_from(item, start.len));
@@ -70,10 +56,20 @@ static void read_subprotocols(struct hf_handshake *h, struct hf_str list)
     }
 }
 
+/* One more line; the oldest gives way. */
+static void forwarded_for(struct hf_handshake *h, struct hf_str line)
+{
+    unsigned i;
+
+    for (i = 1; i < HF_FORWARDED_MAX; i++)
+        h->forwarded_for[i - 1] = h->forwarded_for[i];
+    h->forwarded_for[HF_FORWARDED_MAX - 1] = line;
+}
+
 void hf_handshake_header(struct hf_handshake *h, struct hf_str name,
                          struct hf_str value)
 {
-    value = trim(value);
+    value = hf_str_trim(value);
     if (same(name, HF_STR("Host"))) {
         once(&h->host, &h->hosts, value);
     } else if (same(name, HF_STR("Origin"))) {
@@ -95,6 +91,10 @@ void hf_handshake_header(struct hf_handshake *h, struct hf_str name,
         once(&h->authorization, &h->authorizations, value);
     } else if (same(name, HF_STR("X-Forwarded-Proto"))) {
         h->forwarded_proto = value;
+    } else if (same(name, HF_STR("X-Forwarded-For"))) {
+        forwarded_for(h, value);
+    } else if (same(name, HF_STR("X-Holdfast-Proxy"))) {
+        once(&h->proxy, &h->proxies, value);
     } else if (same(name, HF_STR("Content-Length"))) {
         h->body |= !hf_str_eq(value, HF_STR("0"));
     } else if (same(name, HF_STR("Transfer-Encoding"))) {

@@ -12,6 +12,8 @@
 
 #define HF_ACCEPT_LEN 28u /* base64 of a SHA-1 */
 
+#define HF_FORWARDED_MAX 4u /* lines; proxies that add one each are few */
+
 /* Zeroed before the first header. The texts are borrowed. */
 struct hf_handshake {
     struct hf_str host;
@@ -19,13 +21,19 @@ struct hf_handshake {
     struct hf_str sec_fetch_site;
     struct hf_str key;
     struct hf_str authorization;
-    struct hf_str forwarded_proto; /* X-Forwarded-Proto, for who believes it */
+    /* What a proxy says, for who believes it: X-Forwarded-Proto, and the last
+     * lines of X-Forwarded-For, in their order; those that are not there are
+     * empty. */
+    struct hf_str forwarded_proto;
+    struct hf_str forwarded_for[HF_FORWARDED_MAX];
+    struct hf_str proxy;  /* X-Holdfast-Proxy: that it is one of ours */
     struct hf_str bearer; /* of the subprotocol with a token, still encoded */
     unsigned hosts;       /* how often each came; once is right */
     unsigned origins;
     unsigned sec_fetch_sites;
     unsigned keys;
     unsigned authorizations;
+    unsigned proxies;
     unsigned bearers;
     unsigned versions;
     bool version_13;
@@ -44,6 +52,7 @@ struct hf_refusal {
     int status;         /* of HTTP; 0 = nothing to refuse */
     const char *text;   /* the body: one line naming what is wrong, or empty */
     bool names_version; /* the answer must name the version we speak */
+    unsigned retry_s;   /* when to come back; 0: it would be the same again */
 };
 
 /* What comes before asking who connects (specification section 5.1): the

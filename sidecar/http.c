@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <microhttpd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -22,6 +23,7 @@ struct hf_http {
     struct hf_conns *echo; /* NULL = none */
     struct hf_rules rules;
     struct hf_accept accept;
+    struct hf_door *door;
     struct MHD_Daemon *daemon;
     struct hf_watch library; /* libmicrohttpd's epoll descriptor */
     struct hf_timer due;     /* when it wants to run */
@@ -39,8 +41,10 @@ struct shake {
     struct hf_list node;     /* in http->pending until it is answered or cut */
     struct hf_list arriving; /* in http->arriving */
     const struct hf_listener *through;
+    struct hf_caller caller;
     int64_t since_ms;
-    int fd; /* libmicrohttpd's */
+    int fd;     /* libmicrohttpd's */
+    bool asked; /* its request is there */
 };
 
 /* Its request. */
@@ -54,13 +58,15 @@ struct visit {
 /* --- connections under way ------------------------------------------------ */
 
 static struct shake *shake_new(struct hf_http *http,
-                               const struct hf_guest *guest)
+                               const struct hf_guest *guest,
+                               const struct hf_caller *caller)
 {
     struct shake *shake = calloc(1, sizeof(*shake));
 
     if (!shake)
         return NULL;
     shake->through = guest->through;
+    shake->caller = *caller;
     shake->fd = guest->fd;
     shake->since_ms = hf_boot_ms();
     hf_list_append(&http->pending, &shake->node);
@@ -72,6 +78,7 @@ static void shake_free(struct hf_http *http, struct shake *shake)
 {
     hf_list_remove(&shake->node);
     hf_list_remove(&shake->arriving);
+    hf_visitor_left(shake->caller.visitor, false);
     free(shake);
     http->shaking--;
 }
@@ -191,12 +198,17 @@ static bool has_room(struct hf_accept *accept)
 static void came(struct hf_accept *accept, const struct hf_guest *guest)
 {
     struct hf_http *http = HF_ITEM(accept, struct hf_http, accept);
-    struct shake *shake = shake_new(http, guest);
+    struct hf_caller caller;
+    struct shake *shake;
 
     hf_count(HF_COUNT_ACCEPTED);
+    if (!hf_door_open(http->door, guest, &caller))
+        return;
+    shake = shake_new(http, guest, &caller);
     if (!shake) {
         int fd = guest->fd;
 
+        hf_visitor_left(caller.visitor, false);
         no_room(http, "handshake_lost", hf_strerror(HF_ENOMEM));
         hf_close(&fd);
         return;
@@ -216,19 +228,37 @@ static void came_all(struct hf_accept *accept)
 
 /* --- deadlines ------------------------------------------------------------ */
 
-/* No more deadline: it would shut a socket that is now also ours. */
-static void shaken(struct MHD_Connection *connection)
+/* The library sees the end of the stream and cleans up. */
+static void cut(struct shake *shake)
 {
-    struct shake *shake = shake_of(connection);
+    hf_count(HF_REFUSED_SLOW);
+    hf_list_remove(&shake->node);
+    (void)shutdown(shake->fd, SHUT_RDWR);
+}
 
-    if (shake)
-        hf_list_remove(&shake->node);
+/* Where others wait for a place, who has not even asked after a while makes
+ * room. */
+static void make_room(struct hf_http *http, int64_t now_ms)
+{
+    int64_t cut_ms = now_ms - HF_HANDSHAKE_PRESSED_MS;
+    struct hf_list *node, *next;
+
+    HF_LIST_EACH(node, next, &http->pending)
+    {
+        struct shake *shake = HF_ITEM(node, struct shake, node);
+
+        if (shake->since_ms > cut_ms)
+            break;
+        if (!shake->asked)
+            cut(shake);
+    }
 }
 
 /* The library's own timeout begins anew with every byte, so it is no deadline. */
 void hf_http_tick(struct hf_http *http)
 {
-    int64_t cut_ms = hf_boot_ms() - http->settings->handshake_ms;
+    int64_t now_ms = hf_boot_ms();
+    int64_t cut_ms = now_ms - http->settings->handshake_ms;
     struct hf_list *node;
 
     while ((node = hf_list_first(&http->pending))) {
@@ -236,11 +266,10 @@ void hf_http_tick(struct hf_http *http)
 
         if (shake->since_ms > cut_ms)
             break;
-        hf_list_remove(node);
-        hf_count(HF_REFUSED_SLOW);
-        /* The library sees the end of the stream and cleans up. */
-        (void)shutdown(shake->fd, SHUT_RDWR);
+        cut(shake);
     }
+    if (!has_room(&http->accept))
+        make_room(http, now_ms);
     hf_accept_tick(&http->accept);
     run(http);
 }
@@ -273,6 +302,14 @@ static void *forget_const(const char *text)
     return cast.to;
 }
 
+static void add_retry_after(struct MHD_Response *response, unsigned seconds)
+{
+    char text[16];
+
+    (void)snprintf(text, sizeof(text), "%u", seconds);
+    (void)MHD_add_response_header(response, "Retry-After", text);
+}
+
 /* One request, one answer: the deadline is for a whole connection. */
 static enum MHD_Result refuse(struct MHD_Connection *connection,
                               struct hf_refusal refusal)
@@ -289,10 +326,19 @@ static enum MHD_Result refuse(struct MHD_Connection *connection,
         if (refusal.names_version)
             (void)MHD_add_response_header(response, "Sec-WebSocket-Version",
                                           "13");
-        if (refusal.status == 503)
-            (void)MHD_add_response_header(response, "Retry-After", "5");
+        if (refusal.retry_s > 0)
+            add_retry_after(response, refusal.retry_s);
     }
     return queue(connection, refusal.status, response);
+}
+
+static void log_upgraded(const struct shake *shake, int fd)
+{
+    char address[HF_ADDRESS_TEXT];
+
+    hf_address_write(&shake->caller.address, address);
+    HF_LOG(HF_LOG_DEBUG, "connected", hf_field_i("fd", fd),
+           hf_field("address", address));
 }
 
 static void on_upgrade(void *cls, struct MHD_Connection *connection, void *came,
@@ -301,15 +347,22 @@ static void on_upgrade(void *cls, struct MHD_Connection *connection, void *came,
 {
     struct hf_http *http = cls;
     const struct visit *visit = came;
+    struct shake *shake = shake_of(connection); /* on_request has seen it */
     int fd = hf_upgrade_detach(socket, handle);
 
     http->again = true;
-    shaken(connection);
-    if (fd < 0)
+    /* No more deadline: it would shut a socket that is now also ours. */
+    hf_list_remove(&shake->node);
+    if (fd < 0) {
         no_room(http, "socket_lost", strerror(errno));
-    else
-        hf_conns_add(visit->request.echo ? http->echo : http->conns, fd, NULL,
-                     &visit->request.client, hf_str(extra, extra_len));
+        return;
+    }
+    log_upgraded(shake, fd);
+    hf_visitor_upgraded(shake->caller.visitor);
+    hf_conns_add(visit->request.echo ? http->echo : http->conns, fd, NULL,
+                 &visit->request.client, shake->caller.visitor,
+                 hf_str(extra, extra_len));
+    shake->caller.visitor = NULL;
 }
 
 static enum MHD_Result upgrade(struct hf_http *http,
@@ -372,19 +425,31 @@ static enum MHD_Result wait_for_answer(struct visit *visit,
     return MHD_YES;
 }
 
+/* Whose address it is comes first: what one may ask for costs more. */
 static struct hf_refusal judge(struct hf_http *http, struct visit *visit,
-                               const struct hf_asked *asked)
+                               struct shake *shake, struct hf_asked *asked)
 {
-    struct hf_refusal refusal =
-        hf_request_judge(&visit->request, &http->rules, asked);
+    char peer[HF_ADDRESS_TEXT];
+    struct hf_refusal refusal = {.status = 0};
 
+    if (!shake->asked)
+        refusal = hf_door_ask(http->door, shake->through, asked->handshake,
+                              &shake->caller);
+    shake->asked = true;
+    if (refusal.status)
+        return refusal;
+    hf_address_write(&shake->caller.address, peer);
+    asked->peer = hf_str_of(peer);
+    asked->believed = shake->caller.believed;
+    refusal = hf_request_judge(&visit->request, &http->rules, asked);
     if (refusal.status || visit->request.state == HF_REQUEST_ASKING ||
         sockets(http) < http->max_sockets)
         return refusal;
     no_room(http, "sockets_full",
             "raise the limit of open files, or max_sockets");
     return (struct hf_refusal){.status = 503,
-                               .text = "no room for another socket now\n"};
+                               .text = "no room for another socket now\n",
+                               .retry_s = HF_RETRY_S};
 }
 
 /* Called when the headers are complete. Answering at once means that a body is
@@ -411,7 +476,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection,
     asked.through = shake->through;
     (void)MHD_get_connection_values_n(connection, MHD_HEADER_KIND, take_header,
                                       &handshake);
-    refusal = judge(http, visit, &asked);
+    refusal = judge(http, visit, shake, &asked);
     if (refusal.status)
         return refuse(connection, refusal);
     if (visit->request.state == HF_REQUEST_ASKING)
@@ -532,6 +597,7 @@ int hf_http_open(const struct hf_http_options *options, struct hf_http **out,
     http->settings = options->settings;
     http->conns = options->conns;
     http->echo = options->echo;
+    http->door = options->door;
     hf_rules_init(&http->rules, options->settings, options->process);
     http->rules.echo = options->echo_path;
     http->accept = (struct hf_accept){.loop = options->loop,

@@ -17,6 +17,7 @@
 #include "base/loop.h"
 #include "channel/process.h"
 #include "schema/settings.h"
+#include "sidecar/door.h"
 #include "sidecar/listen.h"
 #include "sidecar/ws_conn.h"
 
@@ -29,6 +30,7 @@ struct hf_http_options {
     struct hf_conns *conns;     /* where upgraded sockets go */
     struct hf_conns *echo;      /* and those of echo_path; NULL = none */
     const char *echo_path;
+    struct hf_door *door;       /* outlives these sockets */
     const struct hf_listener *listeners;
     size_t listener_count;
     size_t max_fds; /* descriptors of this process */

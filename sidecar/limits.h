@@ -58,6 +58,13 @@
  * handshake. */
 #define HF_HANDSHAKE_BYTES (16u * 1024u)
 
+/* Where that many are under way, one that has not asked for anything after so
+ * long, ms, gives way. */
+#define HF_HANDSHAKE_PRESSED_MS 1000
+
+/* Whom we have no room for is asked to come back after so many seconds. */
+#define HF_RETRY_S 5u
+
 /* Of these so many for one address: half a dozen hostile machines leave room. A
  * crowd behind one address takes its turn, a handshake is milliseconds. */
 #define HF_ADDRESS_HANDSHAKES 125u

@@ -10,6 +10,7 @@ libsidecar_a_SOURCES = \
 	sidecar/echo.c sidecar/echo.h \
 	sidecar/accept.c sidecar/accept.h \
 	sidecar/counters.c sidecar/counters.h \
+	sidecar/door.c sidecar/door.h \
 	sidecar/handshake.c sidecar/handshake.h \
 	sidecar/http.c sidecar/http.h \
 	sidecar/limits.h \

@@ -113,10 +113,12 @@ static int connect_client(struct hf_request *request,
         .from = {.origin = handshake->origin,
                  .host = handshake->host,
                  .sec_fetch_site = handshake->sec_fetch_site,
-                 .scheme = asked->through->is_unix ? handshake->forwarded_proto
-                                                   : HF_STR("http"),
-                 .loopback_listener = asked->through->loopback},
-        .peer = HF_STR(""),
+                 .scheme = asked->believed ? handshake->forwarded_proto
+                                           : HF_STR("http"),
+                 /* no page makes a browser say what a proxy of ours says */
+                 .loopback_listener =
+                     asked->through->loopback && !asked->believed},
+        .peer = asked->peer,
         .authorization = handshake->authorization,
     };
     unsigned char room[BEARER_ROOM];
@@ -160,7 +162,8 @@ static struct hf_refusal judge_new(struct hf_request *request,
         HF_LOG(HF_LOG_WARN, "connect_refused",
                hf_field("reason", "subprotocol"),
                hf_field("hint", "the client offers subprotocols, and none of "
-                                "them is 'phoenix'"));
+                                "them is 'phoenix'"),
+               hf_field_s("peer", asked->peer));
         return (struct hf_refusal){.status = 403, .text = ""};
     }
     if (connect_client(request, rules, asked, hf_str_of(query)))

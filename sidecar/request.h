@@ -61,6 +61,8 @@ void hf_request_release(struct hf_request *request);
 /* What a request says of itself; all borrowed. */
 struct hf_asked {
     const struct hf_listener *through; /* how it came */
+    struct hf_str peer; /* of whom: its address; empty = not known */
+    bool believed;      /* what it says of its client (door.h) */
     const struct hf_handshake *handshake;
     struct hf_str method;
     struct hf_str version; /* "HTTP/1.1" */

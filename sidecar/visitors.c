@@ -6,10 +6,6 @@
 #include "base/clock.h"
 #include "sidecar/limits.h"
 
-/* Who has no room is asked to come back after so long, ms: connections end when
- * they like. */
-#define TOO_MANY_RETRY_MS 5000
-
 struct hf_visitor {
     struct hf_visitors *visitors;
     struct hf_list node; /* in visitors->away, without connections */
@@ -103,7 +99,7 @@ static enum hf_welcome judge(struct hf_visitor *visitor, int64_t *out_retry_ms)
 {
     const struct hf_visitors *visitors = visitor->visitors;
 
-    *out_retry_ms = TOO_MANY_RETRY_MS;
+    *out_retry_ms = HF_RETRY_S * 1000;
     if (visitor->handshakes >= HF_ADDRESS_HANDSHAKES)
         return HF_TOO_MANY;
     if (visitors->max > 0 &&

@@ -25,6 +25,7 @@ struct worker {
     struct hf_listener *listener;
     struct hf_process process;
     struct hf_hub *hub;
+    struct hf_door door;
     struct hf_conns conns;
     struct hf_conns echo;  /* zeroed where there is none */
     const char *echo_path; /* NULL = none */
@@ -121,11 +122,13 @@ static int open_http(struct worker *w, struct hf_why *why)
         .conns = &w->conns,
         .echo = w->echo_path ? &w->echo : NULL,
         .echo_path = w->echo_path,
+        .door = &w->door,
         .listeners = w->listener,
         .listener_count = 1,
         .max_fds = hf_raise_fd_limit(),
     };
 
+    hf_door_init(&w->door, &w->process.settings);
     return hf_http_open(&options, &w->http, why);
 }
 
@@ -179,6 +182,7 @@ static void close_all(struct worker *w)
     hf_http_close(w->http);
     hf_conns_release(&w->conns);
     hf_conns_release(&w->echo);
+    hf_door_release(&w->door);
     hf_hub_close(w->hub);
     hf_process_close(&w->process);
     hf_close(&w->signals.fd);

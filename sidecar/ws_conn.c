@@ -32,6 +32,7 @@ void hf_conn_end(struct hf_conn *conn)
     if (conn->blocked)
         hf_count_less(HF_HAS_BLOCKED);
     hf_count_less(HF_HAS_SOCKETS);
+    hf_visitor_left(conn->visitor, true);
     conns->count--;
     free(conn);
 }
@@ -191,7 +192,8 @@ static void drop(struct hf_conns *conns, int fd, struct hf_layer *layer)
 }
 
 void hf_conns_add(struct hf_conns *conns, int fd, struct hf_layer *layer,
-                  const struct hf_client *client, struct hf_str early)
+                  const struct hf_client *client, struct hf_visitor *visitor,
+                  struct hf_str early)
 {
     struct hf_conn *conn = conn_new(conns, fd, layer);
     int err;
@@ -199,8 +201,10 @@ void hf_conns_add(struct hf_conns *conns, int fd, struct hf_layer *layer,
     assert(early.len <= HF_READ_BYTES);
     if (!conn) {
         drop(conns, fd, layer);
+        hf_visitor_left(visitor, true);
         return;
     }
+    conn->visitor = visitor;
     tune(fd);
     err = conns->service->open(conns->hub, &conn->link, client, &conn->session);
     if (err) {

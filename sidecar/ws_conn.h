@@ -44,6 +44,7 @@
 #include "base/loop.h"
 #include "sidecar/limits.h"
 #include "sidecar/service.h"
+#include "sidecar/visitors.h"
 #include "sidecar/wire.h"
 #include "sidecar/ws_frame.h"
 
@@ -84,11 +85,12 @@ int hf_conns_init(struct hf_conns *conns, struct hf_loop *loop,
 /* Ends every connection without a word. Accepts the zeroed struct. */
 void hf_conns_release(struct hf_conns *conns);
 
-/* Serve a socket that has just been upgraded; takes over `fd` and the layer on
- * it (wire.h), or NULL. `early` is what the client sent behind its request, at
- * most HF_READ_BYTES; borrowed. */
+/* Serve a socket that has just been upgraded; takes over `fd`, the layer on it
+ * (wire.h) and its visitor, upgraded; both may be NULL. `early` is what the
+ * client sent behind its request, at most HF_READ_BYTES; borrowed. */
 void hf_conns_add(struct hf_conns *conns, int fd, struct hf_layer *layer,
-                  const struct hf_client *client, struct hf_str early);
+                  const struct hf_client *client, struct hf_visitor *visitor,
+                  struct hf_str early);
 
 /* Every tick_ms: asks and ends what is silent, ends what is stuck or takes too
  * long to close. */

@@ -21,10 +21,11 @@ struct hf_conn {
     struct hf_link link; /* what the session calls */
     struct hf_wire wire;
     struct hf_conns *conns;
-    void *session;        /* of conns->service; NULL unless OPEN */
-    struct hf_list life;  /* in one of conns->open, or conns->closing */
-    struct hf_list ready; /* in conns->ready, when there may be output */
-    int64_t since_ms;     /* OPEN: last heard; CLOSING: goodbye was said */
+    void *session;              /* of conns->service; NULL unless OPEN */
+    struct hf_visitor *visitor; /* its address; NULL: not counted */
+    struct hf_list life;        /* in one of conns->open, or conns->closing */
+    struct hf_list ready;       /* in conns->ready, when there may be output */
+    int64_t since_ms; /* OPEN: last heard; CLOSING: goodbye was said */
     struct hf_ws_decoder in;
     struct hf_partial *partial; /* NULL between messages */
     struct hf_unsent *unsent;   /* NULL when nothing waits to be written */

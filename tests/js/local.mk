@@ -1,6 +1,7 @@
 # tests/js/ - the stock clients and a browser against the real programs, run by
 # node --test with HOLDFAST_BIN naming the build folder; see ../../check
 EXTRA_DIST += \
+	tests/js/addresses.test.js \
 	tests/js/auth.test.js \
 	tests/js/budget.test.js \
 	tests/js/checker.test.js \

@@ -70,7 +70,7 @@ static void connect_client(struct client *client)
     hf_buf_init(&client->in, WS_HEARD_MAX);
     ws_heard_init(&client->heard);
     hf_conns_add(&conns, pair[1], NULL, &(struct hf_client){.vsn = HF_VSN_2},
-                 HF_STR(""));
+                 NULL, HF_STR(""));
 }
 
 static void collect(struct client *client)

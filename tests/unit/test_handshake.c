@@ -220,6 +220,38 @@ static void a_value_is_compared_to_its_end_and_not_to_a_nul(void **state)
     assert_false(h.version_13);
 }
 
+static void
+the_last_lines_of_forwarded_for_are_kept_in_their_order(void **state)
+{
+    static const char *const lines[] = {"a", "b", " c ", "d", "e"};
+    struct hf_handshake h = {.hosts = 0};
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < 2; i++)
+        hf_handshake_header(&h, HF_STR("x-forwarded-for"), hf_str_of(lines[i]));
+    assert_int_equal(h.forwarded_for[0].len, 0);
+    assert_true(hf_str_eq(h.forwarded_for[2], HF_STR("a")));
+    assert_true(hf_str_eq(h.forwarded_for[3], HF_STR("b")));
+    for (; i < 5; i++)
+        hf_handshake_header(&h, HF_STR("X-Forwarded-For"), hf_str_of(lines[i]));
+    assert_true(hf_str_eq(h.forwarded_for[0], HF_STR("b")));
+    assert_true(hf_str_eq(h.forwarded_for[1], HF_STR("c")));
+    assert_true(hf_str_eq(h.forwarded_for[3], HF_STR("e")));
+}
+
+static void a_proxy_says_so_once(void **state)
+{
+    struct hf_handshake h = {.hosts = 0};
+
+    (void)state;
+    hf_handshake_header(&h, HF_STR("X-Holdfast-Proxy"), HF_STR("s"));
+    assert_int_equal(h.proxies, 1);
+    assert_true(hf_str_eq(h.proxy, HF_STR("s")));
+    hf_handshake_header(&h, HF_STR("X-Holdfast-Proxy"), HF_STR("t"));
+    assert_int_equal(h.proxies, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -232,6 +264,9 @@ int main(void)
         cmocka_unit_test(
             other_subprotocols_alone_are_foreign_and_a_token_is_none),
         cmocka_unit_test(a_value_is_compared_to_its_end_and_not_to_a_nul),
+        cmocka_unit_test(
+            the_last_lines_of_forwarded_for_are_kept_in_their_order),
+        cmocka_unit_test(a_proxy_says_so_once),
     };
 
     return cmocka_run_group_tests_name("handshake", tests, NULL, NULL);
