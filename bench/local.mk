@@ -32,18 +32,18 @@ bench_wake_LDADD = $(SCHEMA_LINK)
 bench_writer_LDADD = $(SCHEMA_LINK)
 bench_ws_floor_SOURCES = bench/ws_floor.c bench/load/wire.c bench/load/wire.h
 bench_ws_floor_LDADD = $(BASE_LINK) $(SQLITE_LIBS)
-bench_ws_insert_SOURCES = bench/ws_insert.c bench/load/histogram.c \
-	bench/load/histogram.h
+bench_ws_insert_SOURCES = bench/ws_insert.c bench/load/times.c \
+	bench/load/times.h
 bench_ws_insert_LDADD = $(SQLITE_LIBS)
 bench_ws_load_SOURCES = bench/ws_load.c bench/load/churn.c bench/load/client.c \
-	bench/load/fleet.c bench/load/fleet.h bench/load/histogram.c \
-	bench/load/histogram.h bench/load/stream.c bench/load/stream.h \
+	bench/load/fleet.c bench/load/fleet.h bench/load/times.c \
+	bench/load/times.h bench/load/stream.c bench/load/stream.h \
 	bench/load/wire.c bench/load/wire.h
 bench_ws_load_LDADD = $(BASE_LINK) -lssl -lcrypto
 EXTRA_DIST += bench/RESULTS.md bench/frame.sh bench/cgi.mjs bench/idle_ws.js bench/joins.mjs \
 	bench/replay.mjs bench/parked.js bench/pollers.mjs \
-	bench/fanout.mjs bench/fanout_ws.mjs bench/restart.mjs \
-	bench/load/drive.mjs bench/syscalls.js bench/ws_latency.mjs \
+	bench/fanout.mjs bench/fanout_ws.mjs bench/restart.mjs bench/syscalls.js \
+	bench/load/drive.mjs bench/ws_joins.mjs bench/ws_latency.mjs bench/ws_storm.mjs \
 	bench/holds.mjs bench/holds_plot.mjs \
 	bench/latency.mjs bench/latency.php \
 	bench/waiters.mjs bench/waiters.php

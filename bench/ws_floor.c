@@ -1,7 +1,7 @@
 /*
  * ws_floor - the least that could serve ws_load: the floor under our figures
  *
- *     ws_floor [-c DATABASE] [-d DATAGRAM_SOCKET] UNIX_SOCKET
+ *     ws_floor [-c DATABASE] [-d DATAGRAM_SOCKET] [-m MISSED] UNIX_SOCKET|PORT
  *
  * One epoll loop that answers a handshake with a fixed text, a heartbeat and a
  * join with another, and sends what is pushed to all who joined the topic. It
@@ -11,8 +11,12 @@
  *     -c   commits what is pushed to a plain table first, all that waits in one
  *          transaction, fully synced, in a thread beside the loop
  *     -d   takes what ws_insert tells it it has committed, and relays that
+ *     -m   who comes back with `since` is sent messages 1 to MISSED, 100 bytes of
+ *          payload each, prebuilt, in one call
  */
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sqlite3.h>
@@ -41,6 +45,7 @@ struct client {
 struct topic {
     int *fds;
     unsigned count, room;
+    struct hf_buf missed; /* frames of it */
 };
 
 /* A message on its way: to the table, then to the topic. */
@@ -56,6 +61,7 @@ static struct topic topics[TOPICS];
 static char input[64 * 1024];
 static int epoll, listener, datagrams = -1, done_event = -1;
 static unsigned long long ids;
+static unsigned missed;
 
 static struct note waiting[BATCH], done[BATCH];
 static unsigned waiting_count, done_count;
@@ -224,7 +230,32 @@ static void publish(int from, unsigned topic, struct hf_str ref,
     hf_buf_release(&note.payload);
 }
 
-static void join(int fd, unsigned number)
+static void build_missed(struct hf_buf *out, unsigned topic)
+{
+    char text[512], framed[600];
+    unsigned n;
+    int len;
+
+    hf_buf_init(out, 1u << 24);
+    for (n = 1; n <= missed; n++) {
+        len = snprintf(text, sizeof(text),
+                       "[\"1\",\"j:mYcp-eDbWX4.%u\",\"room:%u\",\"m\","
+                       "{\"n\":%05u,\"t\":%015u,\"p\":\"%060u\"}]",
+                       n * 100, topic, n, 1u, 0u);
+        if (hf_buf_add(out, framed, frame(framed, hf_str(text, (size_t)len))))
+            die("realloc");
+    }
+}
+
+static void replay(int fd, struct topic *topic)
+{
+    if (topic->missed.len == 0)
+        build_missed(&topic->missed, clients[fd].topic);
+    (void)send(fd, topic->missed.at, topic->missed.len,
+               MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+static void join(int fd, unsigned number, bool back)
 {
     struct topic *topic = &topics[number % TOPICS];
     char text[256];
@@ -244,6 +275,8 @@ static void join(int fd, unsigned number)
                    "\"recovered\":true}}]",
                    number, ids);
     say(fd, hf_str(text, (size_t)len));
+    if (back && missed > 0)
+        replay(fd, topic);
 }
 
 static void on_text(int fd, struct hf_str text)
@@ -260,7 +293,7 @@ static void on_text(int fd, struct hf_str text)
     }
     number = (unsigned)hf_wire_number(message.topic, "room:");
     if (hf_str_eq(message.event, HF_STR("phx_join")))
-        join(fd, number);
+        join(fd, number, hf_wire_string(message.payload, "\"since\":").len > 0);
     else
         publish(fd, number, message.ref, message.payload);
 }
@@ -388,6 +421,21 @@ static int local_socket(const char *path, int kind)
     return fd;
 }
 
+static int tcp_socket(int port)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int on = 1;
+
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    at.sin_port = htons((uint16_t)port);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    if (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof(at)))
+        die("bind");
+    return fd;
+}
+
 static void dispatch(int fd)
 {
     if (fd == listener)
@@ -405,12 +453,14 @@ static void start(int argc, char **argv)
     pthread_t thread;
     int option;
 
-    while ((option = getopt(argc, argv, "c:d:")) != -1) {
+    while ((option = getopt(argc, argv, "c:d:m:")) != -1) {
         if (option == 'c') {
             done_event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
             if (pthread_create(&thread, NULL, committer, optarg))
                 die("thread");
             watch(done_event);
+        } else if (option == 'm') {
+            missed = (unsigned)atoi(optarg);
         } else if (option == 'd') {
             datagrams = local_socket(optarg, SOCK_DGRAM);
             watch(datagrams);
@@ -420,7 +470,8 @@ static void start(int argc, char **argv)
     }
     if (optind + 1 != argc)
         exit(2);
-    listener = local_socket(argv[optind], SOCK_STREAM);
+    listener = argv[optind][0] == '/' ? local_socket(argv[optind], SOCK_STREAM)
+                                      : tcp_socket(atoi(argv[optind]));
     if (listen(listener, 4096))
         die("listen");
     watch(listener);

@@ -22,7 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "bench/load/histogram.h"
+#include "bench/load/times.h"
 
 #define ROWS_MAX 1000u
 
@@ -34,7 +34,7 @@ static int teller = -1;
 
 static sqlite3 *db;
 static sqlite3_stmt *insert;
-static struct hf_histogram commits;
+static struct hf_times commits;
 static char said[ROWS_MAX][2048];
 
 static _Noreturn void die(const char *what)
@@ -108,7 +108,7 @@ static void transaction(unsigned first, unsigned many)
     for (i = 0; i < many; i++)
         put((first + i) % topics, from + 1 + (first + i) / topics, said[i]);
     run("COMMIT");
-    hf_histogram_add(&commits, (uint64_t)(now_ns() - began));
+    hf_times_add(&commits, (uint64_t)(now_ns() - began));
     for (i = 0; teller >= 0 && i < many; i++)
         (void)sendto(teller, said[i], strlen(said[i]), 0,
                      (struct sockaddr *)&told, sizeof(told));
@@ -189,8 +189,8 @@ int main(int argc, char **argv)
     (void)printf("{\"rows\":%u,\"seconds\":%.3f,\"commit_ms\":{\"p50\":%.3f,"
                  "\"p99\":%.3f,\"max\":%.3f}}\n",
                  done, (double)(now_ns() - began) / 1e9,
-                 (double)hf_histogram_at(&commits, 0.5) / 1e6,
-                 (double)hf_histogram_at(&commits, 0.99) / 1e6,
+                 (double)hf_times_at(&commits, 0.5) / 1e6,
+                 (double)hf_times_at(&commits, 0.99) / 1e6,
                  (double)commits.max / 1e6);
     (void)sqlite3_finalize(insert);
     return sqlite3_close(db) != SQLITE_OK;

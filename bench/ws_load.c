@@ -52,7 +52,7 @@
 #define LONGEST (120 * HF_NS_PER_S) /* of what waits for something to happen */
 
 static struct hf_fleet fleet;
-static uint64_t sums[HF_COUNTS];
+static uint64_t sums[HF_TALLYS];
 static bool unfinished;
 
 /* --- reports --------------------------------------------------------------- */
@@ -62,15 +62,14 @@ static double ms(uint64_t ns)
     return (double)ns / 1e6;
 }
 
-static void report_times(const char *name, struct hf_histogram *times)
+static void report_times(const char *name, struct hf_times *times)
 {
     if (times->count > 0)
         (void)printf(",\"%s_ms\":{\"n\":%" PRIu64 ",\"p50\":%.3f,\"p90\":%.3f,"
                      "\"p99\":%.3f,\"p999\":%.3f,\"max\":%.3f}",
-                     name, times->count, ms(hf_histogram_at(times, 0.5)),
-                     ms(hf_histogram_at(times, 0.9)),
-                     ms(hf_histogram_at(times, 0.99)),
-                     ms(hf_histogram_at(times, 0.999)), ms(times->max));
+                     name, times->count, ms(hf_times_at(times, 0.5)),
+                     ms(hf_times_at(times, 0.9)), ms(hf_times_at(times, 0.99)),
+                     ms(hf_times_at(times, 0.999)), ms(times->max));
     memset(times, 0, sizeof(*times));
 }
 
@@ -87,9 +86,9 @@ static void report_counts(const uint64_t *counts)
 {
     unsigned i;
 
-    for (i = 0; i < HF_COUNTS; i++)
+    for (i = 0; i < HF_TALLYS; i++)
         if (counts[i] > 0)
-            (void)printf(",\"%s\":%" PRIu64, hf_count_names[i], counts[i]);
+            (void)printf(",\"%s\":%" PRIu64, hf_tally_names[i], counts[i]);
 }
 
 /* And begin to count anew. */
@@ -113,15 +112,15 @@ static void report(const char *did, int64_t began_ns)
     (void)printf(",\"own_cpu\":%.3f}\n", cpu - cpu_before);
     (void)fflush(stdout);
     cpu_before = cpu;
-    for (i = 0; i < HF_COUNTS; i++)
+    for (i = 0; i < HF_TALLYS; i++)
         sums[i] += fleet.counts[i];
     memset(fleet.counts, 0, sizeof(fleet.counts));
 }
 
 static int report_sum(void)
 {
-    bool wrong = sums[HF_COUNT_LOST] + sums[HF_COUNT_AGAIN] +
-                     sums[HF_COUNT_BAD] + sums[HF_COUNT_GAPS] >
+    bool wrong = sums[HF_TALLY_LOST] + sums[HF_TALLY_AGAIN] +
+                     sums[HF_TALLY_BAD] + sums[HF_TALLY_GAPS] >
                  0;
 
     (void)printf("{\"did\":\"all\",\"good\":%s",
@@ -151,10 +150,10 @@ static bool goal_is_reached(const struct hf_fleet *f)
 static bool is_settled(const struct hf_fleet *f)
 {
     static int64_t looked_ns; /* not at each event: it is a look at all */
-    uint64_t due = f->counts[HF_COUNT_PUSHES] + sums[HF_COUNT_PUSHES];
+    uint64_t due = f->counts[HF_TALLY_PUSHES] + sums[HF_TALLY_PUSHES];
     uint64_t answered =
-        f->counts[HF_COUNT_PUSHES_OK] + sums[HF_COUNT_PUSHES_OK] +
-        f->counts[HF_COUNT_PUSHES_REFUSED] + sums[HF_COUNT_PUSHES_REFUSED];
+        f->counts[HF_TALLY_PUSHES_OK] + sums[HF_TALLY_PUSHES_OK] +
+        f->counts[HF_TALLY_PUSHES_REFUSED] + sums[HF_TALLY_PUSHES_REFUSED];
 
     if (answered < due || f->now_ns < looked_ns + 10 * HF_NS_PER_MS)
         return false;
