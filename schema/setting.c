@@ -206,6 +206,16 @@ static int read_word(const struct hf_setting *setting,
 
 /* ------------------------------------------------------------------------- */
 
+void hf_setting_clear(const struct hf_setting *setting,
+                      struct hf_settings *settings)
+{
+    if (setting->type != HF_SETTING_LIST)
+        return;
+    memset(member(settings, setting->at), 0,
+           HF_SETTINGS_LIST * HF_SETTINGS_TEXT);
+    *(size_t *)member(settings, setting->count_at) = 0;
+}
+
 int hf_setting_read(const struct hf_setting *setting,
                     struct hf_settings *settings, const char *value,
                     const struct hf_settings *defaults, struct hf_why *why)

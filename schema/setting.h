@@ -33,6 +33,10 @@ struct hf_setting {
 /* The text of any value, terminator included. */
 #define HF_SETTING_VALUE (HF_SETTINGS_LIST * (HF_SETTINGS_TEXT + 1))
 
+/* A list: empty it, for the file to say what is in it. Else: nothing. */
+void hf_setting_clear(const struct hf_setting *setting,
+                      struct hf_settings *settings);
+
 /* Set it to what `value` says, or add that to a list. 0; HF_EINVAL with *why:
  * `defaults` serve as examples. */
 int hf_setting_read(const struct hf_setting *setting,

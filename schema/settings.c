@@ -82,7 +82,9 @@ static const struct hf_setting known[] = {
     SIZE("gateway", "short_polls", short_polls, 1, 100000),
     SIZE("gateway", "max_held_per_address", max_held_per_address, 0, 1000000),
     DURATION("gateway", "revive", revive_ms, 0, 24 * HOURS),
-    TEXT("sidecar", "listen", listen, 1),
+    LIST("sidecar", "listen", listen),
+    SIZE("sidecar", "workers", workers, 1, HF_WORKERS_MAX),
+    DURATION("sidecar", "drain", drain_ms, 0, 600 * SECONDS),
     DURATION("sidecar", "ping", ping_ms, 0, 24 * HOURS),
     DURATION("sidecar", "idle", idle_ms, 1 * SECONDS, 24 * HOURS),
     DURATION("sidecar", "handshake", handshake_ms, 100, 600 * SECONDS),
@@ -200,6 +202,8 @@ static int take(void *ctx, const char *section, const char *name,
             continue;
         if (reading->seen[i] && known[i].type != HF_SETTING_LIST)
             return hf_explain(why, HF_EINVAL, "%s: set twice", name);
+        if (!reading->seen[i])
+            hf_setting_clear(&known[i], reading->settings);
         reading->seen[i] = true;
         return hf_setting_read(&known[i], reading->settings, value,
                                &reading->defaults, why);
@@ -235,7 +239,10 @@ void hf_settings_default(struct hf_settings *settings)
         .short_polls = 50,
         .max_held_per_address = 16,
         .revive_ms = 1 * HOURS,
-        .listen = "unix:sidecar.sock",
+        .listen = {"unix:sidecar.sock"},
+        .listen_count = 1,
+        .workers = 1,
+        .drain_ms = 10 * SECONDS,
         .ping_ms = 25 * SECONDS,
         .idle_ms = 60 * SECONDS,
         .handshake_ms = 5 * SECONDS,

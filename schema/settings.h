@@ -4,7 +4,8 @@
  * What clients may do stands in the table `policies`, never here. A setting
  * that is absent has the default written below and in holdfast.conf itself.
  * Lists are separated by commas or blanks and may be continued by naming the
- * setting again; anything else may be named once.
+ * setting again; what the file lists stands instead of the default. Anything
+ * else may be named once.
  */
 #ifndef HF_SCHEMA_SETTINGS_H
 #define HF_SCHEMA_SETTINGS_H
@@ -20,6 +21,10 @@
 
 /* Characters of proxy_secret, if there is one. */
 #define HF_PROXY_SECRET_MIN 16u
+
+/* The side-car's: more than the cores of the largest machine that SQLite's one
+ * writer keeps up with. */
+#define HF_WORKERS_MAX 64u
 
 /* The greatest max_payload there may be, bytes. What is read is measured by it
  * too: the limit in use stands in the file, where others can change it. */
@@ -89,8 +94,12 @@ struct hf_settings {
     int64_t revive_ms;           /* a session may come back so long after; 1h */
 
     /* [sidecar] */
-    /* "unix:sidecar.sock" (in the directory), "127.0.0.1:4000", "[::1]:4000" */
-    char listen[HF_SETTINGS_TEXT];
+    /* "unix:sidecar.sock" (in the directory; the default), "127.0.0.1:4000",
+     * "[::1]:4000" */
+    char listen[HF_SETTINGS_LIST][HF_SETTINGS_TEXT];
+    size_t listen_count;
+    size_t workers;       /* processes that serve; 1 */
+    int64_t drain_ms;     /* goodbyes are spread over this time; 10s */
     int64_t ping_ms;      /* ask who sent nothing so long; 25s, 0 = never */
     int64_t idle_ms;      /* close who sent nothing so long; 60s */
     int64_t handshake_ms; /* from accept to upgrade; 5s */

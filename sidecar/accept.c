@@ -103,6 +103,17 @@ int hf_accept_open(struct hf_accept *accept,
     return 0;
 }
 
+void hf_accept_last(struct hf_accept *accept)
+{
+    size_t i;
+
+    for (i = 0; i < accept->count; i++)
+        while (!accept->gates[i].listener->passed && !accept->resting &&
+               accept->has_room(accept) && accept_one(&accept->gates[i]))
+            ; /* one more */
+    accept->came_all(accept);
+}
+
 void hf_accept_close(struct hf_accept *accept)
 {
     size_t i;

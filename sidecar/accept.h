@@ -39,6 +39,9 @@ struct hf_accept {
  * accepted before hf_accept_update. 0 or HF_ENOMEM. */
 int hf_accept_open(struct hf_accept *accept,
                    const struct hf_listener *listeners, size_t count);
+/* Take those who wait now, as far as there is room, for nobody will later; but
+ * leave them where somebody else holds the listener (hf_listener.passed). */
+void hf_accept_last(struct hf_accept *accept);
 /* Stops accepting. Accepts the zeroed struct. */
 void hf_accept_close(struct hf_accept *accept);
 

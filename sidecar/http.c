@@ -618,6 +618,17 @@ int hf_http_open(const struct hf_http_options *options, struct hf_http **out,
     return 0;
 }
 
+void hf_http_leave(struct hf_http *http)
+{
+    hf_accept_last(&http->accept);
+    hf_accept_close(&http->accept);
+}
+
+size_t hf_http_shaking(const struct hf_http *http)
+{
+    return http->shaking;
+}
+
 /* The library does not stop while somebody waits. */
 static void end_asking(struct hf_http *http)
 {

@@ -39,6 +39,11 @@ struct hf_http_options {
 /* 0, HF_ENOMEM, HF_EIO; HF_ELIMIT: too few descriptors. *why is filled. */
 int hf_http_open(const struct hf_http_options *options, struct hf_http **out,
                  struct hf_why *why);
+/* Whoever waits in the backlog is let in, then nobody any more. Handshakes go
+ * on. The listeners can be closed. */
+void hf_http_leave(struct hf_http *http);
+/* Handshakes under way. */
+size_t hf_http_shaking(const struct hf_http *http);
 /* Stops accepting and drops handshakes under way; upgraded sockets live on.
  * Not from within its own callbacks. */
 void hf_http_close(struct hf_http *http);

@@ -34,6 +34,23 @@
 /* From our goodbye to the end of the connection, ms, whatever the peer does. */
 #define HF_CLOSING_MS 5000
 
+/* --- leaving ------------------------------------------------------------- */
+
+/* How often some are told, ms. */
+#define HF_DRAIN_STEP_MS 20
+
+/* Sockets told per second, at least: a few hundred that return at once harm
+ * nobody, and a restart is not to take longer than needed. */
+#define HF_DRAIN_RATE 500
+
+/* What a successor may need to start, ms, before the first one returns; and over
+ * how long the returns are spread at least. */
+#define HF_SUCCESSOR_MS    1000
+#define HF_RETURN_LEAST_MS 1000
+
+/* Handshakes under way when we begin to leave have so long, ms. */
+#define HF_LEAVE_HANDSHAKES_MS 1000
+
 /* --- all sockets of a worker --------------------------------------------- */
 
 /* Bytes of unfinished messages, all sockets together. Beyond it the socket that
@@ -102,8 +119,12 @@
 #define HF_RESTART_LONGEST_MS 5000
 #define HF_WORKER_YOUNG_MS    10000
 
-/* From SIGTERM until a worker that has not ended is killed, ms. More than the
- * goodbye and the writer's longest wait for the lock together. */
+/* From the end of `drain` until a worker that has not ended is told to hurry, ms.
+ * More than HF_CLOSING_MS and the writer's longest wait for the lock (the
+ * default of `busy`) together. */
 #define HF_WORKER_STOP_MS 15000
+
+/* From then until it is killed, ms: time for the writer alone. */
+#define HF_WORKER_QUIT_MS 7000
 
 #endif

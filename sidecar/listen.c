@@ -24,13 +24,6 @@ static int failed(struct hf_why *why, const char *what, const char *address)
                       "cannot %s %s: %s", what, address, strerror(errno));
 }
 
-static int open_socket(struct hf_listener *listener, int family)
-{
-    listener->fd =
-        socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    return listener->fd < 0 ? HF_EIO : 0;
-}
-
 /* --- Unix ----------------------------------------------------------------- */
 
 static int open_unix(struct hf_listener *listener, const struct hf_dir *dir,
@@ -114,87 +107,298 @@ static socklen_t size_of(const union tcp_address *address)
                                               : sizeof(address->v4);
 }
 
-/* After our parent was killed its worker may hold the port a moment longer. */
-static int bind_patiently(int fd, const union tcp_address *address)
+static int make_socket(const union tcp_address *address, bool shared_port)
+{
+    int fd = socket(address->any.sa_family,
+                    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int on = 1;
+
+    if (fd < 0)
+        return -1;
+    /* Connections of the last process, now in TIME_WAIT, are no hindrance. */
+    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    if (shared_port &&
+        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0)
+        hf_close(&fd);
+    return fd;
+}
+
+static bool bind_to(int fd, const union tcp_address *address)
+{
+    return fd >= 0 && bind(fd, &address->any, size_of(address)) == 0;
+}
+
+/* Is the port ours alone? After our parent was killed its workers may hold it a
+ * moment longer. A socket that shares its port could not tell: it would get
+ * half of the clients of another side-car. 0 or HF_EIO. */
+static int find_free(const union tcp_address *address)
 {
     const struct timespec pause = {.tv_nsec = 50 * 1000 * 1000};
     int tries = 40;
 
-    while (bind(fd, &address->any, size_of(address)) < 0 ||
-           listen(fd, HF_BACKLOG) < 0) {
+    for (;;) {
+        int fd = make_socket(address, false);
+        bool bound = bind_to(fd, address);
+
+        hf_close(&fd);
+        if (bound)
+            return 0;
         if (errno != EADDRINUSE || --tries == 0)
             return HF_EIO;
         (void)nanosleep(&pause, NULL);
     }
-    return 0;
 }
 
 /* The address with the port that the kernel chose for 0. */
-static void name_tcp(struct hf_listener *listener)
+static void name_tcp(struct hf_listener *listener,
+                     const union tcp_address *address)
 {
-    union tcp_address address = {.any = {.sa_family = AF_UNSPEC}};
+    bool v6 = address->any.sa_family == AF_INET6;
     char host[INET6_ADDRSTRLEN] = "?";
-    socklen_t len = sizeof(address);
-    bool v6;
 
-    (void)getsockname(listener->fd, &address.any, &len);
-    v6 = address.any.sa_family == AF_INET6;
-    (void)inet_ntop(address.any.sa_family,
-                    v6 ? (void *)&address.v6.sin6_addr
-                       : (void *)&address.v4.sin_addr,
+    (void)inet_ntop(address->any.sa_family,
+                    v6 ? (const void *)&address->v6.sin6_addr
+                       : (const void *)&address->v4.sin_addr,
                     host, sizeof(host));
     (void)snprintf(
         listener->address, sizeof(listener->address), v6 ? "[%s]:%u" : "%s:%u",
-        host, (unsigned)ntohs(v6 ? address.v6.sin6_port : address.v4.sin_port));
+        host,
+        (unsigned)ntohs(v6 ? address->v6.sin6_port : address->v4.sin_port));
+}
+
+/* What a descriptor is bound to. */
+static union tcp_address bound_to(int fd)
+{
+    union tcp_address address = {.any = {.sa_family = AF_UNSPEC}};
+    socklen_t len = sizeof(address);
+
+    (void)getsockname(fd, &address.any, &len); /* it is bound: works */
+    return address;
+}
+
+/* All are bound before the first one listens: the kernel deals clients out from
+ * then on, to those that listen. */
+static int bind_all(struct hf_listener *listener, union tcp_address address,
+                    unsigned workers)
+{
+    unsigned i;
+
+    listener->fd = make_socket(&address, workers > 1);
+    if (!bind_to(listener->fd, &address))
+        return HF_EIO;
+    address = bound_to(listener->fd); /* port 0 has become one */
+    for (i = 1; i < workers; i++) {
+        int fd = make_socket(&address, true);
+
+        listener->others[listener->others_count++] = fd;
+        if (!bind_to(fd, &address))
+            return HF_EIO;
+    }
+    if (listen(listener->fd, HF_BACKLOG) < 0)
+        return HF_EIO;
+    for (i = 0; i < listener->others_count; i++)
+        if (listen(listener->others[i], HF_BACKLOG) < 0)
+            return HF_EIO;
+    return 0;
 }
 
 static int open_tcp(struct hf_listener *listener, const char *text,
-                    struct hf_why *why)
+                    unsigned workers, struct hf_why *why)
 {
     union tcp_address address;
-    int on = 1;
 
     if (!parse_tcp(text, &address))
         return hf_explain(why, HF_EINVAL,
                           "\"%s\" is no address to listen on: use "
                           "unix:sidecar.sock, 127.0.0.1:4000 or [::1]:4000",
                           text);
-    if (open_socket(listener, address.any.sa_family))
-        return failed(why, "make a socket for", text);
-    /* Connections of the last process, now in TIME_WAIT, are no hindrance. */
-    (void)setsockopt(listener->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    if (bind_patiently(listener->fd, &address))
+    if (find_free(&address) || bind_all(listener, address, workers))
         return failed(why, "listen on", text);
+    address = bound_to(listener->fd);
     listener->loopback = is_loopback(&address);
-    name_tcp(listener);
+    name_tcp(listener, &address);
     return 0;
 }
 
-/* -------------------------------------------------------------------------- */
+/* --- one address ---------------------------------------------------------- */
 
-int hf_listener_open(struct hf_listener *listener, const struct hf_dir *dir,
-                     const char *address, struct hf_why *why)
+static void close_sockets(struct hf_listener *listener)
+{
+    while (listener->others_count > 0)
+        hf_close(&listener->others[--listener->others_count]);
+    hf_close(&listener->fd);
+}
+
+static struct hf_listener *next_free(struct hf_listeners *all,
+                                     struct hf_why *why)
+{
+    struct hf_listener *listener = &all->at[all->count];
+
+    if (all->count == HF_LISTENERS) {
+        (void)hf_explain(why, HF_ELIMIT, "more than %u addresses to listen on",
+                         HF_LISTENERS);
+        return NULL;
+    }
+    *listener = (struct hf_listener){.fd = -1, .own = {.fd = -1, .lock = -1}};
+    return listener;
+}
+
+int hf_listeners_add(struct hf_listeners *all, const struct hf_dir *dir,
+                     const char *address, unsigned workers, struct hf_why *why)
 {
     const size_t prefix = sizeof(UNIX_PREFIX) - 1;
+    struct hf_listener *listener = next_free(all, why);
     int err;
 
-    *listener = (struct hf_listener){.fd = -1, .own = {.fd = -1, .lock = -1}};
+    if (!listener)
+        return HF_ELIMIT;
     if (strncmp(address, UNIX_PREFIX, prefix) == 0)
         err = open_unix(listener, dir, address + prefix, why);
     else
-        err = open_tcp(listener, address, why);
+        err = open_tcp(listener, address, workers, why);
     if (err)
-        hf_close(&listener->fd);
+        close_sockets(listener);
+    else
+        all->count++;
     return err;
 }
 
-void hf_listener_disown(struct hf_listener *listener)
+/* --- sockets that were passed --------------------------------------------- */
+
+#define PASSED_FIRST 3 /* sd_listen_fds(3): 3, 4, ... */
+
+/* The number that a variable of our start holds; 0: none. */
+static long number_in(const char *name)
 {
-    hf_close(&listener->own.lock);
+    const char *text = getenv(name);
+    char *end = NULL;
+    long number = text && *text ? strtol(text, &end, 10) : 0;
+
+    return end && *end == '\0' && number > 0 ? number : 0;
 }
 
-void hf_listener_close(struct hf_listener *listener)
+static long count_passed(void)
 {
-    hf_unix_listener_close(&listener->own);
-    hf_close(&listener->fd);
+    long count =
+        number_in("LISTEN_PID") == getpid() ? number_in("LISTEN_FDS") : 0;
+
+    (void)unsetenv("LISTEN_PID");
+    (void)unsetenv("LISTEN_FDS");
+    (void)unsetenv("LISTEN_FDNAMES");
+    return count;
+}
+
+static bool is_listening_stream(int fd)
+{
+    int type = 0, listening = 0;
+    socklen_t len = sizeof(type);
+
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0 ||
+        type != SOCK_STREAM)
+        return false;
+    len = sizeof(listening);
+    return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) == 0 &&
+           listening;
+}
+
+static void name_unix(struct hf_listener *listener)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    socklen_t len = sizeof(address);
+
+    (void)getsockname(listener->fd, (struct sockaddr *)&address, &len);
+    (void)snprintf(listener->address, sizeof(listener->address),
+                   UNIX_PREFIX "%.*s", (int)sizeof(address.sun_path),
+                   address.sun_path);
+}
+
+static int take_passed(struct hf_listener *listener, int fd, struct hf_why *why)
+{
+    union tcp_address address;
+
+    if (!is_listening_stream(fd) || hf_set_nonblocking(fd, true) ||
+        hf_set_cloexec(fd))
+        return hf_explain(why, HF_EINVAL,
+                          "descriptor %d, passed by who started us, is no "
+                          "listening stream socket",
+                          fd);
+    listener->fd = fd;
+    listener->passed = true;
+    listener->is_unix = hf_is_unix_socket(fd);
+    if (listener->is_unix) {
+        name_unix(listener);
+        return 0;
+    }
+    address = bound_to(fd);
+    if (address.any.sa_family != AF_INET && address.any.sa_family != AF_INET6)
+        return hf_explain(why, HF_EINVAL,
+                          "descriptor %d, passed by who started us, is "
+                          "neither a TCP nor a Unix socket",
+                          fd);
+    listener->loopback = is_loopback(&address);
+    name_tcp(listener, &address);
+    return 0;
+}
+
+int hf_listeners_add_passed(struct hf_listeners *all, struct hf_why *why)
+{
+    long count = count_passed(), i;
+
+    for (i = 0; i < count; i++) {
+        struct hf_listener *listener = next_free(all, why);
+        int err;
+
+        if (!listener)
+            return HF_ELIMIT;
+        err = take_passed(listener, PASSED_FIRST + (int)i, why);
+        if (err)
+            return err;
+        all->count++;
+    }
+    return 0;
+}
+
+/* --- all ------------------------------------------------------------------ */
+
+void hf_listeners_take(struct hf_listeners *all, unsigned worker)
+{
+    size_t i;
+
+    for (i = 0; i < all->count; i++) {
+        struct hf_listener *listener = &all->at[i];
+        int mine = -1;
+
+        hf_close(&listener->own.lock);
+        if (listener->others_count == 0)
+            continue;
+        if (worker > 0) {
+            mine = listener->others[worker - 1];
+            listener->others[worker - 1] = -1;
+        } else {
+            mine = listener->fd;
+            listener->fd = -1;
+        }
+        close_sockets(listener);
+        listener->fd = mine;
+    }
+}
+
+void hf_listeners_close(struct hf_listeners *all)
+{
+    size_t i;
+
+    for (i = 0; i < all->count; i++) {
+        hf_unix_listener_close(&all->at[i].own);
+        close_sockets(&all->at[i]);
+    }
+}
+
+void hf_listeners_name(const struct hf_listeners *all, char *out, size_t cap)
+{
+    size_t len = 0, i;
+
+    out[0] = '\0';
+    for (i = 0; i < all->count && len < cap; i++)
+        len += (size_t)snprintf(out + len, cap - len, "%s%s", i ? "," : "",
+                                all->at[i].address);
 }

@@ -11,6 +11,7 @@ libsidecar_a_SOURCES = \
 	sidecar/accept.c sidecar/accept.h \
 	sidecar/counters.c sidecar/counters.h \
 	sidecar/door.c sidecar/door.h \
+	sidecar/drain.c sidecar/drain.h \
 	sidecar/handshake.c sidecar/handshake.h \
 	sidecar/http.c sidecar/http.h \
 	sidecar/limits.h \

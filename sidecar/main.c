@@ -1,8 +1,8 @@
 /*
  * holdfast-sidecar - WebSockets for web pages
  *
- * This process reads the settings, opens the listening socket and keeps a
- * worker running, see parent.h; the worker does the rest, see worker.h.
+ * This process reads the settings, opens the listening sockets and keeps
+ * workers running, see parent.h; they do the rest, see worker.h.
  */
 #include <fcntl.h>
 #include <getopt.h>
@@ -17,28 +17,32 @@
 #include "channel/check_config.h"
 #include "schema/place.h"
 #include "schema/settings.h"
+#include "sidecar/counters.h"
+#include "sidecar/limits.h"
 #include "sidecar/listen.h"
 #include "sidecar/parent.h"
 #include "sidecar/worker.h"
 
 struct options {
-    const char *dir;    /* NULL = not said */
-    const char *listen; /* NULL = as in holdfast.conf */
-    const char *echo;   /* path; NULL = there is none */
-    bool check;         /* --check-config */
+    const char *dir; /* NULL = not said */
+    const char *listen[HF_LISTENERS];
+    size_t listen_count; /* 0 = as in holdfast.conf */
+    const char *echo;    /* path; NULL = there is none */
+    bool check;          /* --check-config */
 };
 
 static const char usage_text[] =
-    "usage: holdfast-sidecar [--dir DIR] [--listen ADDRESS] [--echo PATH]\n"
-    "       holdfast-sidecar --check-config [--dir DIR] [--listen ADDRESS]\n"
+    "usage: holdfast-sidecar [--dir DIR] [--listen ADDRESS]... [--echo PATH]\n"
+    "       holdfast-sidecar --check-config [--dir DIR] [--listen ADDRESS]...\n"
     "\n"
     "WebSockets for web pages, from the journal in DIR. Stays in the\n"
-    "foreground; SIGTERM or Ctrl-C ends it after a goodbye to all clients.\n"
+    "foreground; SIGTERM or Ctrl-C ends it after a goodbye to all clients, a\n"
+    "second one at once.\n"
     "\n"
     "  --dir DIR         the journal directory; else $HOLDFAST_DIR, else\n"
     "                    ~/holdfast\n"
     "  --listen ADDRESS  unix:NAME, 127.0.0.1:PORT or [::1]:PORT instead of\n"
-    "                    what holdfast.conf says\n"
+    "                    what holdfast.conf says; up to 8 times\n"
     "  --echo PATH       also send back whatever comes to PATH: for tests of\n"
     "                    conformance, on this host only\n"
     "  --check-config    say whether it would work, and what to do if not\n"
@@ -66,7 +70,13 @@ static int read_options(struct options *out, int argc, char **argv)
             out->dir = optarg;
             break;
         case 'l':
-            out->listen = optarg;
+            if (out->listen_count == HF_LISTENERS) {
+                fprintf(stderr,
+                        "holdfast-sidecar: --listen: more than %u times\n",
+                        HF_LISTENERS);
+                return 2;
+            }
+            out->listen[out->listen_count++] = optarg;
             break;
         case 'e':
             out->echo = optarg;
@@ -98,45 +108,120 @@ static int complain(const char *why)
     return 1;
 }
 
+/* --- serving -------------------------------------------------------------- */
+
+struct server {
+    struct hf_worker_job job;
+    struct hf_listeners listeners;
+};
+
+/* The nth address to listen on; NULL: there are no more. */
+static const char *address_of(const struct options *options,
+                              const struct hf_settings *settings, size_t n)
+{
+    if (options->listen_count > 0)
+        return n < options->listen_count ? options->listen[n] : NULL;
+    return n < settings->listen_count ? settings->listen[n] : NULL;
+}
+
+/* What we were passed by who started us, or else what we are told to open. */
+static int open_listeners(struct server *server, const struct options *options,
+                          const struct hf_dir *dir,
+                          const struct hf_settings *settings,
+                          struct hf_why *why)
+{
+    struct hf_listeners *all = &server->listeners;
+    const char *address;
+    size_t n;
+    int err;
+
+    err = hf_listeners_add_passed(all, why);
+    if (err || all->count > 0)
+        return err;
+    for (n = 0; (address = address_of(options, settings, n)); n++) {
+        err = hf_listeners_add(all, dir, address, (unsigned)settings->workers,
+                               why);
+        if (err)
+            return err;
+    }
+    return all->count > 0 ? 0
+                          : hf_explain(why, HF_EINVAL,
+                                       "there is no address to listen on: see "
+                                       "listen in " HF_FILE_SETTINGS);
+}
+
 /* An echo costs what its clients send: 16 MiB at once. A Unix socket is for a
  * web server, which lets in anybody. */
-static int refuse_echo(const char *path, const struct hf_listener *listener,
+static int refuse_echo(const char *path, const struct hf_listeners *all,
                        struct hf_why *why)
 {
+    size_t i;
+
     if (path[0] != '/')
         return hf_explain(why, HF_EINVAL, "--echo: a path begins with '/'");
-    if (listener->loopback)
-        return 0;
-    return hf_explain(why, HF_EINVAL,
-                      "--echo is for tests on this host and %s may be reached "
-                      "from elsewhere: use --listen 127.0.0.1:PORT",
-                      listener->address);
+    for (i = 0; i < all->count; i++)
+        if (!all->at[i].loopback)
+            return hf_explain(
+                why, HF_EINVAL,
+                "--echo is for tests on this host and %s may be reached "
+                "from elsewhere: use --listen 127.0.0.1:PORT",
+                all->at[i].address);
+    return 0;
+}
+
+static void stopping(void *ctx)
+{
+    struct server *server = HF_ITEM(ctx, struct server, job);
+
+    hf_listeners_close(&server->listeners);
+}
+
+static int run_workers(struct server *server,
+                       const struct hf_settings *settings, struct hf_why *why)
+{
+    struct hf_parent_job parent = {
+        .workers = (unsigned)settings->workers,
+        .stop_ms = settings->drain_ms + HF_WORKER_STOP_MS,
+        .quit_ms = HF_WORKER_QUIT_MS,
+        .work = hf_worker_run,
+        .stopping = stopping,
+        .ctx = &server->job,
+    };
+    int code;
+
+    server->job.counters = hf_counters_new(settings->workers);
+    if (!server->job.counters) {
+        (void)hf_explain(why, HF_ENOMEM, "out of memory");
+        return 1;
+    }
+    parent.counters = server->job.counters;
+    code = hf_parent_run(&parent);
+    hf_counters_free(server->job.counters);
+    return code;
 }
 
 static int serve(const struct options *options, const struct hf_dir *dir,
                  struct hf_why *why)
 {
+    struct server server = {.job = {.dir = dir->path,
+                                    .listeners = &server.listeners,
+                                    .echo = options->echo}};
     struct hf_settings settings;
-    struct hf_listener listener;
-    struct hf_worker_job job = {
-        .dir = dir->path, .listener = &listener, .echo = options->echo};
-    int code;
+    int code = 1;
 
     if (hf_settings_read(dir, &settings, why))
         return 1;
     hf_log_open("sidecar", (enum hf_log_level)settings.log_level,
                 settings.log_syslog);
-    if (hf_listener_open(&listener, dir,
-                         options->listen ? options->listen : settings.listen,
-                         why))
-        return 1;
-    if (options->echo && refuse_echo(options->echo, &listener, why))
-        code = 1;
-    else
-        code = hf_parent_run(hf_worker_run, &job);
-    hf_listener_close(&listener);
+    (void)hf_raise_fd_limit(); /* each worker has sockets to listen on */
+    if (!open_listeners(&server, options, dir, &settings, why) &&
+        !(options->echo && refuse_echo(options->echo, &server.listeners, why)))
+        code = run_workers(&server, &settings, why);
+    hf_listeners_close(&server.listeners);
     return code;
 }
+
+/* --- checking ------------------------------------------------------------- */
 
 struct checking {
     struct hf_config_check check;
@@ -147,15 +232,17 @@ static void check_more(struct hf_config_check *check, const struct hf_dir *dir,
                        const struct hf_settings *settings)
 {
     const struct checking *checking = HF_ITEM(check, struct checking, check);
-    const char *address = checking->options->listen ? checking->options->listen
-                                                    : settings->listen;
+    const char *address;
     char path[PATH_MAX];
+    size_t n;
 
-    if (strncmp(address, "unix:", 5) != 0)
-        hf_config_found(check, HF_FINDING_OK, "socket",
-                        "%s is listened on (it was not tried)", address);
-    else if (hf_dir_file(dir, address + 5, path, sizeof(path)) == 0)
-        hf_config_check_socket(check, "side-car", path);
+    for (n = 0; (address = address_of(checking->options, settings, n)); n++) {
+        if (strncmp(address, "unix:", 5) != 0)
+            hf_config_found(check, HF_FINDING_OK, "socket",
+                            "%s is listened on (it was not tried)", address);
+        else if (hf_dir_file(dir, address + 5, path, sizeof(path)) == 0)
+            hf_config_check_socket(check, "side-car", path);
+    }
 }
 
 static struct hf_place_hints hints_of(const struct options *options)

@@ -12,18 +12,46 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "schema/settings.h"
 #include "sidecar/limits.h"
 
-struct parent {
-    sigset_t signals;   /* all that we wait for */
-    pid_t worker;       /* 0 = none */
-    int64_t started_ms; /* the worker */
-    int64_t pause_ms;   /* before the next one; 0 = at once */
-    bool first;         /* no worker has been running yet */
-    bool unable;        /* the first one could not start */
+#define NEVER INT64_MAX
+
+/* The place of one worker. */
+struct place {
+    pid_t pid;          /* 0 = none runs */
+    int64_t started_ms; /* the one that runs */
+    int64_t start_ms;   /* none runs: when the next one is due */
+    int64_t pause_ms;   /* before the one after that; 0 = at once */
+    bool proven;        /* one has been running here */
 };
 
-/* --- one worker ----------------------------------------------------------- */
+struct parent {
+    const struct hf_parent_job *job;
+    sigset_t signals; /* all that we wait for */
+    bool stopping;
+    bool unable; /* one could not start, and shall not be tried again */
+    struct place places[HF_WORKERS_MAX];
+};
+
+static struct place *end_of(struct parent *p)
+{
+    return p->places + p->job->workers;
+}
+
+static void tell_changed(struct parent *p)
+{
+    pid_t pids[HF_WORKERS_MAX];
+    unsigned i;
+
+    if (!p->job->changed)
+        return;
+    for (i = 0; i < p->job->workers; i++)
+        pids[i] = p->places[i].pid;
+    p->job->changed(p->job->ctx, pids, p->job->workers);
+}
+
+/* --- start ---------------------------------------------------------------- */
 
 /* In the child. Should the parent have gone before prctl, nobody tells us. */
 static void live_with(pid_t parent)
@@ -33,23 +61,53 @@ static void live_with(pid_t parent)
         (void)raise(SIGTERM); /* blocked, so it waits to be read */
 }
 
-static void start_worker(struct parent *p, int (*work)(void *ctx), void *ctx)
+/* When the one after this is due, should it die young. */
+static void lengthen_pause(struct place *place)
 {
+    place->pause_ms = place->pause_ms ? place->pause_ms * 2 : HF_RESTART_MS;
+    if (place->pause_ms > HF_RESTART_LONGEST_MS)
+        place->pause_ms = HF_RESTART_LONGEST_MS;
+}
+
+static void start(struct parent *p, struct place *place)
+{
+    unsigned worker = (unsigned)(place - p->places);
     pid_t self = getpid();
     pid_t pid = fork();
 
     if (pid == 0) {
         live_with(self);
-        exit(work(ctx));
+        exit(p->job->work(p->job->ctx, worker));
     }
-    p->started_ms = hf_boot_ms();
-    p->worker = pid > 0 ? pid : 0;
-    if (pid < 0)
+    place->started_ms = hf_boot_ms();
+    if (pid < 0) {
         HF_LOG(HF_LOG_ERROR, "fork_failed",
                hf_field("reason", strerror(errno)));
-    else
-        HF_LOG(HF_LOG_INFO, "worker_started", hf_field_i("worker", pid));
+        lengthen_pause(place);
+        place->start_ms = place->started_ms + place->pause_ms;
+        return;
+    }
+    place->pid = pid;
+    HF_LOG(HF_LOG_INFO, "worker_started", hf_field_i("worker", pid));
+    tell_changed(p);
 }
+
+/* Start whoever is due. When the next one is: its time, or NEVER. */
+static int64_t start_due(struct parent *p)
+{
+    int64_t next_ms = NEVER;
+    struct place *place;
+
+    for (place = p->places; place < end_of(p); place++) {
+        if (!place->pid && place->start_ms <= hf_boot_ms())
+            start(p, place);
+        if (!place->pid && place->start_ms < next_ms)
+            next_ms = place->start_ms;
+    }
+    return next_ms;
+}
+
+/* --- end ------------------------------------------------------------------ */
 
 static void log_end(pid_t worker, int status)
 {
@@ -62,107 +120,145 @@ static void log_end(pid_t worker, int status)
                hf_field_i("status", WEXITSTATUS(status)));
 }
 
-/* Has it ended? */
-static bool reap(struct parent *p)
+static void ended(struct parent *p, struct place *place, int status)
 {
-    int status = 0;
+    int64_t now_ms = hf_boot_ms();
+    bool unable = WIFEXITED(status) && WEXITSTATUS(status) == HF_WORKER_UNABLE;
 
-    if (p->worker == 0 || waitpid(p->worker, &status, WNOHANG) != p->worker)
-        return p->worker == 0;
-    log_end(p->worker, status);
-    p->worker = 0;
-    p->unable = p->first && WIFEXITED(status) &&
-                WEXITSTATUS(status) == HF_WORKER_UNABLE;
-    return true;
+    log_end(place->pid, status);
+    place->pid = 0;
+    if (unable && !place->proven)
+        p->unable = true;
+    place->proven = true;
+    if (now_ms - place->started_ms >= HF_WORKER_YOUNG_MS)
+        place->pause_ms = 0;
+    place->start_ms = now_ms + place->pause_ms;
+    lengthen_pause(place);
+    if (p->job->counters)
+        hf_counters_ended(p->job->counters, (size_t)(place - p->places),
+                          !p->stopping);
+    tell_changed(p);
+}
+
+/* How many still run. */
+static unsigned reap(struct parent *p)
+{
+    unsigned running = 0;
+    struct place *place;
+    int status;
+
+    for (place = p->places; place < end_of(p); place++) {
+        if (place->pid && waitpid(place->pid, &status, WNOHANG) == place->pid)
+            ended(p, place, status);
+        running += place->pid != 0;
+    }
+    return running;
+}
+
+static void tell_all(struct parent *p, int signal)
+{
+    struct place *place;
+
+    for (place = p->places; place < end_of(p); place++)
+        if (place->pid)
+            (void)kill(place->pid, signal);
 }
 
 /* --- waiting -------------------------------------------------------------- */
 
-/* A signal, or 0 after timeout_ms (-1 = never). */
-static int next_signal(const struct parent *p, int64_t timeout_ms)
+/* A signal; or 0 when until_ms has come. */
+static int next_signal(const struct parent *p, int64_t until_ms)
 {
-    struct timespec timeout = {.tv_sec = (time_t)(timeout_ms / 1000),
-                               .tv_nsec = (long)(timeout_ms % 1000) * 1000000};
+    struct timespec timeout = {.tv_sec = 0};
+    int64_t left_ms;
     int signal;
 
     do {
-        signal =
-            sigtimedwait(&p->signals, NULL, timeout_ms < 0 ? NULL : &timeout);
+        left_ms = until_ms == NEVER ? 0 : until_ms - hf_boot_ms();
+        if (left_ms < 0)
+            left_ms = 0;
+        timeout.tv_sec = (time_t)(left_ms / 1000);
+        timeout.tv_nsec = (long)(left_ms % 1000) * 1000000;
+        signal = sigtimedwait(&p->signals, NULL,
+                              until_ms == NEVER ? NULL : &timeout);
     } while (signal < 0 && errno == EINTR);
     return signal < 0 ? 0 : signal;
 }
 
-static bool says_stop(int signal)
+/* Until one of the signals that end us, which is returned; 0: one cannot start.
+ */
+static int keep_running(struct parent *p)
 {
-    return signal == SIGTERM || signal == SIGINT;
+    int signal;
+
+    for (;;) {
+        (void)reap(p);
+        if (p->unable)
+            return 0;
+        signal = next_signal(p, start_due(p));
+        if (signal == SIGHUP)
+            tell_all(p, SIGHUP);
+        else if (signal != 0 && signal != SIGCHLD)
+            return signal;
+    }
 }
 
-/* False when told to stop. */
-static bool wait_for_end(struct parent *p)
+/* Wait for all, told to end by `signal`; true when all have ended by until_ms
+ * and we were not told to hurry. */
+static bool wait_for_all(struct parent *p, int signal, int64_t until_ms)
 {
-    while (!reap(p)) {
-        if (says_stop(next_signal(p, -1)))
+    tell_all(p, signal);
+    while (reap(p) > 0) {
+        int told = next_signal(p, until_ms);
+
+        if (hf_boot_ms() >= until_ms)
+            return false;
+        if (signal != SIGQUIT &&
+            (told == SIGTERM || told == SIGINT || told == SIGQUIT))
             return false;
     }
     return true;
 }
 
-/* Before the next worker, if this one died young. False when told to stop. */
-static bool rest(struct parent *p)
+static void kill_all(struct parent *p)
 {
-    int64_t now_ms = hf_boot_ms();
-    int64_t end_ms;
+    struct place *place;
 
-    if (now_ms - p->started_ms >= HF_WORKER_YOUNG_MS)
-        p->pause_ms = 0;
-    end_ms = now_ms + p->pause_ms;
-    for (; now_ms < end_ms; now_ms = hf_boot_ms()) {
-        if (says_stop(next_signal(p, end_ms - now_ms)))
-            return false;
-    }
-    p->pause_ms = p->pause_ms ? p->pause_ms * 2 : HF_RESTART_MS;
-    if (p->pause_ms > HF_RESTART_LONGEST_MS)
-        p->pause_ms = HF_RESTART_LONGEST_MS;
-    return true;
+    for (place = p->places; place < end_of(p); place++)
+        if (place->pid)
+            HF_LOG(HF_LOG_ERROR, "worker_does_not_end",
+                   hf_field_i("worker", place->pid));
+    (void)wait_for_all(p, SIGKILL, NEVER);
 }
 
-static void stop_worker(struct parent *p)
+static void stop(struct parent *p, int signal)
 {
-    int64_t end_ms = hf_boot_ms() + HF_WORKER_STOP_MS;
-    int64_t left_ms = HF_WORKER_STOP_MS;
+    int64_t stop_ms = p->job->stop_ms;
 
-    if (p->worker)
-        (void)kill(p->worker, SIGTERM);
-    while (!reap(p) && left_ms > 0) {
-        (void)next_signal(p, left_ms); /* its end, or we are told again */
-        left_ms = end_ms - hf_boot_ms();
-    }
-    if (!p->worker)
-        return;
-    HF_LOG(HF_LOG_ERROR, "worker_does_not_end",
-           hf_field_i("worker", p->worker));
-    (void)kill(p->worker, SIGKILL);
-    (void)waitpid(p->worker, NULL, 0);
+    p->stopping = true;
+    if (p->job->stopping)
+        p->job->stopping(p->job->ctx);
+    if (signal == SIGQUIT || !wait_for_all(p, SIGTERM, hf_boot_ms() + stop_ms))
+        if (!wait_for_all(p, SIGQUIT, hf_boot_ms() + p->job->quit_ms))
+            kill_all(p);
 }
 
-int hf_parent_run(int (*work)(void *ctx), void *ctx)
+/* -------------------------------------------------------------------------- */
+
+int hf_parent_run(const struct hf_parent_job *job)
 {
-    struct parent p = {.first = true};
-    bool go_on;
+    struct parent p = {.job = job};
+    int signal;
 
     (void)sigemptyset(&p.signals);
     (void)sigaddset(&p.signals, SIGTERM);
     (void)sigaddset(&p.signals, SIGINT);
+    (void)sigaddset(&p.signals, SIGQUIT);
+    (void)sigaddset(&p.signals, SIGHUP);
     (void)sigaddset(&p.signals, SIGCHLD);
     (void)sigprocmask(SIG_BLOCK, &p.signals, NULL); /* valid: works */
 
-    do {
-        start_worker(&p, work, ctx);
-        go_on = wait_for_end(&p);
-        if (p.unable)
-            return 1;
-        p.first = false;
-    } while (go_on && rest(&p));
-    stop_worker(&p);
-    return 0;
+    signal = keep_running(&p);
+    stop(&p, signal ? signal : SIGTERM);
+    return p.unable ? 1 : 0;
 }

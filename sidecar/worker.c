@@ -12,27 +12,29 @@
 #include "base/sys.h"
 #include "channel/hub.h"
 #include "channel/process.h"
+#include "sidecar/drain.h"
 #include "sidecar/echo.h"
 #include "sidecar/http.h"
 #include "sidecar/parent.h"
 #include "sidecar/upgrade.h"
 #include "sidecar/ws_conn.h"
 
-#define LEAVE_LOOK_MS 20 /* how often to look whether all have gone */
-
 struct worker {
     struct hf_loop *loop;
-    struct hf_listener *listener;
+    struct hf_listeners *listeners;
     struct hf_process process;
     struct hf_hub *hub;
     struct hf_door door;
     struct hf_conns conns;
     struct hf_conns echo;  /* zeroed where there is none */
     const char *echo_path; /* NULL = none */
-    struct hf_http *http;  /* NULL once we leave */
+    struct hf_http *http;  /* NULL when the last handshake is over */
     struct hf_watch signals;
     struct hf_timer tick;
-    struct hf_timer leave;
+    bool leaving;
+    struct hf_drain drain;       /* from here on: once we leave */
+    struct hf_timer leave;       /* the next step */
+    int64_t handshakes_until_ms; /* hf_boot_ms */
     int64_t leave_by_ms;
 };
 
@@ -51,30 +53,63 @@ static void on_tick(struct hf_timer *timer)
     (void)hf_loop_arm(w->loop, &w->tick, w->conns.tick_ms * 1000);
 }
 
+/* --- leaving -------------------------------------------------------------- */
+
+static void end_handshakes(struct worker *w)
+{
+    if (w->http && (hf_http_shaking(w->http) == 0 ||
+                    hf_boot_ms() >= w->handshakes_until_ms)) {
+        hf_http_close(w->http);
+        w->http = NULL;
+    }
+}
+
 static void on_leave(struct hf_timer *timer)
 {
     struct worker *w = HF_ITEM(timer, struct worker, leave);
 
-    if (w->conns.count + w->echo.count == 0 || hf_boot_ms() >= w->leave_by_ms ||
-        hf_loop_arm(w->loop, &w->leave, LEAVE_LOOK_MS * 1000))
+    end_handshakes(w);
+    hf_drain_step(&w->drain);
+    if ((!w->http && w->conns.count + w->echo.count == 0) ||
+        hf_boot_ms() >= w->leave_by_ms ||
+        hf_loop_arm(w->loop, &w->leave, HF_DRAIN_STEP_MS * 1000))
         hf_loop_stop(w->loop);
 }
 
-/* Our copy of the listener goes; whoever connects now waits for the next
- * worker, or is refused when the parent goes too. */
+/* Our copies of the listeners go; whoever connects now waits for the next
+ * worker, where somebody holds them for it, or else is refused. */
 static void begin_to_leave(struct worker *w)
 {
+    int64_t now_ms = hf_boot_ms();
+
+    if (w->leaving)
+        return;
+    w->leaving = true;
+    hf_http_leave(w->http);
+    hf_listeners_close(w->listeners);
+    hf_drain_begin(&w->drain, &w->conns, w->process.settings.drain_ms);
     HF_LOG(HF_LOG_INFO, "leaving",
-           hf_field_i("sockets", (long long)w->conns.count));
-    hf_http_close(w->http);
-    w->http = NULL;
-    hf_close(&w->listener->fd);
-    hf_conns_goodbye(&w->conns, HF_WS_RESTART);
-    if (w->echo_path)
-        hf_conns_goodbye(&w->echo, HF_WS_RESTART);
-    w->leave_by_ms = hf_boot_ms() + HF_CLOSING_MS;
+           hf_field_i("sockets", (long long)w->conns.count),
+           hf_field_i("drain_ms", w->drain.spread_ms));
+    while (w->echo_path &&
+           hf_conns_goodbye_one(&w->echo, HF_WS_RESTART, HF_STR("")))
+        ; /* the next one */
+    w->handshakes_until_ms = now_ms + HF_LEAVE_HANDSHAKES_MS;
+    if (w->handshakes_until_ms < w->drain.end_ms)
+        w->handshakes_until_ms = w->drain.end_ms;
+    w->leave_by_ms = w->handshakes_until_ms + HF_CLOSING_MS;
     on_leave(&w->leave);
 }
+
+/* What is written in this turn reaches whoever reads; nobody is waited for. */
+static void leave_at_once(struct worker *w)
+{
+    begin_to_leave(w);
+    hf_drain_hurry(&w->drain);
+    w->leave_by_ms = hf_boot_ms();
+}
+
+/* --- signals -------------------------------------------------------------- */
 
 static void on_signal(struct hf_watch *watch, uint32_t events)
 {
@@ -82,8 +117,12 @@ static void on_signal(struct hf_watch *watch, uint32_t events)
     struct signalfd_siginfo info;
 
     (void)events;
-    if (read(watch->fd, &info, sizeof(info)) == sizeof(info) && w->http)
-        begin_to_leave(w);
+    while (read(watch->fd, &info, sizeof(info)) == sizeof(info)) {
+        if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
+            begin_to_leave(w);
+        else if (info.ssi_signo == SIGQUIT)
+            leave_at_once(w);
+    }
 }
 
 /* --- start and end -------------------------------------------------------- */
@@ -95,6 +134,8 @@ static int take_signals(struct worker *w)
     (void)sigemptyset(&set);
     (void)sigaddset(&set, SIGTERM);
     (void)sigaddset(&set, SIGINT);
+    (void)sigaddset(&set, SIGQUIT);
+    (void)sigaddset(&set, SIGHUP);
     (void)signal(SIGPIPE, SIG_IGN);
     (void)signal(SIGXFSZ, SIG_IGN); /* like a full disk (space.h) */
     w->signals = (struct hf_watch){
@@ -123,8 +164,8 @@ static int open_http(struct worker *w, struct hf_why *why)
         .echo = w->echo_path ? &w->echo : NULL,
         .echo_path = w->echo_path,
         .door = &w->door,
-        .listeners = w->listener,
-        .listener_count = 1,
+        .listeners = w->listeners->at,
+        .listener_count = w->listeners->count,
         .max_fds = hf_raise_fd_limit(),
     };
 
@@ -189,24 +230,33 @@ static void close_all(struct worker *w)
     hf_loop_free(w->loop);
 }
 
-int hf_worker_run(void *ctx)
+static void log_serving(const struct worker *w, const char *dir)
+{
+    char addresses[512];
+
+    hf_listeners_name(w->listeners, addresses, sizeof(addresses));
+    HF_LOG(HF_LOG_INFO, "serving", hf_field("address", addresses),
+           hf_field("dir", dir));
+}
+
+int hf_worker_run(void *ctx, unsigned worker)
 {
     const struct hf_worker_job *job = ctx;
-    struct worker w = {.listener = job->listener,
+    struct worker w = {.listeners = job->listeners,
                        .echo_path = job->echo,
                        .signals = {.fd = -1}};
     struct hf_why why = {.text = ""};
     int err;
 
-    hf_listener_disown(job->listener);
+    hf_listeners_take(job->listeners, worker);
+    hf_counters_use(job->counters, worker);
     err = open_all(&w, job->dir, &why);
     if (err) {
         HF_LOG(HF_LOG_ERROR, "cannot_start", hf_field("reason", why.text));
         close_all(&w);
         return HF_WORKER_UNABLE;
     }
-    HF_LOG(HF_LOG_INFO, "serving", hf_field("address", job->listener->address),
-           hf_field("dir", job->dir));
+    log_serving(&w, job->dir);
     err = hf_loop_run(w.loop);
     if (err)
         HF_LOG(HF_LOG_ERROR, "loop_failed",

@@ -34,6 +34,8 @@ void hf_conn_end(struct hf_conn *conn)
     hf_count_less(HF_HAS_SOCKETS);
     hf_visitor_left(conn->visitor, true);
     conns->count--;
+    if (conn->state == HF_CONN_CLOSING)
+        conns->closing_count--;
     free(conn);
 }
 
@@ -67,7 +69,8 @@ struct hf_conn *hf_conn_longest(struct hf_list *list, int64_t older_than_ms)
     return conn->since_ms <= older_than_ms ? conn : NULL;
 }
 
-static void begin_to_close(struct hf_conn *conn, int code)
+static void begin_to_close(struct hf_conn *conn, int code,
+                           struct hf_str reason)
 {
     assert(conn->state == HF_CONN_OPEN);
     if (conn->session)
@@ -75,10 +78,11 @@ static void begin_to_close(struct hf_conn *conn, int code)
     conn->session = NULL;
     hf_conn_drop_partial(conn);
     conn->state = HF_CONN_CLOSING;
+    conn->conns->closing_count++;
     hf_conn_move_to(conn, &conn->conns->closing);
     if (hf_conn_unsent(conn)) {
         hf_list_remove(&conn->unsent->node); /* has another deadline now */
-        (void)hf_ws_out_goodbye(&conn->unsent->out, code);
+        (void)hf_ws_out_goodbye(&conn->unsent->out, code, reason);
     }
     hf_conn_schedule(conn);
     HF_LOG(HF_LOG_DEBUG, "closing", hf_field_i("fd", conn->wire.watch.fd),
@@ -87,14 +91,19 @@ static void begin_to_close(struct hf_conn *conn, int code)
 
 void hf_conn_goodbye(struct hf_conn *conn, int code)
 {
+    hf_conn_goodbye_why(conn, code, HF_STR(""));
+}
+
+void hf_conn_goodbye_why(struct hf_conn *conn, int code, struct hf_str reason)
+{
     hf_count_close(code, true);
-    begin_to_close(conn, code);
+    begin_to_close(conn, code, reason);
 }
 
 void hf_conn_answer_goodbye(struct hf_conn *conn, int code)
 {
     hf_count_close(code, false);
-    begin_to_close(conn, code);
+    begin_to_close(conn, code, HF_STR(""));
 }
 
 static void on_wake(struct hf_link *link)
@@ -137,14 +146,21 @@ void hf_conns_tick(struct hf_conns *conns)
     hf_conns_look_at_silence(conns, now_ms);
 }
 
-void hf_conns_goodbye(struct hf_conns *conns, int code)
+/* The lists are of ever longer silences. */
+bool hf_conns_goodbye_one(struct hf_conns *conns, int code,
+                          struct hf_str reason)
 {
     struct hf_list *node;
     unsigned n;
 
-    for (n = 0; n < HF_SILENCES; n++)
-        while ((node = hf_list_first(&conns->open[n])))
-            hf_conn_goodbye(HF_ITEM(node, struct hf_conn, life), code);
+    for (n = HF_SILENCES; n-- > 0;) {
+        node = hf_list_first(&conns->open[n]);
+        if (!node)
+            continue;
+        hf_conn_goodbye_why(HF_ITEM(node, struct hf_conn, life), code, reason);
+        return true;
+    }
+    return false;
 }
 
 /* --- start and end -------------------------------------------------------- */

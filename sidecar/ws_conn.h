@@ -65,8 +65,9 @@ struct hf_conns {
     int64_t ping_ms;
     int64_t idle_ms;
     int64_t lease_ms;
-    int64_t tick_ms; /* how often hf_conns_tick is to be called */
-    size_t count;    /* sockets, open and closing */
+    int64_t tick_ms;      /* how often hf_conns_tick is to be called */
+    size_t count;         /* sockets, open and closing */
+    size_t closing_count; /* of these */
     /* private */
     struct hf_list open[HF_SILENCES]; /* each by when last heard */
     struct hf_list closing;           /* by when the goodbye was said */
@@ -96,7 +97,10 @@ void hf_conns_add(struct hf_conns *conns, int fd, struct hf_layer *layer,
  * long to close. */
 void hf_conns_tick(struct hf_conns *conns);
 
-/* Say goodbye to all (enum hf_ws_status). They are gone when count is 0. */
-void hf_conns_goodbye(struct hf_conns *conns, int code);
+/* Say goodbye to the one of all that was heard of longest ago (enum
+ * hf_ws_status), with a reason of less than HF_WS_REASON_MAX bytes. False: there
+ * is none that was not told. They are gone when count is 0. */
+bool hf_conns_goodbye_one(struct hf_conns *conns, int code,
+                          struct hf_str reason);
 
 #endif

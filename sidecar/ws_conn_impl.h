@@ -52,6 +52,8 @@ void hf_conn_end(struct hf_conn *conn);
  * for a close frame it is the end of the stream that says it. The struct stays
  * valid. */
 void hf_conn_goodbye(struct hf_conn *conn, int code);
+/* The same with words: see hf_conns_goodbye_one. */
+void hf_conn_goodbye_why(struct hf_conn *conn, int code, struct hf_str reason);
 /* The same where the peer began it: its code is sent back. */
 void hf_conn_answer_goodbye(struct hf_conn *conn, int code);
 /* To the end of a list that is ordered by since_ms, which is now. */

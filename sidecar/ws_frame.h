@@ -45,6 +45,7 @@ enum hf_ws_status {
 
 #define HF_WS_HEAD_MAX    10u  /* bytes; ours carry no mask */
 #define HF_WS_CONTROL_MAX 125u /* payload bytes of ping, pong, close */
+#define HF_WS_REASON_MAX  124u /* of a close, with a terminator */
 
 /* Zeroed before the first byte. After a refusal it must not be fed again. */
 struct hf_ws_decoder {

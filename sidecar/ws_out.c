@@ -1,6 +1,7 @@
 #include "sidecar/ws_out.h"
 
 #include <assert.h>
+#include <string.h>
 
 #include "base/err.h"
 #include "sidecar/counters.h"
@@ -95,14 +96,19 @@ int hf_ws_out_ping(struct hf_ws_out *out)
     return 0;
 }
 
-int hf_ws_out_goodbye(struct hf_ws_out *out, int code)
+int hf_ws_out_goodbye(struct hf_ws_out *out, int code, struct hf_str reason)
 {
-    char body[2] = {(char)(code >> 8 & 0xFF), (char)(code & 0xFF)};
+    char body[HF_WS_CONTROL_MAX] = {(char)(code >> 8 & 0xFF),
+                                    (char)(code & 0xFF)};
     struct hf_msg *msg;
+
+    assert(reason.len < HF_WS_REASON_MAX);
+    memcpy(body + 2, reason.at, reason.len);
 
     while (out->count > (out->written > 0 ? 1u : 0u))
         drop_last(out);
-    msg = control(HF_WS_CLOSE, hf_str(body, code == HF_WS_NO_STATUS ? 0 : 2));
+    msg = control(HF_WS_CLOSE,
+                  hf_str(body, code == HF_WS_NO_STATUS ? 0 : 2 + reason.len));
     if (!msg)
         return HF_ENOMEM;
     append(out, msg);

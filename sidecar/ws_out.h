@@ -55,8 +55,9 @@ int hf_ws_out_pong(struct hf_ws_out *out, struct hf_str payload);
 int hf_ws_out_ping(struct hf_ws_out *out);
 
 /* Drop what was not begun and queue a close frame; NO_STATUS gives one without
- * a code. Nothing may be queued behind it. 0 or HF_ENOMEM. */
-int hf_ws_out_goodbye(struct hf_ws_out *out, int code);
+ * a code and reason, which is less than HF_WS_REASON_MAX bytes of UTF-8. Nothing
+ * may be queued behind it. 0 or HF_ENOMEM. */
+int hf_ws_out_goodbye(struct hf_ws_out *out, int code, struct hf_str reason);
 
 /*
  * Write what the connection takes, in one call. 0: all is gone; HF_EAGAIN: some

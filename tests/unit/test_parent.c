@@ -15,8 +15,14 @@
 
 #include "base/clock.h"
 
-/* Workers tell their process id through it. */
+#define QUIT_MS 300
+
+/* Workers tell their process id through it; and what happens to them. */
 static int told[2];
+
+#define STOPPING -1 /* the parent */
+#define HUNG_UP  -2 /* a worker was sent SIGHUP */
+#define HURRIED  -3 /* SIGQUIT */
 
 static int tell(void)
 {
@@ -37,15 +43,35 @@ static pid_t next_worker(int timeout_ms)
     return worker;
 }
 
-/* Started as a process of its own. */
-static pid_t start_parent(int (*work)(void *ctx))
+static void tell_stopping(void *ctx)
 {
+    (void)ctx;
+    assert_int_equal(write(told[1], &(pid_t){STOPPING}, sizeof(pid_t)),
+                     sizeof(pid_t));
+}
+
+/* Started as a process of its own. */
+static pid_t start_parents(int (*work)(void *ctx, unsigned worker),
+                           unsigned workers, int64_t stop_ms)
+{
+    struct hf_parent_job job = {
+        .workers = workers,
+        .stop_ms = stop_ms,
+        .quit_ms = QUIT_MS,
+        .work = work,
+        .stopping = tell_stopping,
+    };
     pid_t pid = fork();
 
     assert_true(pid >= 0);
     if (pid == 0)
-        _exit(hf_parent_run(work, NULL));
+        _exit(hf_parent_run(&job));
     return pid;
+}
+
+static pid_t start_parent(int (*work)(void *ctx, unsigned worker))
+{
+    return start_parents(work, 1, 15000);
 }
 
 static int exit_status(pid_t pid)
@@ -70,29 +96,81 @@ static bool is_gone(pid_t pid)
 
 /* --- workers --------------------------------------------------------------- */
 
-static int serve_until_told(void *ctx)
+static int next_told(void)
 {
     sigset_t set;
     int signal;
 
-    (void)ctx;
-    (void)tell();
     (void)sigemptyset(&set);
     (void)sigaddset(&set, SIGTERM);
+    (void)sigaddset(&set, SIGHUP);
+    (void)sigaddset(&set, SIGQUIT);
     (void)sigwait(&set, &signal);
+    return signal;
+}
+
+static void say(pid_t what)
+{
+    (void)!write(told[1], &what, sizeof(what));
+}
+
+static int serve_until_told(void *ctx, unsigned worker)
+{
+    int signal;
+
+    (void)ctx;
+    (void)worker;
+    (void)tell();
+    while ((signal = next_told()) == SIGHUP)
+        say(HUNG_UP);
     return 0;
 }
 
-static int never_start(void *ctx)
+/* Takes its time: ends when it is to hurry. */
+static int leave_slowly(void *ctx, unsigned worker)
 {
     (void)ctx;
+    (void)worker;
+    (void)tell();
+    while (next_told() != SIGQUIT)
+        ; /* later */
+    say(HURRIED);
+    return 0;
+}
+
+static int never_end(void *ctx, unsigned worker)
+{
+    (void)ctx;
+    (void)worker;
+    (void)tell();
+    while (next_told() > 0)
+        ; /* never mind */
+    return 0;
+}
+
+/* The second one dies young, the first one lives. */
+static int fail_if_second(void *ctx, unsigned worker)
+{
+    return worker == 1 ? (void)tell(), 1 : serve_until_told(ctx, worker);
+}
+
+static int never_start_if_second(void *ctx, unsigned worker)
+{
+    return worker == 1 ? HF_WORKER_UNABLE : serve_until_told(ctx, worker);
+}
+
+static int never_start(void *ctx, unsigned worker)
+{
+    (void)ctx;
+    (void)worker;
     (void)tell();
     return HF_WORKER_UNABLE;
 }
 
-static int fail_at_once(void *ctx)
+static int fail_at_once(void *ctx, unsigned worker)
 {
     (void)ctx;
+    (void)worker;
     (void)tell();
     return 1;
 }
@@ -148,6 +226,7 @@ static void a_first_worker_that_cannot_start_is_not_replaced(void **state)
     (void)state;
     assert_true(next_worker(5000) > 0);
     assert_int_equal(exit_status(parent), 1);
+    assert_int_equal(next_worker(0), STOPPING);
     assert_int_equal(next_worker(0), 0);
 }
 
@@ -168,6 +247,123 @@ static void workers_that_die_young_follow_each_other_ever_slower(void **state)
     assert_int_equal(kill(parent, SIGTERM), 0); /* ends the pause, too */
     assert_int_equal(exit_status(parent), 0);
     assert_true(hf_boot_ms() - end_ms < 1000);
+}
+
+static void workers_are_replaced_each_for_itself(void **state)
+{
+    pid_t parent = start_parents(serve_until_told, 3, 15000);
+    pid_t first[3], next;
+    int i;
+
+    (void)state;
+    for (i = 0; i < 3; i++)
+        assert_true((first[i] = next_worker(5000)) > 0);
+    assert_int_equal(kill(first[1], SIGKILL), 0);
+    next = next_worker(5000);
+    assert_true(next > 0);
+    assert_int_equal(next_worker(300), 0); /* the others live on */
+    assert_int_equal(kill(first[0], 0), 0);
+    assert_int_equal(kill(first[2], 0), 0);
+    assert_int_equal(kill(parent, SIGTERM), 0);
+    assert_int_equal(exit_status(parent), 0);
+    assert_true(is_gone(first[0]) && is_gone(first[2]) && is_gone(next));
+}
+
+static void one_that_dies_young_does_not_slow_the_others(void **state)
+{
+    pid_t parent = start_parents(fail_if_second, 2, 15000);
+    int64_t end_ms = hf_boot_ms() + 1400;
+    int64_t left_ms = 1400;
+    int started = 0;
+
+    (void)state;
+    while (left_ms > 0 && next_worker((int)left_ms) > 0) {
+        started++;
+        left_ms = end_ms - hf_boot_ms();
+    }
+    assert_in_range(started, 4, 6); /* one, and those in the other's place */
+    assert_int_equal(kill(parent, SIGTERM), 0);
+    assert_int_equal(exit_status(parent), 0);
+}
+
+static void if_one_of_several_cannot_start_all_end(void **state)
+{
+    pid_t parent = start_parents(never_start_if_second, 2, 15000);
+
+    (void)state;
+    assert_int_equal(exit_status(parent), 1);
+}
+
+static void a_hang_up_is_passed_on_to_all(void **state)
+{
+    pid_t parent = start_parents(serve_until_told, 2, 15000);
+
+    (void)state;
+    assert_true(next_worker(5000) > 0);
+    assert_true(next_worker(5000) > 0);
+    assert_int_equal(kill(parent, SIGHUP), 0);
+    assert_int_equal(next_worker(5000), HUNG_UP);
+    assert_int_equal(next_worker(5000), HUNG_UP);
+    assert_int_equal(kill(parent, SIGTERM), 0);
+    assert_int_equal(next_worker(5000), STOPPING);
+    assert_int_equal(exit_status(parent), 0);
+}
+
+static void told_twice_workers_are_to_hurry(void **state)
+{
+    static const int second[] = {SIGTERM, SIGINT, SIGQUIT};
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < 3; i++) {
+        pid_t parent = start_parent(leave_slowly);
+
+        assert_true(next_worker(5000) > 0);
+        assert_int_equal(kill(parent, SIGTERM), 0);
+        assert_int_equal(next_worker(5000), STOPPING);
+        assert_int_equal(next_worker(300), 0);
+        assert_int_equal(kill(parent, second[i]), 0);
+        assert_int_equal(next_worker(5000), HURRIED);
+        assert_int_equal(exit_status(parent), 0);
+    }
+}
+
+static void told_to_quit_workers_hurry_at_once(void **state)
+{
+    pid_t parent = start_parent(leave_slowly);
+
+    (void)state;
+    assert_true(next_worker(5000) > 0);
+    assert_int_equal(kill(parent, SIGQUIT), 0);
+    assert_int_equal(next_worker(5000), STOPPING);
+    assert_int_equal(next_worker(5000), HURRIED);
+    assert_int_equal(exit_status(parent), 0);
+}
+
+static void those_who_take_too_long_are_to_hurry(void **state)
+{
+    pid_t parent = start_parents(leave_slowly, 1, 300);
+
+    (void)state;
+    assert_true(next_worker(5000) > 0);
+    assert_int_equal(kill(parent, SIGTERM), 0);
+    assert_int_equal(next_worker(5000), STOPPING);
+    assert_int_equal(next_worker(5000), HURRIED);
+    assert_int_equal(exit_status(parent), 0);
+}
+
+static void who_does_not_hurry_is_killed(void **state)
+{
+    int64_t began_ms = hf_boot_ms();
+    pid_t parent = start_parents(never_end, 2, 100);
+    pid_t first = next_worker(5000), second = next_worker(5000);
+
+    (void)state;
+    assert_true(first > 0 && second > 0);
+    assert_int_equal(kill(parent, SIGTERM), 0);
+    assert_int_equal(exit_status(parent), 0);
+    assert_true(is_gone(first) && is_gone(second));
+    assert_true(hf_boot_ms() - began_ms >= QUIT_MS);
 }
 
 static int make_pipe(void **state)
@@ -193,6 +389,14 @@ int main(void)
         TEST(a_worker_ends_when_its_parent_is_killed),
         TEST(a_first_worker_that_cannot_start_is_not_replaced),
         TEST(workers_that_die_young_follow_each_other_ever_slower),
+        TEST(workers_are_replaced_each_for_itself),
+        TEST(one_that_dies_young_does_not_slow_the_others),
+        TEST(if_one_of_several_cannot_start_all_end),
+        TEST(a_hang_up_is_passed_on_to_all),
+        TEST(told_twice_workers_are_to_hurry),
+        TEST(told_to_quit_workers_hurry_at_once),
+        TEST(those_who_take_too_long_are_to_hurry),
+        TEST(who_does_not_hurry_is_killed),
     };
 
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1);

@@ -66,8 +66,10 @@ static void what_was_meant_is_suggested(void **state)
             "unknown name 'max_heldd' in [http]: did you mean 'max_held' of "
             "[gateway]?");
     refused("[http]\nworkers = 3\n",
-            "unknown name 'workers' in [http]: holdfast.conf(5) has");
-    refused("workers = 3\n", "unknown name 'workers' in []");
+            "'workers' stands in [http]: it belongs in [sidecar]");
+    refused("[http]\nthreads = 3\n",
+            "unknown name 'threads' in [http]: holdfast.conf(5) has");
+    refused("threads = 3\n", "unknown name 'threads' in []");
     refused("[journal]\ndurability = fulll\n", "did you mean full?");
     refused("[log]\nlevel = warning\n", "it is debug, info, warn or error");
     refused("[sidecar]\nproxy_secret = short\n",
@@ -158,7 +160,8 @@ static void every_setting_is_read(void **state)
         "origins = https://a.example *.b\nmax_frame = 2k\nmax_body = 3000\n"
         "max_channels = 7\n"
         "[gateway]\nhold = 0\ncgi_hold = 1s\nmax_held = 8\nrevive = 5m\n"
-        "[sidecar]\nlisten = 127.0.0.1:4000\nidle = 2s\nhandshake = 3s\n"
+        "[sidecar]\nlisten = 127.0.0.1:4000, unix:a.sock\nlisten = [::1]:1\n"
+        "workers = 3\ndrain = 0\nidle = 2s\nhandshake = 3s\n"
         "max_sockets = 9\n[hooks]\nhook_url = http://127.0.0.1/\n"
         "hook_events = push, leave\nhook_topics = room:*\nhook_timeout = 1s\n"
         "hook_events = connect\nhook_concurrency = 3\n"
@@ -188,7 +191,12 @@ static void every_setting_is_read(void **state)
     assert_int_equal(s.cgi_hold_ms, 1000);
     assert_int_equal(s.max_held, 8);
     assert_int_equal(s.revive_ms, 300000);
-    assert_string_equal(s.listen, "127.0.0.1:4000");
+    assert_int_equal(s.listen_count, 3);
+    assert_string_equal(s.listen[0], "127.0.0.1:4000");
+    assert_string_equal(s.listen[1], "unix:a.sock");
+    assert_string_equal(s.listen[2], "[::1]:1");
+    assert_int_equal(s.workers, 3);
+    assert_int_equal(s.drain_ms, 0);
     assert_int_equal(s.idle_ms, 2000);
     assert_int_equal(s.handshake_ms, 3000);
     assert_int_equal(s.max_sockets, 9);
@@ -201,6 +209,23 @@ static void every_setting_is_read(void **state)
     assert_int_equal(s.hook_concurrency, 3);
     assert_int_equal(s.log_level, HF_LOG_WARN);
     assert_true(s.log_syslog);
+}
+
+/* As for an address that is to be listened on no more. */
+static void a_list_in_the_file_stands_instead_of_the_default(void **state)
+{
+    struct hf_settings s;
+    struct hf_why why;
+
+    (void)state;
+    ok_or_why(read_text("[log]\nlevel = info\n", &s, &why), &why);
+    assert_int_equal(s.listen_count, 1);
+    assert_string_equal(s.listen[0], "unix:sidecar.sock");
+    ok_or_why(read_text("[sidecar]\nlisten = unix:b\n", &s, &why), &why);
+    assert_int_equal(s.listen_count, 1);
+    assert_string_equal(s.listen[0], "unix:b");
+    ok_or_why(read_text("[sidecar]\nlisten =\n", &s, &why), &why);
+    assert_int_equal(s.listen_count, 0);
 }
 
 static void a_mistake_is_named_with_its_line(void **state)
@@ -232,8 +257,8 @@ static void a_mistake_is_named_with_its_line(void **state)
     refused("[http]\nmax_channels = -1\n", "not a number");
     refused("[http]\nmount = socket\n", "begins with a slash");
     refused("[http]\nmount = /socket/\n", "does not end with one");
-    refused("[sidecar]\nlisten =\n",
-            "listen: a value is needed, like listen = unix:sidecar.sock");
+    refused("[sidecar]\nworkers = 0\n",
+            "workers = 0: too small; from 1 to 64 is allowed");
     refused("[journal]\nretain = 2m\n",
             "retain, 120 s, is shorter than keep_min, 600 s");
     refused("[journal]\nkeep_min = 3h\nretain = 2h\n", "keep_min");
@@ -271,6 +296,7 @@ int main(void)
         FIXTURE_TEST(what_was_meant_is_suggested),
         FIXTURE_TEST(what_differs_from_the_defaults_is_told_as_written),
         FIXTURE_TEST(every_setting_is_read),
+        FIXTURE_TEST(a_list_in_the_file_stands_instead_of_the_default),
         FIXTURE_TEST(a_mistake_is_named_with_its_line),
         FIXTURE_TEST(messages_may_be_kept_for_a_short_time),
     };

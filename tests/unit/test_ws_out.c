@@ -226,7 +226,7 @@ static void a_goodbye_drops_what_was_not_begun(void **state)
     hf_buf_init(&got, 1000);
     hf_ws_out_add(&out, hf_msg_of(HF_STR("a")));
     hf_ws_out_add(&out, hf_msg_of(HF_STR("b")));
-    assert_int_equal(hf_ws_out_goodbye(&out, HF_WS_RESTART), 0);
+    assert_int_equal(hf_ws_out_goodbye(&out, HF_WS_RESTART, HF_STR("")), 0);
     assert_int_equal(write_to(pair[0], &out, &progress), 0);
     collect(pair[1], &got);
     assert_got(&got, HF_STR("\x88\x02\x03\xf4"));
@@ -249,7 +249,7 @@ static void a_goodbye_comes_behind_the_frame_that_was_begun(void **state)
     assert_int_equal(write_to(pair[0], &out, &progress), HF_EAGAIN);
     assert_true(progress);
     assert_int_equal(hf_ws_out_pong(&out, HF_STR("p")), 0);
-    assert_int_equal(hf_ws_out_goodbye(&out, HF_WS_NO_STATUS), 0);
+    assert_int_equal(hf_ws_out_goodbye(&out, HF_WS_NO_STATUS, HF_STR("")), 0);
     while (write_to(pair[0], &out, &progress) == HF_EAGAIN)
         collect(pair[1], &got);
     collect(pair[1], &got);
