@@ -33,6 +33,7 @@ EXTRA_DIST += \
 	tests/js/sidecar.test.js \
 	tests/js/transcripts.test.js \
 	tests/js/unreadable.test.js \
+	tests/js/workers.test.js \
 	tests/js/lib \
 	tests/js/.npmrc \
 	tests/js/package.json \
