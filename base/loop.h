@@ -20,11 +20,11 @@ struct hf_loop;
 
 struct hf_watch {
     int fd;
-    /* `events`: EPOLLIN, EPOLLOUT, EPOLLHUP, ... as epoll_wait gave them */
-    void (*ready)(struct hf_watch *watch, uint32_t events);
     /* It is no reason not to sleep on a word (hf_loop_heed): then it is looked
      * at when that sleep ends, whatever ends it, a timer mostly. */
     bool patient;
+    /* `events`: EPOLLIN, EPOLLOUT, EPOLLHUP, ... as epoll_wait gave them */
+    void (*ready)(struct hf_watch *watch, uint32_t events);
 };
 
 struct hf_timer {
@@ -84,8 +84,8 @@ void hf_loop_cancel_turn(struct hf_turn *turn);
 /* From now on `took` is told at the end of each turn how long it was at work,
  * microseconds, waiting not included: so long whatever happened meanwhile had
  * to wait. NULL: nobody is. */
-void hf_loop_measure(struct hf_loop *loop,
-                     void (*took)(void *ctx, int64_t us), void *ctx);
+void hf_loop_measure(struct hf_loop *loop, void (*took)(void *ctx, int64_t us),
+                     void *ctx);
 
 /* One turn, waiting at most max_wait_ms (-1 = until something happens).
  * 0 or HF_EIO. Sub-millisecond timers are honoured (epoll_pwait2 or timerfd). */

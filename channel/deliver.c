@@ -272,6 +272,16 @@ static bool take_turn(struct hf_session *session, struct hf_member *member,
     }
 }
 
+void hf_session_expect(struct hf_session *session)
+{
+    struct hf_list *node = hf_list_first(&session->ready);
+
+    if (!node)
+        return;
+    __builtin_prefetch(HF_ITEM(node, struct hf_member, ready));
+    __builtin_prefetch(&HF_ITEM(node, struct hf_member, ready)->told);
+}
+
 size_t hf_session_take(struct hf_session *session, struct hf_msg **out,
                        size_t max, size_t max_bytes)
 {

@@ -57,6 +57,7 @@ void hf_hub_left(struct hf_topic *topic)
     (void)hf_map_remove(&hub->topics, hf_topic_name(topic));
     hub->counts.topics--;
     hf_wake_drop(hub->wake, hf_topic_name(topic));
+    hf_rings_restart(topic, 0);
     hf_ring_release(&topic->ring);
     free(topic);
 }
@@ -180,6 +181,7 @@ int hf_hub_open(struct hf_process *process, struct hf_hub **out)
     hub->turn.end = end_of_turn;
     hub->retry.fire = on_retry;
     hf_list_init(&hub->deferred);
+    hf_rings_init(&hub->rings);
     err = hf_wake_new(process->loop, &process->dir, process->journal, grown,
                       hub, &hub->wake);
     if (err == 0)
@@ -204,6 +206,7 @@ void hf_hub_close(struct hf_hub *hub)
     hf_tracker_close(hub->tracker);
     hf_loop_cancel_turn(&hub->turn);
     hf_loop_disarm(hub->process->loop, &hub->retry);
+    hf_rings_release(hub);
     if (hub->wake)
         hf_wake_free(hub->wake);
     hf_map_release(&hub->topics);

@@ -12,7 +12,7 @@
 #include "base/histogram.h"
 #include "base/map.h"
 #include "channel/process.h"
-#include "channel/ring.h"
+#include "channel/rings.h"
 
 /* For monitoring, status, logs and tests. */
 struct hf_hub_counts {
@@ -20,7 +20,7 @@ struct hf_hub_counts {
     size_t members;
     size_t lagging; /* of these, they read from the journal at present */
     size_t topics;
-    uint64_t joins;         /* and those that were answered with an error */
+    uint64_t joins; /* and those that were answered with an error */
     uint64_t joins_refused;
     uint64_t pushes;         /* journaled, those that a hook decides left out */
     uint64_t pushes_refused; /* for what they are, or too many */
@@ -41,14 +41,15 @@ struct hf_hub {
     struct hf_process *process; /* borrowed */
     struct hf_wake *wake;
     uint64_t epoch;
-    uint64_t cursor;         /* rows at or below are in the rings, or were */
-    int64_t read_version;    /* hf_journal_version before it was read to its
+    uint64_t cursor;      /* rows at or below are in the rings, or were */
+    int64_t read_version; /* hf_journal_version before it was read to its
                               * end; -1 = none */
-    int64_t read_ms;         /* hf_wall_ms of the page being read */
-    uint64_t redactions;     /* hf_journal_redactions when rings were filled */
+    int64_t read_ms;      /* hf_wall_ms of the page being read */
+    uint64_t redactions;  /* hf_journal_redactions when rings were filled */
     struct hf_tracker *tracker; /* presence */
-    struct hf_map topics;    /* name -> struct hf_topic */
-    struct hf_map users;     /* topic -> struct hf_user (user.h) */
+    struct hf_map topics;       /* name -> struct hf_topic */
+    struct hf_map users;        /* topic -> struct hf_user (user.h) */
+    struct hf_rings rings;
     bool behind;             /* the tail stopped before the end */
     bool reading;            /* by the tail, at this moment */
     size_t refill_left;      /* rows that refills may still read this turn */
@@ -65,6 +66,8 @@ struct hf_topic {
     struct hf_hub *hub;
     struct hf_list members; /* struct hf_member.in_topic */
     struct hf_ring ring;
+    struct hf_list in_rings; /* hub->rings.held */
+    uint64_t page;           /* see there */
     size_t len;
     char name[];
 };

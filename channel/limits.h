@@ -46,6 +46,11 @@
 #define HF_RING_ROWS  256u
 #define HF_RING_BYTES (256u * 1024u)
 
+/* Payload bytes that the rings of all topics hold together: the quietest let go.
+ * And how long one keeps rows that nobody added to, ms; up to twice that. */
+#define HF_RINGS_BYTES   (32u * 1024u * 1024u)
+#define HF_RING_QUIET_MS 10000
+
 /* Encodings kept of one row, one for each distinct join_ref. Clients count refs
  * alike, so there are few; odd ones are encoded for each member anew. */
 #define HF_ENCODINGS_MAX 16u

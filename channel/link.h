@@ -1,7 +1,7 @@
 /*
  * link.h - the seam between the protocol and a transport that stays connected
  *
- * Six calls down, two callbacks up; all on the loop's thread. The transport
+ * Seven calls down, two callbacks up; all on the loop's thread. The transport
  * turns bytes into whole frames and messages into bytes; it knows nothing of
  * topics. (Long-poll, which stays connected never, has longpoll.h.)
  *
@@ -10,6 +10,7 @@
  *     hf_session_receive  ------------->  decode, decide
  *                      <---------------   link->wake: there is something
  *     hf_session_take  ---------------->  next messages, oldest first
+ *     (hf_session_expect  ------------->  it is about to be called)
  *                      <---------------   link->close: say goodbye, detach
  *     hf_session_has_presence  -------->  shall I look whether it is alive?
  *     hf_session_give_up  ------------->  it is not
@@ -54,6 +55,10 @@ int hf_session_receive(struct hf_session *session, struct hf_str frame,
  */
 size_t hf_session_take(struct hf_session *session, struct hf_msg **out,
                        size_t max, size_t max_bytes);
+
+/* Its messages will be taken soon: what that needs is fetched into the
+ * processor's caches, meanwhile. For who has thousands of them to ask. */
+void hf_session_expect(struct hf_session *session);
 
 /* May its client be present anywhere (tracker.h)? Then others are to be told
  * within a lease when it is dead, so its silence matters. */

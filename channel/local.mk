@@ -55,6 +55,7 @@ libchannel_a_SOURCES = \
 	channel/resume.c channel/resume.h \
 	channel/rights.c channel/rights.h \
 	channel/ring.c channel/ring.h \
+	channel/rings.c channel/rings.h \
 	channel/row.c channel/row.h \
 	channel/session.c channel/session.h \
 	channel/session_state.h \

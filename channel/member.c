@@ -99,8 +99,10 @@ static int add_member(struct hf_session *session, const struct hf_frame *frame,
                       struct hf_member **out)
 {
     struct hf_str join_ref = hf_join_ref_of(frame);
+    /* The text begins where the size is still rounded up. */
+    size_t len = offsetof(struct hf_member, join_ref) + join_ref.len + key.len;
     struct hf_member *member =
-        calloc(1, sizeof(*member) + join_ref.len + key.len);
+        calloc(1, len > sizeof(*member) ? len : sizeof(*member));
     int err;
 
     if (!member)

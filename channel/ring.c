@@ -3,8 +3,11 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "base/err.h"
 #include "channel/presence.h"
 #include "channel/row.h"
+
+#define HF_RING_FIRST 4u /* rows there is room for at first */
 
 _Static_assert((HF_RING_ROWS & (HF_RING_ROWS - 1)) == 0,
                "the ring wraps with a mask");
@@ -68,7 +71,7 @@ static void row_free(struct hf_ring_row *row)
 
 static struct hf_ring_row **slot(const struct hf_ring *ring, uint32_t n)
 {
-    return &ring->rows[(ring->head + n) & (HF_RING_ROWS - 1)];
+    return &ring->rows[(ring->head + n) & (ring->size - 1)];
 }
 
 static void drop_oldest(struct hf_ring *ring)
@@ -91,34 +94,49 @@ void hf_ring_restart(struct hf_ring *ring, uint64_t low)
 {
     while (ring->count > 0)
         drop_oldest(ring);
-    ring->low = low;
+    free(ring->rows);
+    *ring = (struct hf_ring){.low = low};
 }
 
 void hf_ring_release(struct hf_ring *ring)
 {
     hf_ring_restart(ring, 0);
+}
+
+/* Room for twice as many rows, up to the most there may be. */
+static int grow(struct hf_ring *ring)
+{
+    uint32_t size = ring->size > 0 ? 2 * ring->size : HF_RING_FIRST, n;
+    struct hf_ring_row **rows = malloc(size * sizeof(struct hf_ring_row *));
+
+    if (!rows)
+        return HF_ENOMEM;
+    for (n = 0; n < ring->count; n++)
+        rows[n] = *slot(ring, n);
     free(ring->rows);
-    ring->rows = NULL;
+    ring->rows = rows;
+    ring->size = size;
+    ring->head = 0;
+    return 0;
 }
 
 void hf_ring_push(struct hf_ring *ring, const struct hf_row *row)
 {
-    struct hf_ring_row *copy;
+    struct hf_ring_row *copy = row_copy(row);
 
     assert(row->id > ring->low);
     assert(ring->count == 0 ||
            row->id > hf_ring_row_id(*slot(ring, ring->count - 1)));
 
-    if (!ring->rows)
-        ring->rows = calloc(HF_RING_ROWS, sizeof(struct hf_ring_row *));
-    copy = ring->rows ? row_copy(row) : NULL;
-    if (!copy) {
+    while (copy && (ring->count == HF_RING_ROWS ||
+                    (ring->count > 0 &&
+                     ring->bytes + row->payload.len > HF_RING_BYTES)))
+        drop_oldest(ring);
+    if (!copy || (ring->count == ring->size && grow(ring))) {
+        free(copy);
         hf_ring_restart(ring, row->id);
         return;
     }
-    while (ring->count == HF_RING_ROWS ||
-           (ring->count > 0 && ring->bytes + row->payload.len > HF_RING_BYTES))
-        drop_oldest(ring);
     *slot(ring, ring->count) = copy;
     ring->count++;
     ring->bytes += row->payload.len;

@@ -24,7 +24,8 @@ struct hf_ring_row; /* a row and its encodings */
 
 struct hf_ring {
     uint64_t low;              /* rows at or below are not here */
-    struct hf_ring_row **rows; /* HF_RING_ROWS pointers; NULL until the first */
+    struct hf_ring_row **rows; /* `size` pointers; NULL while empty */
+    uint32_t size;             /* 0, or a power of two up to HF_RING_ROWS */
     uint32_t head;             /* oldest, before masking */
     uint32_t count;
     size_t bytes; /* payload bytes held */
@@ -33,7 +34,8 @@ struct hf_ring {
 void hf_ring_init(struct hf_ring *ring, uint64_t low);
 void hf_ring_release(struct hf_ring *ring);
 
-/* Drop everything: rows at or below `low` are no longer here. */
+/* Drop everything: rows at or below `low` are no longer here. Takes no memory
+ * until the next row. */
 void hf_ring_restart(struct hf_ring *ring, uint64_t low);
 
 /*

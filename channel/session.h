@@ -27,31 +27,32 @@
 struct hf_answer;     /* one that waits; session.c */
 struct hf_tracker_op; /* tracker.c */
 
+/* What delivering a row needs comes first, as in session_state.h. */
 struct hf_member {
+    struct hf_list in_topic;
+    struct hf_list ready; /* linked while it may have something to send */
     struct hf_session *session;
     struct hf_topic *topic;
-    struct hf_list in_topic;
-    struct hf_list in_session;
-    struct hf_list ready; /* linked while it may have something to send */
-    uint64_t cursor;      /* rows at or below were sent or are not for it */
-    uint64_t sent;        /* the newest row sent, or where it began */
+    uint64_t cursor; /* rows at or below were sent or are not for it */
     struct hf_answer *answers; /* oldest push first; NULL while idle */
-    struct hf_answer **answers_end;
-    /* presence (tracker.h) */
-    struct hf_tracker_op *asked; /* by its join, not written yet; or NULL */
-    uint64_t number;             /* among all members of its process */
-    uint64_t told;               /* presence_diff up to here are not for it */
-    bool owed;                   /* the state */
-    bool present;                /* it may have entries */
-    uint8_t key_len;
-    bool lagging; /* it reads from the journal, and is counted for it */
-    uint32_t in_flight;   /* pushes handed to the writer, not yet back */
-    bool held;            /* rows wait for what is to come before them */
+    uint64_t sent;             /* the newest row sent, or where it began */
+    uint64_t told;             /* presence_diff up to here are not for it */
+    bool held;                 /* rows wait for what is to come before them */
+    bool owed;                 /* the state of presence */
+    bool present;              /* it may have entries */
+    bool lagging;         /* it reads from the journal, and is counted for it */
     bool with_cursors;    /* joined with `since`: rows carry join_ref */
     bool without_self;    /* asked not to be sent what it pushes */
     bool realtime;        /* takes binary payloads in kind 4 (encode.h) */
     uint8_t join_ref_len; /* JSON text, at most HF_REF_MAX */
-    char join_ref[];      /* and its presence key behind */
+    struct hf_answer **answers_end;
+    struct hf_list in_session;
+    /* presence (tracker.h) */
+    struct hf_tracker_op *asked; /* by its join, not written yet; or NULL */
+    uint64_t number;             /* among all members of its process */
+    uint32_t in_flight;          /* pushes handed to the writer, not yet back */
+    uint8_t key_len;
+    char join_ref[]; /* and its presence key behind */
 };
 
 /* There may be rows after the member's cursor: have its session take them. */

@@ -21,44 +21,46 @@ struct hf_push; /* push.c */
 
 struct hf_answer {
     struct hf_answer *next;
-    struct hf_msg *msg;   /* NULL until the push it answers is settled */
-    uint64_t after;       /* sent once the member's cursor is at or above */
-    struct hf_push *push; /* under way; NULL once settled */
+    struct hf_msg *msg;     /* NULL until the push it answers is settled */
+    uint64_t after;         /* sent once the member's cursor is at or above */
+    struct hf_push *push;   /* under way; NULL once settled */
     struct hf_asking *ends; /* the membership ends with it; else NULL */
 };
 
 struct hf_stalled; /* session.c */
 
+/* What delivering a row needs comes first, in one line of the processor's cache:
+ * there may be ten thousand to look at for one row. */
 struct hf_session {
+    struct hf_list ready; /* members with something to send, in turns */
     struct hf_hub *hub;
     struct hf_link *link;
+    struct hf_answer *replies; /* go first, oldest first */
+    bool woken;                /* the transport knows there is something */
+    bool closing;
+    bool given_up; /* its client counts as dead */
+    bool unstall;  /* some that are stalled may go on */
+    bool unstalling;
+    bool named;      /* id is drawn: see hf_session_id */
+    uint16_t ending; /* close with this when all replies are out; 0 = no */
     struct hf_client client;
-    struct hf_user *user;   /* user.h; NULL = nobody known */
+    struct hf_list deferred; /* in hub->deferred */
+    struct hf_list members;
+    struct hf_user *user; /* user.h; NULL = nobody known */
     struct hf_list in_user;
     struct hf_timer expiry; /* of the client's token */
-    struct hf_list members;
-    struct hf_list ready;      /* members with something to send, in turns */
-    struct hf_list deferred;   /* in hub->deferred */
-    struct hf_answer *replies; /* go first, oldest first */
     struct hf_answer **replies_end;
     struct hf_list asking;      /* frames whose hook is asked */
     struct hf_stalled *stalled; /* frames that wait: their topic does */
     struct hf_stalled **stalled_end;
     size_t stalled_bytes;
-    struct hf_push *orphans; /* pushes whose membership has ended */
-    size_t waiting_bytes;    /* of messages in replies and answers */
-    uint32_t waiting;        /* replies and answers */
+    struct hf_push *orphans;          /* pushes whose membership has ended */
+    size_t waiting_bytes;             /* of messages in replies and answers */
     int64_t push_due_us, join_due_us; /* of hf_boot_us (rate.h) */
+    uint32_t waiting;                 /* replies and answers */
     uint16_t stalled_count;
     uint16_t members_count;
     uint16_t present; /* members that are */
-    bool woken; /* the transport knows there is something */
-    bool closing;
-    bool given_up; /* its client counts as dead */
-    uint16_t ending; /* close with this when all replies are out; 0 = no */
-    bool unstall; /* some that are stalled may go on */
-    bool unstalling;
-    bool named; /* id is drawn: see hf_session_id */
     char id[22];
 };
 

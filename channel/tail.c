@@ -112,7 +112,7 @@ static void check_trimmed(struct hf_topic *topic, void *ctx)
         check->err = err;
     if (err || through <= check->hub->cursor)
         return;
-    hf_ring_restart(&topic->ring, through);
+    hf_rings_restart(topic, through);
     HF_LIST_EACH(node, tmp, &topic->members)
     hf_member_ready(HF_ITEM(node, struct hf_member, in_topic));
 }
@@ -138,7 +138,7 @@ static void forget_ring(struct hf_topic *topic, void *ctx)
 {
     const struct hf_hub *hub = ctx;
 
-    hf_ring_restart(&topic->ring, hub->cursor);
+    hf_rings_restart(topic, hub->cursor);
 }
 
 /* Somebody has taken a payload away, and a ring may hold it: from here on all
@@ -200,7 +200,6 @@ static int take_row(void *ctx, const struct hf_row *row)
 {
     struct hf_hub *hub = ctx;
     struct hf_topic *topic = hf_hub_find(hub, row->topic);
-    struct hf_list *node, *tmp;
 
     if (hub->users.count > 0 && hf_str_eq(row->event, HF_STR("disconnect")))
         hf_user_disconnect(hub, row->topic);
@@ -208,9 +207,7 @@ static int take_row(void *ctx, const struct hf_row *row)
         return 0;
     hub->counts.rows_read++;
     time_row(hub, row);
-    hf_ring_push(&topic->ring, row);
-    HF_LIST_EACH(node, tmp, &topic->members)
-    hf_member_ready(HF_ITEM(node, struct hf_member, in_topic));
+    hf_rings_put(topic, row);
     return 0;
 }
 
@@ -234,9 +231,12 @@ static int page_in_snapshot(struct hf_hub *hub, bool *out_more)
     last = hub->cursor; /* an epoch that began has moved it */
     err = hf_journal_read(journal, hub->cursor, HF_PAGE_ROWS, HF_PAGE_BYTES,
                           take_row, hub, &last, out_more);
+    hf_rings_tell(
+        hub); /* before the cursor moves: who was caught up is there */
     /* The end of the rows is the head: ids are also drawn for other things.
      * A page that broke off counts as far as it came: its rows are taken. */
     hub->cursor = err || *out_more ? last : head;
+    hf_rings_bound(hub);
     return err;
 }
 

@@ -22,6 +22,11 @@ static size_t take(void *session, struct hf_msg **out, size_t max,
     return hf_session_take(session, out, max, max_bytes);
 }
 
+static void expect(void *session)
+{
+    hf_session_expect(session);
+}
+
 static bool has_presence(const void *session)
 {
     return hf_session_has_presence(session);
@@ -41,6 +46,7 @@ const struct hf_service hf_service_channels = {
     .open = open_session,
     .receive = receive,
     .take = take,
+    .expect = expect,
     .has_presence = has_presence,
     .give_up = give_up,
     .detach = detach,

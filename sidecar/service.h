@@ -16,6 +16,7 @@ struct hf_service {
     int (*receive)(void *session, struct hf_str message, bool binary);
     size_t (*take)(void *session, struct hf_msg **out, size_t max,
                    size_t max_bytes);
+    void (*expect)(void *session); /* or NULL */
     bool (*has_presence)(const void *session);
     void (*give_up)(void *session);
     void (*detach)(void *session);

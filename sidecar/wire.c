@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "base/err.h"
 #include "base/sys.h"
@@ -95,10 +97,12 @@ static int write_plain(int fd, const struct iovec *parts, size_t count,
 
     if (count == 0)
         return 0;
-    /* A broadcast is one frame for each socket, and send is the cheaper call. */
+    /* A broadcast is one frame for each socket, and send is the cheaper call. The
+     * bare one: a library's send may be cancelled, which takes two atomic
+     * operations where there are threads, and nobody cancels ours. */
     if (count == 1)
-        len = send(fd, parts[0].iov_base, parts[0].iov_len,
-                   MSG_NOSIGNAL | MSG_DONTWAIT);
+        len = syscall(SYS_sendto, fd, parts[0].iov_base, parts[0].iov_len,
+                      MSG_NOSIGNAL | MSG_DONTWAIT, NULL, 0);
     else
         len = sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (len < 0)

@@ -176,6 +176,27 @@ static void hand_over(struct hf_list *from, struct hf_list *to)
     hf_list_init(from);
 }
 
+/* What the next ones need is fetched while the kernel is busy with this one: with
+ * ten thousand sockets none of it is in the processor's caches. Each look needs
+ * what the one before has fetched. */
+static void look_ahead(const struct hf_conns *conns, struct hf_list *due)
+{
+    struct hf_list *first = due->next, *second = first->next;
+    struct hf_list *third = second->next;
+    struct hf_conn *conn;
+
+    if (first == due || second == due || third == due)
+        return;
+    conn = HF_ITEM(first, struct hf_conn, ready);
+    if (conn->session && conns->service->expect)
+        conns->service->expect(conn->session);
+    conn = HF_ITEM(second, struct hf_conn, ready);
+    __builtin_prefetch(conn->session);
+    conn = HF_ITEM(third, struct hf_conn, ready);
+    __builtin_prefetch(conn);
+    __builtin_prefetch(&conn->wire);
+}
+
 /* Who asks during this turn's end, or is beyond the limit, is for the next. */
 void hf_conns_on_turn_end(struct hf_turn *turn)
 {
@@ -190,6 +211,7 @@ void hf_conns_on_turn_end(struct hf_turn *turn)
         struct hf_conn *conn = HF_ITEM(node, struct hf_conn, ready);
 
         hf_list_remove(&conn->ready);
+        look_ahead(conns, &due);
         flush(conn);
         left--;
     }
