@@ -62,9 +62,12 @@
  * milliseconds for a message. */
 #define HF_PARTIAL_BYTES (64u * 1024u * 1024u)
 
-/* Sockets written to in one turn; the others wait for the next, so that
- * accepting and heartbeats go on while a broadcast reaches ten thousand. */
+/* Sockets written to in one turn, and the time for it, us, looked at after every
+ * HF_WRITE_LOOK of them; the others wait for the next, so that accepting and
+ * heartbeats go on while a broadcast reaches ten thousand. */
 #define HF_WRITE_SOCKETS 1000u
+#define HF_WRITE_US      5000
+#define HF_WRITE_LOOK    16u
 
 /* How often deadlines are looked at, ms; where `lease` is below 12 s, every
  * twelfth of it. Also the longest time libmicrohttpd goes without a run. */

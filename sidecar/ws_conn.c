@@ -256,6 +256,7 @@ int hf_conns_init(struct hf_conns *conns, struct hf_loop *loop,
         hf_list_init(&conns->open[n]);
     hf_list_init(&conns->closing);
     hf_list_init(&conns->ready);
+    hf_list_init(&conns->waiting);
     hf_list_init(&conns->stuck);
     hf_list_init(&conns->partials);
     conns->input = malloc(HF_READ_BYTES);

@@ -72,6 +72,7 @@ struct hf_conns {
     struct hf_list open[HF_SILENCES]; /* each by when last heard */
     struct hf_list closing;           /* by when the goodbye was said */
     struct hf_list ready;             /* may have something to write */
+    struct hf_list waiting;           /* had for a turn that was full */
     struct hf_list stuck;    /* by when the kernel last took something */
     struct hf_list partials; /* unfinished messages, oldest first */
     size_t partial_bytes;

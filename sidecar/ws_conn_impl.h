@@ -21,7 +21,7 @@ enum { HF_CONN_OPEN, HF_CONN_CLOSING };
  * the processor's cache that it touches is a wait. */
 struct hf_conn {
     struct hf_link link;  /* what the session calls */
-    struct hf_list ready; /* in conns->ready, when there may be output */
+    struct hf_list ready; /* in conns->ready or waiting, if for output */
     struct hf_conns *conns;
     void *session; /* of conns->service; NULL unless OPEN */
     uint8_t state;

@@ -197,27 +197,49 @@ static void look_ahead(const struct hf_conns *conns, struct hf_list *due)
     __builtin_prefetch(&conn->wire);
 }
 
+/* Has this turn written to `count` sockets and no time left for more? */
+static bool enough(unsigned count, int64_t began_us)
+{
+    if (count >= HF_WRITE_SOCKETS)
+        return true;
+    return count > 0 && count % HF_WRITE_LOOK == 0 &&
+           hf_boot_us() - began_us >= HF_WRITE_US;
+}
+
+/* In turns, so that a heartbeat's answer need not wait for all of a broadcast
+ * that came before it, nor the rest of that for others without end. NULL: both
+ * are empty. */
+static struct hf_list *next_of(struct hf_list *fresh, struct hf_list *waiting,
+                               unsigned count)
+{
+    struct hf_list *from = count % 2 == 0 ? fresh : waiting;
+
+    if (hf_list_empty(from))
+        from = from == fresh ? waiting : fresh;
+    return hf_list_empty(from) ? NULL : from;
+}
+
 /* Who asks during this turn's end, or is beyond the limit, is for the next. */
 void hf_conns_on_turn_end(struct hf_turn *turn)
 {
     struct hf_conns *conns = HF_ITEM(turn, struct hf_conns, turn);
-    unsigned left = HF_WRITE_SOCKETS;
-    struct hf_list due;
-    struct hf_list *node;
+    int64_t began_us = hf_boot_us();
+    struct hf_list fresh, *from;
+    unsigned count = 0;
 
-    hf_list_init(&due);
-    hand_over(&conns->ready, &due);
-    while (left > 0 && (node = hf_list_first(&due))) {
-        struct hf_conn *conn = HF_ITEM(node, struct hf_conn, ready);
+    hf_list_init(&fresh);
+    hand_over(&conns->ready, &fresh);
+    while (!enough(count, began_us) &&
+           (from = next_of(&fresh, &conns->waiting, count))) {
+        struct hf_conn *conn = HF_ITEM(from->next, struct hf_conn, ready);
 
         hf_list_remove(&conn->ready);
-        look_ahead(conns, &due);
+        look_ahead(conns, from);
         flush(conn);
-        left--;
+        count++;
     }
-    hand_over(&conns->ready, &due); /* those that wait already come first */
-    hand_over(&due, &conns->ready);
-    if (!hf_list_empty(&conns->ready))
+    hand_over(&fresh, &conns->waiting);
+    if (!hf_list_empty(&conns->ready) || !hf_list_empty(&conns->waiting))
         hf_loop_at_turn_end(conns->loop, &conns->turn);
 }
 

@@ -836,17 +836,19 @@ static void when_partial_messages_are_too_many_the_oldest_goes(void **state)
     assert_int_equal(conns.partial_bytes, 0);
 }
 
-/* A turn writes to so many; the others are not forgotten. */
+/* A turn writes to so many; the others are not forgotten, and who asks for
+ * something meanwhile has its answer before all of them have theirs. */
 static void a_broadcast_to_many_takes_more_than_one_turn(void **state)
 {
-#define MANY (HF_WRITE_SOCKETS + 100u)
+#define MANY (2 * HF_WRITE_SOCKETS + 100u)
     static struct client clients[MANY];
-    struct client sender;
-    size_t i, first = 0, reached = 0;
+    struct client sender, asker;
+    size_t i, first = 0, reached = 0, answered = 0;
 
     (void)state;
     if (hf_raise_fd_limit() < 2 * MANY + 100)
         skip();
+    connect_client(&asker);
     for (i = 0; i < MANY; i++) {
         connect_client(&clients[i]);
         join(&clients[i]);
@@ -862,13 +864,20 @@ static void a_broadcast_to_many_takes_more_than_one_turn(void **state)
             collect(&clients[c]);
             now += clients[c].got.len > 0;
         }
-        if (now > 0 && first == 0)
+        if (now > 0 && first == 0) {
             first = now;
+            send_text(&asker, HEARTBEAT);
+        }
         assert_true(now - reached <= HF_WRITE_SOCKETS);
         reached = now;
+        collect(&asker);
+        if (asker.got.len > 0 && answered == 0)
+            answered = reached;
     }
     assert_int_equal(reached, MANY);
-    assert_true(first <= HF_WRITE_SOCKETS && first > HF_WRITE_SOCKETS / 2);
+    assert_in_range(first, HF_WRITE_LOOK, HF_WRITE_SOCKETS);
+    assert_in_range(answered, first, MANY - 1);
+    hang_up(&asker);
     for (i = 0; i < MANY; i++) {
         assert_true(ends_with(&clients[i], HF_STR("\"room:a\",\"say\",{}]")));
         hang_up(&clients[i]);
