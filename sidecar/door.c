@@ -140,8 +140,7 @@ bool hf_door_open(struct hf_door *door, const struct hf_guest *guest,
         return true;
     }
     log_refused(welcome, &caller.address);
-    if (!guest->through->tls) /* who would not understand it */
-        answer_at_once(guest->fd, seconds(retry_ms));
+    answer_at_once(guest->fd, seconds(retry_ms));
     (void)close(guest->fd);
     return false;
 }
