@@ -68,7 +68,6 @@ export const REASONS = Object.freeze({
   forbidden: { number: 12, text: "the server refuses this client" },
   unsent: { number: 13, text: "messages were not accepted" },
   retry: { number: 14, text: "time to try again" },
-  restart: { number: 15, text: "the server restarts" },
 
   join: { number: 20, text: "join() was called" },
   joined: { number: 21, text: "the join was accepted" },
@@ -200,7 +199,6 @@ class Link {
   onframe = (_text) => {};
   onclose = (_reason) => {};
   ended = false;
-  returnMs = null; // when the server wants us back, if it said so
 
   close() {
     this.ended = true;
@@ -381,7 +379,7 @@ export class SocketLink extends Link {
       if (!this.ended) this.onframe(data);
     };
     this.#ws.onerror = () => {}; // a close follows
-    this.#ws.onclose = ({ code, reason }) => this.#closed(code, reason);
+    this.#ws.onclose = () => this.fail(REASONS.dropped);
   }
 
   send(text) {
@@ -391,14 +389,6 @@ export class SocketLink extends Link {
   close() {
     super.close();
     this.#ws?.close(1000);
-  }
-
-  /** One that restarts tells each client when to return, in its turn. */
-  #closed(code, reason) {
-    const [, ms] = (code === 1012 && /^retry_ms=(\d{1,9})$/.exec(reason)) || [];
-    if (ms === undefined) return this.fail(REASONS.dropped);
-    this.returnMs = Math.min(Number(ms), NEXT_MS);
-    this.fail(REASONS.restart);
   }
 }
 
@@ -960,19 +950,17 @@ export class Socket {
     const name = this.transportName;
     const useful = this.#linkIsUseful;
     const age = this.#io.clock.now() - this.#usefulSince;
-    const returnMs = this.#link.returnMs;
     const early = reason === REASONS.dropped && !useful;
     const why = early ? REASONS.refused : reason;
     if (useful && age > SETTLED_MS) this.#tries = 0;
     this.#drop();
-    const other = name === "websocket" && !useful && returnMs === null;
-    if (other && !this.transport) this.#dial("longpoll", why);
-    else this.#wait(why, returnMs);
+    if (name === "websocket" && !useful && !this.transport) this.#dial("longpoll", why);
+    else this.#wait(why);
     this.#tell("error", why, name);
   }
 
-  #wait(reason, returnMs) {
-    const delay = returnMs ?? this.reconnectAfterMs(++this.#tries);
+  #wait(reason) {
+    const delay = this.reconnectAfterMs(++this.#tries);
     this.#timer = this.#io.clock.setTimeout(
       () => this.#dial(this.#firstChoice(), REASONS.retry),
       delay,

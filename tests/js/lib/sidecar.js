@@ -24,15 +24,12 @@ process.on("exit", () => {
 });
 
 export class Sidecar {
-  processes = 1; // that serve
-
   // conf: { section: { name: value } }; files: its limit of open files; up:
   // further arguments
   static async start({ conf = {}, allow = [["room:*", "join,publish"]], files, up = [] } = {}) {
     const sidecar = new Sidecar();
     sidecar.dir = mkdtempSync(join(tmpdir(), "holdfast-sidecar."));
     sidecar.files = files;
-    sidecar.processes = conf.sidecar?.workers ?? 1;
     await run(program("holdfast"), ["init", sidecar.dir]);
     const lines = Object.entries(conf).flatMap(([section, settings]) => [
       `[${section}]`,
@@ -58,8 +55,7 @@ export class Sidecar {
       return (this.how = how);
     });
     alive.add(this.pid);
-    const serving = () => (this.log.match(/event=serving/g) ?? []).length;
-    await until(10000, "the side-car serves", () => this.how || serving() >= this.processes);
+    await until(10000, "the side-car serves", () => this.how || this.log.includes("event=serving"));
     if (this.how) throw new Error(`the side-car ended: ${JSON.stringify(this.how)}\n${this.log}`);
   }
 
@@ -69,10 +65,6 @@ export class Sidecar {
 
   get worker() {
     return childrenOf(this.pid)[0];
-  }
-
-  get workers() {
-    return childrenOf(this.pid).sort((a, b) => a - b);
   }
 
   // When it listens on TCP.
@@ -127,8 +119,8 @@ export class Sidecar {
     return 1024 * Number(/^Pss:\s+(\d+)/m.exec(smaps)[1]);
   }
 
-  descriptors(worker = this.worker) {
-    return readdirSync(`/proc/${worker}/fd`).length;
+  descriptors() {
+    return readdirSync(`/proc/${this.worker}/fd`).length;
   }
 
   // It must end by itself, with success and no sanitizer's complaint.

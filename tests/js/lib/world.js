@@ -101,9 +101,8 @@ export class World {
     }
   }
 
-  // With a close frame of the server, if `close` says code and reason.
-  cutSockets(close) {
-    for (const socket of [...this.#sockets]) socket.cut(close);
+  cutSockets() {
+    for (const socket of [...this.#sockets]) socket.cut();
   }
 
   // The sessions are no more; what the next poll is answered.
@@ -342,12 +341,12 @@ class FakeWebSocket {
   }
 
   // The line is gone; what was on it, too.
-  cut({ code = 1006, reason = "" } = {}) {
+  cut() {
     if (this.readyState === 3) return;
     this.close();
     this.onmessage = null;
     this.onerror?.({});
-    this.onclose?.({ code, reason });
+    this.onclose?.({ code: 1006 });
   }
 
   #arrive(data) {
