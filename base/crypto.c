@@ -66,25 +66,20 @@ void hf_sha256(struct hf_str data, unsigned char out[HF_SHA256_LEN])
 }
 
 /* RFC 2104: H(key ^ opad, H(key ^ ipad, data)). */
-static void hash_with_pad(const unsigned char key[HF_SHA256_BLOCK],
-                          unsigned char pad, struct hf_str data,
-                          unsigned char out[HF_SHA256_LEN])
+static void begin_with_pad(const unsigned char key[HF_SHA256_BLOCK],
+                           unsigned char pad, struct hf_sha256 *out)
 {
     char block[HF_SHA256_BLOCK];
-    struct hf_sha256 sha;
     size_t i;
 
     for (i = 0; i < sizeof(block); i++)
         block[i] = (char)(key[i] ^ pad);
-    hf_sha256_init(&sha);
-    hf_sha256_add(&sha, hf_str(block, sizeof(block)));
-    hf_sha256_add(&sha, data);
-    hf_sha256_end(&sha, out);
+    hf_sha256_init(out);
+    hf_sha256_add(out, hf_str(block, sizeof(block)));
     explicit_bzero(block, sizeof(block));
 }
 
-void hf_hmac_sha256(struct hf_str key, struct hf_str data,
-                    unsigned char out[HF_SHA256_LEN])
+void hf_hmac_key(struct hf_hmac_key *out, struct hf_str key)
 {
     unsigned char block[HF_SHA256_BLOCK] = {0};
 
@@ -92,9 +87,31 @@ void hf_hmac_sha256(struct hf_str key, struct hf_str data,
         hf_sha256(key, block);
     else if (key.len > 0)
         memcpy(block, key.at, key.len);
-    hash_with_pad(block, 0x36, data, out);
-    hash_with_pad(block, 0x5c, hf_str((const char *)out, HF_SHA256_LEN), out);
+    begin_with_pad(block, 0x36, &out->inner);
+    begin_with_pad(block, 0x5c, &out->outer);
     explicit_bzero(block, sizeof(block));
+}
+
+void hf_hmac(const struct hf_hmac_key *key, struct hf_str data,
+             unsigned char out[HF_SHA256_LEN])
+{
+    struct hf_sha256 sha = key->inner;
+
+    hf_sha256_add(&sha, data);
+    hf_sha256_end(&sha, out);
+    sha = key->outer;
+    hf_sha256_add(&sha, hf_str((const char *)out, HF_SHA256_LEN));
+    hf_sha256_end(&sha, out);
+}
+
+void hf_hmac_sha256(struct hf_str key, struct hf_str data,
+                    unsigned char out[HF_SHA256_LEN])
+{
+    struct hf_hmac_key made;
+
+    hf_hmac_key(&made, key);
+    hf_hmac(&made, data, out);
+    explicit_bzero(&made, sizeof(made));
 }
 
 bool hf_equal_secret(struct hf_str a, struct hf_str b)

@@ -25,6 +25,14 @@ void hf_sha256(struct hf_str data, unsigned char out[HF_SHA256_LEN]);
 /* RFC 2104, with keys of any length. */
 void hf_hmac_sha256(struct hf_str key, struct hf_str data,
                     unsigned char out[HF_SHA256_LEN]);
+/* The same for who uses one key again and again: what comes of the key alone is
+ * two blocks of five for a short text. As secret as the key. */
+struct hf_hmac_key {
+    struct hf_sha256 inner, outer;
+};
+void hf_hmac_key(struct hf_hmac_key *out, struct hf_str key);
+void hf_hmac(const struct hf_hmac_key *key, struct hf_str data,
+             unsigned char out[HF_SHA256_LEN]);
 
 /* Same bytes? Takes as long whatever the answer. */
 bool hf_equal_secret(struct hf_str a, struct hf_str b);

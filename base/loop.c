@@ -75,19 +75,31 @@ int hf_loop_rewatch(struct hf_loop *loop, struct hf_watch *watch,
     return control(loop, EPOLL_CTL_MOD, watch, events);
 }
 
-void hf_loop_unwatch(struct hf_loop *loop, struct hf_watch *watch)
+/* The struct may be gone when its event's turn comes. */
+static void forget_events(struct hf_loop *loop, const struct hf_watch *watch)
 {
-    int saved = errno;
     int i;
 
-    if (control(loop, EPOLL_CTL_DEL, watch, 0) == 0) /* else not watched */
-        --*count_of(loop, watch);
-    errno = saved;
-    /* The struct may be gone when its event's turn comes. */
     for (i = loop->batch_at; i < loop->batch_len; i++) {
         if (loop->batch[i].data.ptr == watch)
             loop->batch[i].data.ptr = NULL;
     }
+}
+
+void hf_loop_unwatch(struct hf_loop *loop, struct hf_watch *watch)
+{
+    int saved = errno;
+
+    if (control(loop, EPOLL_CTL_DEL, watch, 0) == 0) /* else not watched */
+        --*count_of(loop, watch);
+    errno = saved;
+    forget_events(loop, watch);
+}
+
+void hf_loop_unwatch_closing(struct hf_loop *loop, struct hf_watch *watch)
+{
+    --*count_of(loop, watch);
+    forget_events(loop, watch);
 }
 
 static void deliver(struct hf_loop *loop)

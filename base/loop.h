@@ -58,6 +58,9 @@ int hf_loop_rewatch(struct hf_loop *loop, struct hf_watch *watch,
 /* Call before closing the descriptor: a copy of it elsewhere would keep the
  * entry alive. Does nothing when it is not watched. */
 void hf_loop_unwatch(struct hf_loop *loop, struct hf_watch *watch);
+/* The same, for a descriptor that is watched, of which there is no copy and
+ * which is closed at once: the kernel then needs not be told twice. */
+void hf_loop_unwatch_closing(struct hf_loop *loop, struct hf_watch *watch);
 
 /* Fire once after delay_us (0 = next turn); re-arms if armed. 0, HF_ENOMEM. */
 int hf_loop_arm(struct hf_loop *loop, struct hf_timer *timer, int64_t delay_us);

@@ -5,6 +5,7 @@ libchannel_a_SOURCES = \
 	channel/body.c channel/body.h \
 	channel/check_config.c channel/check_config.h \
 	channel/client.h \
+	channel/common.c channel/common.h \
 	channel/connect.c channel/connect.h \
 	channel/connecting.c channel/connecting.h \
 	channel/cursor.c channel/cursor.h \

@@ -33,17 +33,20 @@ static void answer_with(struct hf_longpoll *lp, struct hf_poll *poll,
                         int64_t next_ms, struct hf_str messages)
 {
     char text[HF_TOKEN_MAX];
-    size_t len = hf_token_format(
-        token,
-        hf_str((const char *)lp->process->secret, sizeof(lp->process->secret)),
-        text);
+    size_t len = hf_token_format(token, &lp->process->secret, text);
 
     hf_client_release(&poll->client);
     hf_buf_reset(&lp->body);
-    (void)hf_buf_addf(&lp->body, "{\"status\":%d,\"token\":\"%.*s\",", status,
-                      (int)len, text);
-    if (next_ms > 0)
-        (void)hf_buf_addf(&lp->body, "\"next_ms\":%lld,", (long long)next_ms);
+    (void)hf_buf_add_str(&lp->body, HF_STR("{\"status\":"));
+    (void)hf_buf_add_u64(&lp->body, (unsigned)status);
+    (void)hf_buf_add_str(&lp->body, HF_STR(",\"token\":\""));
+    (void)hf_buf_add(&lp->body, text, len);
+    (void)hf_buf_add_str(&lp->body, HF_STR("\","));
+    if (next_ms > 0) {
+        (void)hf_buf_add_str(&lp->body, HF_STR("\"next_ms\":"));
+        (void)hf_buf_add_u64(&lp->body, (unsigned long long)next_ms);
+        (void)hf_buf_add_byte(&lp->body, ',');
+    }
     (void)hf_buf_add_str(&lp->body, HF_STR("\"messages\":["));
     (void)hf_buf_add_str(&lp->body, messages);
     (void)hf_buf_add_str(&lp->body, HF_STR("]}"));
@@ -65,11 +68,28 @@ static struct hf_longpoll *longpoll_of(const struct hf_waiter *waiter)
     return HF_ITEM(waiter->waiting, struct hf_longpoll, waiting);
 }
 
+/* It need not be told how the common transaction ended. */
+static void forget_settling(struct hf_longpoll *lp, const struct hf_poll *poll)
+{
+    size_t n;
+
+    for (n = 0; n < lp->settling_count; n++) {
+        if (lp->settling[n] == poll) {
+            lp->settling[n] = lp->settling[--lp->settling_count];
+            return;
+        }
+    }
+}
+
 static void unpark(struct hf_poll *poll)
 {
     hf_client_release(&poll->client);
-    if (poll->waiter.waiting)
-        hf_holding_release(&longpoll_of(&poll->waiter)->holding, &poll->hold);
+    if (poll->waiter.waiting) {
+        struct hf_longpoll *lp = longpoll_of(&poll->waiter);
+
+        hf_holding_release(&lp->holding, &poll->hold);
+        forget_settling(lp, poll);
+    }
     hf_waiting_leave(&poll->waiter);
 }
 
@@ -154,15 +174,24 @@ static int64_t hold_of(const struct hf_longpoll *lp, const struct hf_poll *poll,
 
 static const struct hf_waiter_kind kind;
 
+/* All know its number now: an older poll of the session may be parked in another
+ * process. */
+static void parked(struct hf_longpoll *lp, const struct hf_poll *poll)
+{
+    hf_wake_ring(lp->waiting.wake, session_of(poll));
+}
+
 /* It holds poll->hold, at most so long. */
 static int park(struct hf_longpoll *lp, struct hf_poll *poll, int64_t most_ms)
 {
     struct topics topics;
     struct hf_wait_for what = what_of(&topics, lp, poll);
-    int err = hf_live_park(lp->process->live, session_of(poll),
+    int err = lp->park_err;
+
+    if (err == 0)
+        err = hf_live_park(lp->process->live, session_of(poll),
                            hf_poll_stock(poll, lp->stream.next.joined),
                            &poll->poll_no);
-
     poll->waiter.kind = &kind;
     if (err == 0)
         err = hf_waiting_park(&lp->waiting, &poll->waiter, &what,
@@ -172,8 +201,10 @@ static int park(struct hf_longpoll *lp, struct hf_poll *poll, int64_t most_ms)
         return err;
     }
     hf_client_release(&poll->client); /* found again when there is something */
-    /* an older poll of the session may be parked in another process */
-    hf_wake_ring(lp->waiting.wake, session_of(poll));
+    if (lp->together)
+        lp->settling[lp->settling_count++] = poll;
+    else
+        parked(lp, poll);
     return 0;
 }
 
@@ -229,10 +260,14 @@ static int check_rights(struct hf_longpoll *lp, const struct hf_client *client)
 {
     struct hf_process *process = lp->process;
     struct hf_str name;
+    uint64_t snapshot = hf_waiting_snapshot(&lp->waiting);
     bool changed = false;
     size_t at = 0;
-    int err = hf_rights_refresh(process->rights, process->journal, &changed);
+    int err = 0;
 
+    if (snapshot == 0 || snapshot != lp->rights_of)
+        err = hf_rights_refresh(process->rights, process->journal, &changed);
+    lp->rights_of = err ? 0 : snapshot;
     if (changed) /* whoever notices it first tells the others */
         hf_waiting_tell_all(&lp->waiting);
     while (err == 0 && hf_stream_next_topic(&lp->stream, &at, &name)) {
@@ -314,18 +349,19 @@ static int compute(struct hf_longpoll *lp, struct hf_poll *poll,
 {
     struct hf_process *process = lp->process;
     struct hf_journal *journal = process->journal;
-    bool fresher = false;
+    bool fresher = false, exists = false;
     uint64_t born;
     int err = hf_journal_snapshot(journal);
 
     if (err)
         return err;
     err = hf_owner_find(journal, process->live, &poll->token, &poll->client,
-                        &born);
+                        &born, &exists);
     if (err == 0) {
         fresher = take_fresher(lp, poll, hello);
+        lp->stream.snapshot = hf_waiting_snapshot(&lp->waiting);
         err = hf_stream_read_within(&lp->stream, journal, process->live,
-                                    &poll->token, poll->client.vsn);
+                                    &poll->token, poll->client.vsn, exists);
     }
     if (err == 0)
         err = check_rights(lp, &poll->client);
@@ -450,11 +486,9 @@ static void rung(struct hf_waiting *waiting)
 enum hf_token_state hf_longpoll_token(const struct hf_longpoll *lp,
                                       struct hf_str text, struct hf_token *out)
 {
-    struct hf_str key =
-        hf_str((const char *)lp->process->secret, sizeof(lp->process->secret));
     int64_t now = hf_wall_ms();
 
-    if (text.len == 0 || hf_token_parse(text, key, out) ||
+    if (text.len == 0 || hf_token_parse(text, &lp->process->secret, out) ||
         out->mount != lp->mount)
         return HF_TOKEN_ABSENT;
 #ifdef HF_BROKEN_DEAD_IS_UNKNOWN
@@ -499,8 +533,9 @@ static void release_older(struct hf_longpoll *lp, struct hf_poll *poll)
         supersede(older);
 }
 
+/* `hello`: NULL when it has no token of the application's with it. */
 static void go_on(struct hf_longpoll *lp, struct hf_poll *poll,
-                  const struct hf_hello *hello)
+                  const struct hf_hello *hello, struct hf_str address)
 {
     enum hf_verdict verdict;
     int64_t ms = 0;
@@ -515,7 +550,7 @@ static void go_on(struct hf_longpoll *lp, struct hf_poll *poll,
 #endif
     if (answer_if_any(lp, poll, hello))
         return;
-    verdict = hf_poll_admit(lp, poll, hello->peer, lp->stream.next.joined, &ms);
+    verdict = hf_poll_admit(lp, poll, address, lp->stream.next.joined, &ms);
     if (verdict == HF_HOLD && park(lp, poll, ms) == 0)
         return;
     if (lp->stream.more)
@@ -525,6 +560,107 @@ static void go_on(struct hf_longpoll *lp, struct hf_poll *poll,
     else
         answer_bare(poll, "{\"status\":500}");
 }
+
+/* --- those that come in one turn ----------------------------------------- */
+
+static void come(struct hf_longpoll *lp, struct hf_poll *poll,
+                 struct hf_str address)
+{
+    struct hf_poll_coming *coming = &poll->coming;
+
+    *coming = (struct hf_poll_coming){.address_len = address.len};
+    if (coming->address_len > sizeof(coming->address))
+        coming->address_len = sizeof(coming->address);
+    if (coming->address_len > 0)
+        memcpy(coming->address, address.at, coming->address_len);
+    hf_list_append(&lp->coming, &coming->node);
+    poll->is_coming = true;
+    hf_loop_at_turn_end(lp->process->loop, &lp->look_at_coming);
+}
+
+static void come_no_more(struct hf_poll *poll)
+{
+    hf_list_remove(&poll->coming.node);
+    poll->is_coming = false;
+    poll->waiter = (struct hf_waiter){0}; /* as before it came */
+}
+
+static struct hf_poll *first_coming(const struct hf_longpoll *lp)
+{
+    struct hf_list *node = hf_list_first(&lp->coming);
+
+    return node ? HF_ITEM(node, struct hf_poll, coming.node) : NULL;
+}
+
+static void look_at(struct hf_longpoll *lp, struct hf_poll *poll)
+{
+    struct hf_poll_coming came_as = poll->coming;
+
+    come_no_more(poll);
+    go_on(lp, poll, NULL, hf_str(came_as.address, came_as.address_len));
+}
+
+/* Those who were parked are, or their newer poll would not be known elsewhere. */
+static void settle(struct hf_longpoll *lp, int err)
+{
+    if (err)
+        HF_LOG(HF_LOG_WARN, "parking_failed", hf_field("why", hf_strerror(err)),
+               hf_field_i("polls", (long long)lp->settling_count),
+               hf_field("effect", "they are answered, and come again"));
+    while (lp->settling_count > 0) {
+        struct hf_poll *poll = lp->settling[lp->settling_count - 1];
+
+        if (err) {
+            unpark(poll);
+            answer_bare(poll, "{\"status\":500}");
+        } else {
+            lp->settling_count--;
+            parked(lp, poll);
+        }
+    }
+}
+
+void hf_longpoll_look_at_coming(struct hf_longpoll *lp)
+{
+    struct hf_live *live = lp->process->live;
+    size_t left = HF_WAITING_TURN;
+    struct hf_poll *poll;
+
+    if (hf_list_empty(&lp->coming))
+        return;
+    hf_waiting_share(&lp->waiting);
+    lp->park_err = hf_live_together(live);
+    lp->together = lp->park_err == 0;
+    while (left-- > 0 && (poll = first_coming(lp)) != NULL)
+        look_at(lp, poll);
+    if (lp->together)
+        settle(lp, hf_live_together_end(live));
+    lp->together = false;
+    lp->park_err = 0;
+    hf_waiting_share_end(&lp->waiting);
+    if (!hf_list_empty(&lp->coming))
+        hf_loop_at_turn_end(lp->process->loop, &lp->look_at_coming);
+}
+
+static void look_at_coming(struct hf_turn *turn)
+{
+    hf_longpoll_look_at_coming(
+        HF_ITEM(turn, struct hf_longpoll, look_at_coming));
+}
+
+/* They go on elsewhere, with the tokens they came with. */
+static void release_coming(struct hf_longpoll *lp)
+{
+    struct hf_poll *poll;
+
+    while ((poll = first_coming(lp)) != NULL) {
+        come_no_more(poll);
+        answer_with(lp, poll, 204, &poll->token, hf_poll_scatter(poll),
+                    HF_STR(""));
+    }
+}
+
+/* --- a session's first ---------------------------------------------------- */
 
 static void refuse_connect(struct hf_poll *poll, int err)
 {
@@ -607,7 +743,10 @@ void hf_poll_start(struct hf_longpoll *lp, struct hf_poll *poll,
         answer_bare(poll, "{\"status\":500}");
         return;
     case HF_TOKEN_GOOD:
-        go_on(lp, poll, hello);
+        if (lp->process->threaded && hello->auth_token.len == 0)
+            come(lp, poll, hello->peer);
+        else
+            go_on(lp, poll, hello, hello->peer);
         return;
     }
 }
@@ -616,6 +755,8 @@ void hf_poll_cancel(struct hf_poll *poll)
 {
     if (poll->asking)
         stop_asking(poll);
+    if (poll->is_coming)
+        come_no_more(poll);
     unpark(poll);
 }
 
@@ -633,6 +774,8 @@ int hf_longpoll_open(struct hf_process *process, int64_t hold_ms,
     lp->hold_ms = hold_ms;
     lp->mount = hf_token_mount(hf_str_of(process->settings.mount));
     hf_list_init(&lp->staged);
+    hf_list_init(&lp->coming);
+    lp->look_at_coming.end = look_at_coming;
     hf_buf_init(&lp->body, SIZE_MAX / 2); /* bounded by the stream's */
     err = hf_rights_new(&lp->writer_rights);
     if (err == 0)
@@ -653,6 +796,7 @@ int hf_longpoll_open(struct hf_process *process, int64_t hold_ms,
 
 void hf_longpoll_release(struct hf_longpoll *lp)
 {
+    release_coming(lp);
     hf_waiting_release(&lp->waiting);
 }
 
@@ -665,6 +809,7 @@ void hf_longpoll_close(struct hf_longpoll *lp)
     hf_post_close_all(lp);
     hf_session_locks_close(lp->locks);
     hf_reaper_stop(lp);
+    hf_loop_cancel_turn(&lp->look_at_coming);
     hf_waiting_close(&lp->waiting);
     hf_holding_close(&lp->holding);
     hf_stream_release(&lp->stream);

@@ -35,20 +35,32 @@ void hf_longpoll_close(struct hf_longpoll *longpoll);
 /* Answer every parked poll now: before a shutdown. */
 void hf_longpoll_release(struct hf_longpoll *longpoll);
 
+/* Client addresses are no longer (longest: IPv6 with a mapped IPv4 address); of
+ * longer ones what counts for the limit of an address is their beginning. */
+#define HF_POLL_ADDRESS_MAX 46u
+
+struct hf_poll_coming {
+    struct hf_list node;
+    size_t address_len;
+    char address[HF_POLL_ADDRESS_MAX];
+};
+
 struct hf_poll {
     /* Called exactly once, unless cancelled; may come before start returns.
      * `body` is borrowed. The poll is the transport's again. */
     void (*answer)(struct hf_poll *poll, struct hf_str body);
     /* private */
-    union {                      /* never both */
+    union {                      /* one of them at a time */
         struct hf_waiter waiter; /* parked: for its session, user and topics */
         struct hf_connecting connecting; /* asking */
+        struct hf_poll_coming coming;    /* to be looked at at the turn's end */
     };
     struct hf_client client;
     struct hf_longpoll *asking; /* not NULL while the application is asked */
     struct hf_token token;      /* as it came; the answer's is newer */
     uint64_t poll_no;           /* a higher one in live.db ends this poll */
     struct hf_hold hold;        /* while parked */
+    bool is_coming;   /* it is in hf_longpoll.coming */
     bool paced;       /* the client waits next_ms, and tells of refusals */
     uint16_t refused; /* the HTTP status it tells of; 0: none */
 };
@@ -56,7 +68,8 @@ struct hf_poll {
 /*
  * A GET. `token` is the token text or empty. Everything is borrowed for the
  * call only; a parked poll keeps only itself. May be given the zeroed struct
- * with `answer` set.
+ * with `answer` set. In a resident process most are looked at at the end of the
+ * turn, together: what many need is then read and written once.
  */
 void hf_poll_start(struct hf_longpoll *longpoll, struct hf_poll *poll,
                    const struct hf_hello *hello, struct hf_str token);

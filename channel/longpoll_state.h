@@ -20,6 +20,14 @@ struct hf_longpoll {
     struct hf_process *process;
     struct hf_waiting waiting;      /* the polls that are parked */
     struct hf_holding holding;      /* and how many may be */
+    struct hf_list coming;          /* polls to be looked at at the turn's end */
+    struct hf_turn look_at_coming;
+    struct hf_poll *settling[HF_WAITING_TURN]; /* parked by it, if the common
+                                                  transaction is kept */
+    size_t settling_count;
+    bool together; /* in that transaction */
+    int park_err;  /* which could not be had: nobody is parked */
+    uint64_t rights_of; /* hf_waiting_snapshot for which rights were read */
     uint32_t excess;                /* of these, after the budget has shrunk */
     struct hf_session_locks *locks; /* NULL without hooks */
     struct hf_list staged;          /* POSTs that are done in stages */
@@ -77,6 +85,10 @@ bool hf_poll_is_known(struct hf_longpoll *longpoll, const struct hf_poll *poll);
 int64_t hf_poll_pause(struct hf_longpoll *longpoll, const struct hf_poll *poll);
 /* next_ms when all are answered at once. */
 int64_t hf_poll_scatter(const struct hf_poll *poll);
+
+/* What is done with the polls that came in a turn, at its end: all in one
+ * snapshot of the journal and one transaction of live.db (longpoll.c). */
+void hf_longpoll_look_at_coming(struct hf_longpoll *longpoll);
 
 /* End the excess of the polls parked here (longpoll.c). */
 void hf_longpoll_shrink(struct hf_longpoll *longpoll);

@@ -86,7 +86,7 @@ static int look_at(void *ctx, const struct hf_membership *m)
     if (*f->count == HF_LOSSES_ONCE)
         return HF_ELIMIT;
     f->m = m;
-    err = hf_session_owner(f->process->journal, f->session, add, f);
+    err = hf_session_owner(f->process->journal, f->session, add, f, NULL);
     return err == HF_ENOTFOUND ? add(f, &nobody) : err;
 }
 

@@ -78,7 +78,7 @@ int hf_owner_check(struct hf_journal *journal, struct hf_str user,
 
 int hf_owner_find(struct hf_journal *journal, struct hf_live *live,
                   const struct hf_token *token, struct hf_client *client,
-                  uint64_t *out_born)
+                  uint64_t *out_born, bool *out_exists)
 {
     struct found found = {client, 0};
     int err;
@@ -87,7 +87,8 @@ int hf_owner_find(struct hf_journal *journal, struct hf_live *live,
     hf_client_set(client, NULL);
     /* Also of a session that was anonymous when the token was made: a frame of
      * its may have brought one since. */
-    err = hf_session_owner(journal, session_of(token), take, &found);
+    err =
+        hf_session_owner(journal, session_of(token), take, &found, out_exists);
     if (err == HF_ENOTFOUND && !token->owned)
         return 0;
     /* It went over to the journal with the first join, of which this token does

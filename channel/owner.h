@@ -21,14 +21,15 @@ int hf_owner_keep(struct hf_live *live, struct hf_token *token,
 
 /*
  * Fill the client's identity, or make it anonymous; *out_born as in sessions.h,
- * 0 without an owner. 0; HF_ENOTFOUND: the session was ended by a disconnect, or
+ * 0 without an owner; *out_exists (may be NULL): the session has a row in the
+ * journal. 0; HF_ENOTFOUND: the session was ended by a disconnect, or
  * what was known of it is lost, so a new one is needed; HF_EEXPIRED: its token
  * is no longer valid (the client is filled all the same); HF_ENOMEM, HF_ESTORE,
  * HF_EBUSY.
  */
 int hf_owner_find(struct hf_journal *journal, struct hf_live *live,
                   const struct hf_token *token, struct hf_client *client,
-                  uint64_t *out_born);
+                  uint64_t *out_born, bool *out_exists);
 
 /* Has no `disconnect` of this user come behind an id? Nobody has none. 0;
  * HF_ENOTFOUND: one has; HF_ESTORE, HF_EBUSY. */

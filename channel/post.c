@@ -343,7 +343,7 @@ void hf_post_start(struct hf_longpoll *lp, struct hf_post *post,
         break;
     }
     if (hf_owner_find(lp->process->journal, lp->process->live, &token, &client,
-                      &born))
+                      &born, NULL))
         answer(post, "{\"status\":500}"); /* its poll is told why */
     else
         start_work(lp, post, &client, &token, born, hello->peer, body, ndjson);

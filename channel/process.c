@@ -36,16 +36,19 @@ static int check_secret_mode(const struct hf_dir *dir, struct hf_why *why)
 static int read_secret(struct hf_process *process, struct hf_why *why)
 {
     const struct hf_dir *dir = &process->dir;
+    char secret[32];
     size_t len = 0;
     int err;
 
     err = check_secret_mode(dir, why);
     if (err)
         return err;
-    err = hf_file_read(dir->fd, HF_FILE_SECRET, process->secret,
-                       sizeof(process->secret), &len);
-    if (!err && len == sizeof(process->secret))
+    err = hf_file_read(dir->fd, HF_FILE_SECRET, secret, sizeof(secret), &len);
+    if (!err && len == sizeof(secret)) {
+        hf_hmac_key(&process->secret, hf_str(secret, len));
+        explicit_bzero(secret, sizeof(secret));
         return 0;
+    }
     if (err == HF_EIO)
         return hf_explain(why, err, "cannot read %s/%s: %s", dir->path,
                           HF_FILE_SECRET, strerror(errno));
@@ -165,7 +168,7 @@ void hf_process_close(struct hf_process *process)
     /* A zeroed struct has no directory open, whatever its fd says. */
     if (process->dir.path[0] != '\0')
         hf_dir_close(&process->dir);
-    explicit_bzero(process->secret, sizeof(process->secret));
+    explicit_bzero(&process->secret, sizeof(process->secret));
     memset(process, 0, sizeof(*process));
     process->dir.fd = -1;
 }

@@ -7,6 +7,7 @@
 #ifndef HF_CHANNEL_PROCESS_H
 #define HF_CHANNEL_PROCESS_H
 
+#include "base/crypto.h"
 #include "base/loop.h"
 #include "channel/hooks.h"
 #include "channel/keeper.h"
@@ -48,7 +49,7 @@ struct hf_process {
     struct hf_keeper keeper;  /* retention, in a resident process */
     struct hf_rights *rights; /* for the loop's thread */
     struct hf_keys *keys;     /* of clients' tokens; loop's thread */
-    unsigned char secret[32]; /* signs poll tokens */
+    struct hf_hmac_key secret; /* signs poll tokens */
 };
 
 /*

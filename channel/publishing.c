@@ -181,8 +181,6 @@ static int counted_as(const struct hf_process *process,
                       const struct hf_client *client, struct hf_str peer,
                       char out[HF_SESSION_ID_LEN])
 {
-    struct hf_str secret =
-        hf_str((const char *)process->secret, sizeof(process->secret));
     struct hf_str who = client->user.len > 0 ? client->user : peer;
     unsigned char mac[HF_SHA256_LEN];
     char text[HF_BASE64URL_LEN(HF_SHA256_LEN)];
@@ -196,7 +194,7 @@ static int counted_as(const struct hf_process *process,
     (void)hf_buf_add_str(&name, who);
     err = hf_buf_error(&name);
     if (err == 0)
-        hf_hmac_sha256(secret, hf_buf_str(&name), mac);
+        hf_hmac(&process->secret, hf_buf_str(&name), mac);
     hf_buf_release(&name);
     if (err)
         return err;

@@ -34,6 +34,7 @@ struct hf_stream_member {
 struct hf_stream_item {
     uint64_t id;
     bool is_row; /* a frame of the same id goes first */
+    bool quoted; /* its text is a JSON string already */
     struct slice text;
 };
 
@@ -104,8 +105,7 @@ static int add_member(void *ctx, const struct hf_membership *m)
     return err;
 }
 
-static int add_item(struct hf_stream *stream, uint64_t id, bool is_row,
-                    struct slice text)
+static int add_item(struct hf_stream *stream, struct hf_stream_item item)
 {
     void *array = stream->items;
 
@@ -113,8 +113,7 @@ static int add_item(struct hf_stream *stream, uint64_t id, bool is_row,
               sizeof(*stream->items)))
         return HF_ENOMEM;
     stream->items = array;
-    stream->items[stream->items_count++] =
-        (struct hf_stream_item){id, is_row, text};
+    stream->items[stream->items_count++] = item;
     return 0;
 }
 
@@ -124,16 +123,21 @@ static int add_frame(void *ctx, uint64_t id, struct hf_str text)
     struct slice kept;
     int err = store(stream, text, &kept);
 
-    return err ? err : add_item(stream, id, false, kept);
+    return err ? err
+               : add_item(stream,
+                          (struct hf_stream_item){.id = id, .text = kept});
 }
 
 static int collect_frames(struct hf_stream *stream, struct hf_journal *journal,
                           const struct hf_token *token)
 {
     struct hf_str session = hf_str(token->session, sizeof(token->session));
-    int err = hf_frames_each(journal, session, token->cursor,
-                             HF_ANSWER_MESSAGES, add_frame, stream);
+    int err;
 
+    if (stream->frames_to <= token->cursor)
+        return 0;
+    err = hf_frames_each(journal, session, token->cursor, HF_ANSWER_MESSAGES,
+                         add_frame, stream);
     if (err == 0 && stream->items_count >= HF_ANSWER_MESSAGES)
         cut_at(stream, stream->items[stream->items_count - 1].id);
     return err;
@@ -147,10 +151,14 @@ struct row_context {
     uint64_t told; /* who is there was told up to here (presence.h) */
 };
 
+static bool is_skipped(const struct hf_token *token, struct hf_str skip)
+{
+    return hf_str_eq(skip, hf_str(token->session, sizeof(token->session)));
+}
+
 static bool for_this(const struct hf_token *token, const struct hf_row *row)
 {
-    return !hf_str_eq(row->skip,
-                      hf_str(token->session, sizeof(token->session)));
+    return !is_skipped(token, row->skip);
 }
 
 /* Encode a row behind the arena's contents. The join_ref lies in the arena,
@@ -180,7 +188,10 @@ static int add_row(void *ctx, const struct hf_row *row)
     if (!for_this(c->token, row) || hf_presence_known(row, c->told))
         return 0;
     err = encode_row(c, row, &text);
-    return err ? err : add_item(c->stream, row->id, true, text);
+    return err ? err
+               : add_item(c->stream, (struct hf_stream_item){.id = row->id,
+                                                             .is_row = true,
+                                                             .text = text});
 }
 
 static struct slice ref_for_rows(const struct hf_stream_member *member)
@@ -208,6 +219,50 @@ static uint64_t told(const struct hf_stream_member *member)
     return member->presence && !member->owed ? 0 : UINT64_MAX;
 }
 
+/* Of a page that others have, too, what is for this session. */
+static int add_page(struct row_context *c, const struct hf_common_page *page)
+{
+    struct hf_stream_item item = {.is_row = true, .quoted = true};
+    size_t n;
+    int err = 0;
+
+    for (n = 0; n < page->count && err == 0; n++) {
+        const struct hf_common_row *row = &page->rows[n];
+
+        if (is_skipped(c->token, hf_common_skip(page, row)) ||
+            (row->presence && row->id <= c->told))
+            continue;
+        item.id = row->id;
+        err = store(c->stream, hf_common_text(page, row), &item.text);
+        if (err == 0)
+            err = add_item(c->stream, item);
+    }
+    if (err == 0 && page->more)
+        cut_at(c->stream, page->last);
+    return err;
+}
+
+static int collect_page(struct row_context *c, struct hf_journal *journal,
+                        struct hf_str topic, uint64_t from, uint64_t to)
+{
+    const struct hf_common_of of = {.snapshot = c->stream->snapshot,
+                                    .epoch = c->epoch,
+                                    .topic = topic,
+                                    .after = from,
+                                    .through = to,
+                                    .vsn = c->stream->vsn};
+    const struct hf_common_page *page;
+    int err = hf_common_read(&c->stream->common, journal, &of, &page);
+
+    if (err)
+        return err;
+#ifndef HF_BROKEN_NO_WATERMARK
+    if (page->gap)
+        return HF_EGAP;
+#endif
+    return add_page(c, page);
+}
+
 /* Rows of one membership's interval after the token's cursor. */
 static int collect_rows(struct hf_stream *stream, struct hf_journal *journal,
                         const struct hf_token *token,
@@ -226,6 +281,8 @@ static int collect_rows(struct hf_stream *stream, struct hf_journal *journal,
 
     if (to <= from)
         return 0;
+    if (stream->snapshot && c.join_ref.len == 0)
+        return collect_page(&c, journal, topic, from, to);
     err = hf_journal_gap(journal, topic, from, &gap);
     if (err)
         return err;
@@ -274,13 +331,22 @@ static bool full(const struct hf_stream *stream)
            stream->messages.len >= HF_ANSWER_BYTES;
 }
 
-static int emit(struct hf_stream *stream, struct hf_str text)
+static int emit_string(struct hf_stream *stream, struct hf_str text,
+                       bool quoted)
 {
     if (stream->count > 0)
         (void)hf_buf_add_byte(&stream->messages, ',');
-    (void)hf_json_quote(&stream->messages, text);
+    if (quoted)
+        (void)hf_buf_add_str(&stream->messages, text);
+    else
+        (void)hf_json_quote(&stream->messages, text);
     stream->count++;
     return hf_buf_error(&stream->messages);
+}
+
+static int emit(struct hf_stream *stream, struct hf_str text)
+{
+    return emit_string(stream, text, false);
 }
 
 static int emit_row(struct row_context *c, const struct hf_row *row)
@@ -405,7 +471,7 @@ static int emit_item(struct hf_stream *stream, struct hf_journal *journal,
 {
     const struct hf_stream_member *member;
     uint64_t rest = 0;
-    int err = emit(stream, resolve(stream, item->text));
+    int err = emit_string(stream, resolve(stream, item->text), item->quoted);
 
     *out_stop = false;
     stream->next.cursor = item->id;
@@ -564,22 +630,34 @@ static void reset(struct hf_stream *stream, const struct hf_token *token)
     stream->owed_from = token->states ? token->states : token->cursor + 1;
 }
 
-static int read_in_snapshot(struct hf_stream *stream,
-                            struct hf_journal *journal, struct hf_live *live,
-                            const struct hf_token *token)
+/* What is the same for all who read in this snapshot. */
+static int read_common(struct hf_stream *stream, struct hf_journal *journal)
 {
-    struct hf_str session = hf_str(token->session, sizeof(token->session));
-    bool exists;
     int err;
 
+    if (stream->snapshot && stream->snapshot == stream->known_of)
+        return 0;
+    stream->known_of = 0;
     err = hf_journal_head(journal, &stream->head);
+    stream->frames_to = stream->head;
+    if (err == 0 && stream->snapshot) /* who reads alone finds it out */
+        err = hf_frames_highest(journal, &stream->frames_to);
+    if (err == 0)
+        stream->known_of = stream->snapshot;
+    return err;
+}
+
+static int read_in_snapshot(struct hf_stream *stream,
+                            struct hf_journal *journal, struct hf_live *live,
+                            const struct hf_token *token, bool exists)
+{
+    int err;
+
+    err = read_common(stream, journal);
     if (err)
         return err;
     if (hf_journal_epoch(journal) != token->epoch)
         return HF_ENOTFOUND;
-    err = hf_session_exists(journal, session, &exists);
-    if (err)
-        return err;
     if (!exists && token->joined)
         return HF_ENOTFOUND;
     stream->next.joined = exists;
@@ -598,22 +676,27 @@ static int read_in_snapshot(struct hf_stream *stream,
 
 int hf_stream_read_within(struct hf_stream *stream, struct hf_journal *journal,
                           struct hf_live *live, const struct hf_token *token,
-                          enum hf_vsn vsn)
+                          enum hf_vsn vsn, bool exists)
 {
     reset(stream, token);
     stream->vsn = vsn;
-    return read_in_snapshot(stream, journal, live, token);
+    return read_in_snapshot(stream, journal, live, token, exists);
 }
 
 int hf_stream_read(struct hf_stream *stream, struct hf_journal *journal,
                    struct hf_live *live, const struct hf_token *token,
                    enum hf_vsn vsn)
 {
+    struct hf_str session = hf_str(token->session, sizeof(token->session));
+    bool exists = false;
     int err = hf_journal_snapshot(journal);
 
     if (err)
         return err;
-    err = hf_stream_read_within(stream, journal, live, token, vsn);
+    stream->snapshot = 0;
+    err = hf_session_exists(journal, session, &exists);
+    if (err == 0)
+        err = hf_stream_read_within(stream, journal, live, token, vsn, exists);
     hf_journal_snapshot_end(journal);
     return err;
 }
@@ -635,6 +718,7 @@ void hf_stream_release(struct hf_stream *stream)
 {
     hf_buf_release(&stream->messages);
     hf_buf_release(&stream->arena);
+    hf_common_release(&stream->common);
     free(stream->members);
     free(stream->items);
     *stream = (struct hf_stream){0};

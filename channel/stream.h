@@ -18,6 +18,7 @@
 
 #include "base/buf.h"
 #include "channel/client.h"
+#include "channel/common.h"
 #include "channel/token.h"
 #include "schema/journal.h"
 #include "schema/live.h"
@@ -29,6 +30,9 @@ struct hf_stream {
     struct hf_token next;   /* to come back with: acknowledges them */
     bool more;              /* this is not all: `next` has more to read */
     uint64_t head;          /* of the journal, in the same snapshot */
+    /* Before hf_stream_read_within: the number of the caller's snapshot, which
+     * several reads share (waiting.h); 0: it has none. */
+    uint64_t snapshot;
     /* private */
     enum hf_vsn vsn;
     struct hf_buf arena; /* names and texts; slices of it are offsets */
@@ -36,6 +40,9 @@ struct hf_stream {
     size_t members_count, members_cap;
     struct hf_stream_item *items;
     size_t items_count, items_cap;
+    struct hf_common common;
+    uint64_t known_of; /* the snapshot of `head` and `frames_to` */
+    uint64_t frames_to; /* nobody has a frame behind this */
     uint64_t through;   /* some source was cut here */
     uint64_t owed_from; /* presence_state, to those joined at or behind it */
     bool cut;
@@ -53,10 +60,10 @@ int hf_stream_read(struct hf_stream *stream, struct hf_journal *journal,
                    struct hf_live *live, const struct hf_token *token,
                    enum hf_vsn vsn);
 /* The same in the snapshot that the caller has begun, for what must be known of
- * the session at the same moment. */
+ * the session at the same moment; `exists`: it has a row there. */
 int hf_stream_read_within(struct hf_stream *stream, struct hf_journal *journal,
                           struct hf_live *live, const struct hf_token *token,
-                          enum hf_vsn vsn);
+                          enum hf_vsn vsn, bool exists);
 
 /* Names of the topics it is joined to, for waiting: start with *at = 0; false
  * at the end. Borrowed until the next read. */

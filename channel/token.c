@@ -68,8 +68,8 @@ static unsigned flags_of(const struct hf_token *token)
            (token->empty ? FLAG_EMPTY : 0);
 }
 
-size_t hf_token_format(const struct hf_token *token, struct hf_str key,
-                       char out[HF_TOKEN_MAX])
+size_t hf_token_format(const struct hf_token *token,
+                       const struct hf_hmac_key *key, char out[HF_TOKEN_MAX])
 {
     unsigned char bytes[BYTES_LEN];
     unsigned char mac[HF_SHA256_LEN];
@@ -90,7 +90,7 @@ size_t hf_token_format(const struct hf_token *token, struct hf_str key,
     at = put_be(at, (uint64_t)token->expiry_ms, 8);
     at = put_be(at, 0, 1);
 
-    hf_hmac_sha256(key, bytes_str(bytes, SIGNED_LEN), mac);
+    hf_hmac(key, bytes_str(bytes, SIGNED_LEN), mac);
     memcpy(at, mac, MAC_LEN);
     return hf_base64url(bytes_str(bytes, BYTES_LEN), out);
 }
@@ -112,16 +112,18 @@ static bool is_token_text(struct hf_str text)
     return true;
 }
 
-static bool is_signed(const unsigned char bytes[BYTES_LEN], struct hf_str key)
+static bool is_signed(const unsigned char bytes[BYTES_LEN],
+                      const struct hf_hmac_key *key)
 {
     unsigned char mac[HF_SHA256_LEN];
 
-    hf_hmac_sha256(key, bytes_str(bytes, SIGNED_LEN), mac);
+    hf_hmac(key, bytes_str(bytes, SIGNED_LEN), mac);
     return hf_equal_secret(bytes_str(bytes + SIGNED_LEN, MAC_LEN),
                            bytes_str(mac, MAC_LEN));
 }
 
-int hf_token_parse(struct hf_str text, struct hf_str key, struct hf_token *out)
+int hf_token_parse(struct hf_str text, const struct hf_hmac_key *key,
+                   struct hf_token *out)
 {
     unsigned char bytes[TEXT_LEN / 4 * 3 + 3];
     const unsigned char *at = bytes;

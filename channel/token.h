@@ -12,6 +12,7 @@
 
 #include <stdint.h>
 
+#include "base/crypto.h"
 #include "base/str.h"
 #include "channel/limits.h"
 
@@ -34,12 +35,13 @@ struct hf_token {
 };
 
 /* Returns the length. 0 only when hashing failed (out of memory). */
-size_t hf_token_format(const struct hf_token *token, struct hf_str key,
+size_t hf_token_format(const struct hf_token *token,
+                       const struct hf_hmac_key *key,
                        char out[HF_TOKEN_MAX]);
 
 /* 0; HF_EMALFORMED: not a token of ours or forged (no difference is told).
  * Expiry, mount and epoch are the caller's to judge. */
-int hf_token_parse(struct hf_str text, struct hf_str key,
+int hf_token_parse(struct hf_str text, const struct hf_hmac_key *key,
                    struct hf_token *out);
 
 /* A fresh random session id. 0 or HF_EIO. */

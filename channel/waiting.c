@@ -188,10 +188,10 @@ static void look_again(struct hf_waiter *waiter, const struct hf_wait_for *what)
 
     if (what->more)
         hf_waiting_tell(waiter);
-    if (waiting->telling) /* the head in its snapshot is that of before */
+    if (waiting->sharing) /* the head in its snapshot is that of before */
         waiting->again = true;
     else if (hf_journal_head(waiting->process->journal, &head) == 0 &&
-        head > what->head)
+             head > what->head)
         hf_waiting_soon(waiting);
 }
 
@@ -273,6 +273,33 @@ struct hf_waiter *hf_waiting_of(const struct hf_waiting *waiting,
     return session.len > 0 ? hf_map_get(&waiting->sessions, session) : NULL;
 }
 
+/* --- reading for several -------------------------------------------------- */
+
+void hf_waiting_share(struct hf_waiting *waiting)
+{
+    assert(!waiting->sharing);
+    hf_wake_start(waiting->wake); /* it writes, which would end the snapshot */
+    waiting->sharing = hf_journal_snapshot(waiting->process->journal) == 0;
+    waiting->snapshots++;
+}
+
+void hf_waiting_share_end(struct hf_waiting *waiting)
+{
+    if (waiting->sharing)
+        hf_journal_snapshot_end(waiting->process->journal);
+    waiting->sharing = false;
+    if (waiting->again)
+        hf_waiting_soon(waiting);
+    waiting->again = false;
+}
+
+uint64_t hf_waiting_snapshot(const struct hf_waiting *waiting)
+{
+    return waiting->sharing && hf_journal_in_snapshot(waiting->process->journal)
+               ? waiting->snapshots
+               : 0;
+}
+
 /* --- telling ------------------------------------------------------------- */
 
 void hf_waiting_tell(struct hf_waiter *waiter)
@@ -313,22 +340,18 @@ static void tell_each(struct hf_waiting *waiting)
     }
 }
 
-/* One row is read by all who wait for it, so all read in one transaction. What
- * begins to wait meanwhile is looked after when that has ended. */
+/* One row is read by all who wait for it. */
 static void tell_dirty(struct hf_waiting *waiting)
 {
-    struct hf_journal *journal = waiting->process->journal;
+    struct hf_live *live = waiting->process->live;
 
     if (hf_list_empty(&waiting->dirty))
         return;
-    waiting->telling = hf_journal_snapshot(journal) == 0; /* else one each */
+    hf_waiting_share(waiting);
+    hf_live_share(live);
     tell_each(waiting);
-    if (waiting->telling)
-        hf_journal_snapshot_end(journal);
-    waiting->telling = false;
-    if (waiting->again)
-        hf_waiting_soon(waiting);
-    waiting->again = false;
+    hf_live_share_end(live);
+    hf_waiting_share_end(waiting);
     if (!hf_list_empty(&waiting->dirty))
         hf_loop_at_turn_end(waiting->process->loop, &waiting->turn);
 }

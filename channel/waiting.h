@@ -76,8 +76,9 @@ struct hf_waiting {
     struct hf_list dirty;
     size_t count, dirty_count;
     bool grown;   /* the journal is ahead of cursor */
-    bool telling; /* in a snapshot that is shared */
-    bool again;   /* somebody began to wait in it */
+    uint64_t snapshots; /* that were shared, so far */
+    bool sharing;       /* in one of them */
+    bool again;         /* somebody began to wait in it */
     struct hf_turn turn;
 };
 
@@ -107,6 +108,17 @@ int hf_waiting_park(struct hf_waiting *waiting, struct hf_waiter *waiter,
 int hf_waiting_go_on(struct hf_waiter *waiter, const struct hf_wait_for *what);
 /* It waits no more. Does nothing when not parked. */
 void hf_waiting_leave(struct hf_waiter *waiter);
+
+/*
+ * What is read for several waiters in one turn is read in one snapshot of the
+ * journal, between these. Whoever begins to wait in it is looked after when it
+ * has ended. Failing, each reads for itself. Not nested.
+ */
+void hf_waiting_share(struct hf_waiting *waiting);
+void hf_waiting_share_end(struct hf_waiting *waiting);
+/* Which of them is open: what was read while this was the same number need not
+ * be read again. 0: none is. */
+uint64_t hf_waiting_snapshot(const struct hf_waiting *waiting);
 
 /* The waiter of this session, or NULL. */
 struct hf_waiter *hf_waiting_of(const struct hf_waiting *waiting,

@@ -93,6 +93,18 @@ static void bury(struct hf_turn *turn)
     listen_again(fcgi);
 }
 
+static void watch_fresh(struct hf_turn *turn)
+{
+    struct hf_fcgi *fcgi = HF_ITEM(turn, struct hf_fcgi, watch_fresh);
+    struct hf_list *node;
+
+    while ((node = hf_list_first(&fcgi->fresh))) {
+        hf_list_remove(node);
+        hf_list_append(&fcgi->conns, node);
+        hf_conn_watch(HF_ITEM(node, struct hf_conn, node));
+    }
+}
+
 void hf_fcgi_conn_closed(struct hf_fcgi *fcgi, struct hf_conn *conn)
 {
     fcgi->counts.conns--;
@@ -116,8 +128,11 @@ int hf_fcgi_open(struct hf_loop *loop, struct hf_gateway *gateway, int listener,
     fcgi->listener = (struct hf_watch){.fd = listener, .ready = can_accept};
     fcgi->accept_again.fire = pause_over;
     fcgi->bury.end = bury;
+    fcgi->watch_fresh.end = watch_fresh;
     fcgi->max_conns = max_conns;
     hf_list_init(&fcgi->conns);
+    hf_list_init(&fcgi->fresh);
+    hf_buf_init(&fcgi->out, HF_FCGI_SENDING_MAX);
     hf_list_init(&fcgi->closed);
     err = hf_fcgi_parser_open(&fcgi->parser);
     if (err)
@@ -153,6 +168,7 @@ void hf_fcgi_stop(struct hf_fcgi *fcgi)
     struct hf_list *node, *tmp;
 
     close_listener(fcgi);
+    watch_fresh(&fcgi->watch_fresh);
     HF_LIST_EACH(node, tmp, &fcgi->conns)
     {
         struct hf_conn *conn = HF_ITEM(node, struct hf_conn, node);
@@ -169,11 +185,14 @@ void hf_fcgi_close(struct hf_fcgi *fcgi)
     if (!fcgi)
         return;
     close_listener(fcgi);
+    watch_fresh(&fcgi->watch_fresh);
+    hf_loop_cancel_turn(&fcgi->watch_fresh);
     while ((node = hf_list_first(&fcgi->conns)))
         hf_conn_close(HF_ITEM(node, struct hf_conn, node));
     bury(&fcgi->bury);
     hf_loop_cancel_turn(&fcgi->bury);
     hf_fcgi_parser_close(&fcgi->parser);
+    hf_buf_release(&fcgi->out);
     free(fcgi);
 }
 

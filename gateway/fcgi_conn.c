@@ -73,6 +73,8 @@ static void watch_for(struct hf_conn *conn, uint32_t events)
     if (conn->events == events)
         return;
     conn->events = events;
+    if (!conn->watched)
+        return; /* soon */
     /* Fails only for a descriptor that is not watched. */
     if (hf_loop_rewatch(conn->fcgi->loop, &conn->watch, events))
         hf_conn_close(conn);
@@ -116,7 +118,8 @@ void hf_conn_close(struct hf_conn *conn)
     else
         release_own(conn);
     conn->state = HF_CONN_CLOSED;
-    hf_loop_unwatch(conn->fcgi->loop, &conn->watch);
+    if (conn->watched)
+        hf_loop_unwatch_closing(conn->fcgi->loop, &conn->watch);
     hf_close(&conn->watch.fd);
     hf_fcgi_conn_closed(conn->fcgi, conn);
 }
@@ -167,41 +170,62 @@ static void send_some(struct hf_conn *conn)
 
 static void too_late(struct hf_timer *timer);
 
-/* The buffer holds records to be sent; `err` is how filling it went. */
-static void send_records(struct hf_conn *conn, struct hf_buf *records, int err)
+/* What did not go at once is kept, and goes when there is room. */
+static void send_rest(struct hf_conn *conn, struct hf_str rest)
 {
+    hf_buf_init(&conn->bytes, HF_FCGI_SENDING_MAX);
+    if (keep_bytes(conn, rest))
+        hf_conn_close(conn);
+    else
+        send_some(conn);
+}
+
+/* fcgi->out holds records to be sent; `err` is how filling it went. */
+static void send_records(struct hf_conn *conn, int err)
+{
+    struct hf_str records = hf_buf_str(&conn->fcgi->out);
+    ssize_t n;
+
     if (err) {
-        hf_buf_release(records);
         hf_conn_close(conn);
         return;
     }
-    if (conn->state == HF_CONN_WAITING)
+    if (conn->state == HF_CONN_WAITING) {
         conn->timer = (struct hf_timer){.fire = too_late};
-    else
+        conn->bytes = (struct hf_buf){.at = NULL};
+    } else {
         free_bytes(conn);
+    }
     conn->state = HF_CONN_SENDING;
-    conn->bytes = *records;
     conn->done = 0;
-    *counter(conn) += conn->bytes.cap;
-    send_some(conn);
+    n = send(conn->watch.fd, records.at, records.len,
+             MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (n >= 0 && (size_t)n == records.len)
+        sent_all(conn);
+    else
+        send_rest(conn, hf_str_from(records, n > 0 ? (size_t)n : 0));
+}
+
+/* Empty; what one large answer needed is not kept for the small ones. */
+static struct hf_buf *out_of(struct hf_conn *conn)
+{
+    struct hf_buf *out = &conn->fcgi->out;
+
+    if (out->cap > HF_FCGI_CHUNK)
+        hf_buf_release(out);
+    hf_buf_reset(out);
+    return out;
 }
 
 static void send_answer(struct hf_conn *conn, struct hf_str head,
                         struct hf_str body)
 {
-    struct hf_buf records;
-
-    hf_buf_init(&records, HF_FCGI_SENDING_MAX);
-    send_records(conn, &records,
-                 hf_fcgi_answer(&records, conn->id, head, body));
+    send_records(conn, hf_fcgi_answer(out_of(conn), conn->id, head, body));
 }
 
 static void send_end(struct hf_conn *conn)
 {
-    struct hf_buf records;
-
-    hf_buf_init(&records, 64);
-    send_records(conn, &records, hf_fcgi_end(&records, conn->id));
+    send_records(conn, hf_fcgi_end(out_of(conn), conn->id));
 }
 
 static void send_refusal(struct hf_conn *conn)
@@ -319,16 +343,13 @@ static void take_request(struct hf_conn *conn, struct hf_str part, bool alone)
 /* Its answer fits any socket buffer; who does not take it is not served. */
 static void take_management(struct hf_conn *conn, struct hf_str part)
 {
-    struct hf_buf records;
-
     if (keep_bytes(conn, part)) {
         hf_conn_close(conn);
         return;
     }
-    hf_buf_init(&records, 64);
     conn->keep = true;
-    send_records(conn, &records,
-                 hf_fcgi_management(&records, hf_buf_str(&conn->bytes)));
+    send_records(conn,
+                 hf_fcgi_management(out_of(conn), hf_buf_str(&conn->bytes)));
     if (conn->state == HF_CONN_SENDING)
         hf_conn_close(conn);
 }
@@ -485,15 +506,18 @@ void hf_conn_open(struct hf_fcgi *fcgi, int fd)
     conn->fcgi = fcgi;
     conn->watch = (struct hf_watch){.fd = fd, .ready = ready};
     conn->timer.fire = too_late;
-    conn->events = EPOLLIN | EPOLLRDHUP;
-    hf_list_append(&fcgi->conns, &conn->node);
+    hf_list_append(&fcgi->fresh, &conn->node);
     fcgi->counts.conns++;
-    if (hf_loop_watch(fcgi->loop, &conn->watch, conn->events)) {
-        hf_conn_close(conn);
-        return;
-    }
     start_reading(conn, false);
-    /* The request is usually here already: that spares a turn. */
     if (conn->state == HF_CONN_READING)
         read_some(conn);
+    hf_loop_at_turn_end(fcgi->loop, &fcgi->watch_fresh);
+}
+
+void hf_conn_watch(struct hf_conn *conn)
+{
+    if (hf_loop_watch(conn->fcgi->loop, &conn->watch, conn->events) == 0)
+        conn->watched = true;
+    else
+        hf_conn_close(conn);
 }

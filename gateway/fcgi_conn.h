@@ -21,6 +21,9 @@ struct hf_fcgi {
     bool listening; /* the listener is watched */
     bool short_of;  /* descriptors or memory: said so in the log */
     struct hf_list conns;
+    struct hf_list fresh; /* those that are not watched yet, instead */
+    struct hf_turn watch_fresh;
+    struct hf_buf out;    /* scratch: an answer on its way to the socket */
     struct hf_list closed; /* freed at the end of the turn: callbacks that
                               closed them may still be running */
     struct hf_turn bury;
@@ -56,6 +59,7 @@ struct hf_conn {
     uint8_t refusal; /* enum hf_refusal */
     bool keep;       /* after this request the connection stays open */
     bool idle;       /* kept, and nothing of another request is here yet */
+    bool watched;    /* by the loop; not before the end of its first turn */
     union {
         struct { /* READING, SENDING */
             struct hf_timer timer;
@@ -67,8 +71,11 @@ struct hf_conn {
     };
 };
 
-/* Takes over the descriptor, which is non-blocking, even on failure. */
+/* Takes over the descriptor, which is non-blocking, even on failure. It is in
+ * fcgi->fresh until hf_conn_watch, at the end of the turn: most requests are
+ * here already, and one that is answered in its first turn is never watched. */
 void hf_conn_open(struct hf_fcgi *fcgi, int fd);
+void hf_conn_watch(struct hf_conn *conn);
 void hf_conn_close(struct hf_conn *conn);
 
 /* In fcgi.c: a connection is closed and will be freed at the end of the turn. */

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcgiapp.h>
-#include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -11,13 +10,20 @@
 #include "base/err.h"
 #include "base/sys.h"
 
+/* Kept from request to request; what a large one needed is given back. */
+#define FILE_KEPT ((size_t)64 << 10)
+
+static int open_file(struct hf_fcgi_parser *parser)
+{
+    parser->len = 0;
+    parser->file = memfd_create("fastcgi-request", MFD_CLOEXEC);
+    return parser->file < 0 ? HF_EIO : 0;
+}
+
 int hf_fcgi_parser_open(struct hf_fcgi_parser *parser)
 {
     parser->file = -1;
-    if (FCGX_Init() != 0)
-        return HF_EIO;
-    parser->file = memfd_create("fastcgi-request", MFD_CLOEXEC);
-    return parser->file < 0 ? HF_EIO : 0;
+    return FCGX_Init() == 0 ? open_file(parser) : HF_EIO;
 }
 
 void hf_fcgi_parser_close(struct hf_fcgi_parser *parser)
@@ -25,13 +31,23 @@ void hf_fcgi_parser_close(struct hf_fcgi_parser *parser)
     hf_close(&parser->file);
 }
 
-/* The file becomes these bytes and is read from its start; with none it gives
- * its memory back. */
-static int fill(const struct hf_fcgi_parser *parser, struct hf_str bytes)
+static int cut(struct hf_fcgi_parser *parser, size_t len)
+{
+    if (parser->len <= len)
+        return 0;
+    if (ftruncate(parser->file, (off_t)len) < 0)
+        return HF_EIO;
+    parser->len = len;
+    return 0;
+}
+
+/* The file becomes these bytes, with none of another request behind them, and
+ * is read from its start. */
+static int fill(struct hf_fcgi_parser *parser, struct hf_str bytes)
 {
     off_t at = 0;
 
-    if (ftruncate(parser->file, 0) < 0)
+    if (cut(parser, bytes.len))
         return HF_EIO;
     while (bytes.len > 0) {
         ssize_t n = pwrite(parser->file, bytes.at, bytes.len, at);
@@ -42,6 +58,8 @@ static int fill(const struct hf_fcgi_parser *parser, struct hf_str bytes)
             return HF_EIO;
         at += n;
         bytes = hf_str_from(bytes, (size_t)n);
+        if (parser->len < (size_t)at)
+            parser->len = (size_t)at;
     }
     return lseek(parser->file, 0, SEEK_SET) < 0 ? HF_EIO : 0;
 }
@@ -61,19 +79,20 @@ static int read_body(struct hf_fcgi_parsed *out, size_t body_len)
     return 0;
 }
 
-/* libfcgi closes the descriptor when it does not like what it reads, so it
- * gets a copy. Its listening socket is -1: then it cannot go on to accept. */
+/* Its listening socket is -1: then it cannot go on to accept when it does not
+ * like what it reads. The file it closes then, and the next request gets a new
+ * one. */
 static int parse(struct hf_fcgi_parser *parser, FCGX_Request *request)
 {
-    int copy = fcntl(parser->file, F_DUPFD_CLOEXEC, 3);
+    int result;
 
-    if (copy < 0 || FCGX_InitRequest(request, -1, 0) != 0) {
-        hf_close(&copy);
+    if (FCGX_InitRequest(request, -1, 0) != 0)
         return HF_EIO;
-    }
-    request->ipcFd = copy;
+    request->ipcFd = parser->file;
     request->keepConnection = 1; /* or it would close the descriptor first */
-    return FCGX_Accept_r(request) == 0 ? 0 : HF_EMALFORMED;
+    result = FCGX_Accept_r(request);
+    parser->file = request->ipcFd;
+    return result == 0 ? 0 : HF_EMALFORMED;
 }
 
 int hf_fcgi_parse(struct hf_fcgi_parser *parser, struct hf_str bytes,
@@ -84,7 +103,9 @@ int hf_fcgi_parse(struct hf_fcgi_parser *parser, struct hf_str bytes,
 
     if (body_len >= INT32_MAX)
         return HF_EMALFORMED;
-    err = fill(parser, bytes);
+    err = parser->file < 0 ? open_file(parser) : 0;
+    if (!err)
+        err = fill(parser, bytes);
     if (err)
         return err;
     parsed.request = calloc(1, sizeof(*parsed.request));
@@ -95,7 +116,8 @@ int hf_fcgi_parse(struct hf_fcgi_parser *parser, struct hf_str bytes,
     err = parse(parser, parsed.request);
     if (!err)
         err = read_body(&parsed, body_len);
-    (void)fill(parser, hf_str(NULL, 0)); /* the next request tries again */
+    if (parser->file >= 0)
+        (void)cut(parser, FILE_KEPT); /* the next request tries again */
     if (err) {
         hf_fcgi_parsed_release(&parsed);
         return err;
@@ -110,10 +132,7 @@ void hf_fcgi_parsed_release(struct hf_fcgi_parsed *parsed)
     FCGX_Request *request = parsed->request;
 
     if (request) {
-        int copy = request->ipcFd;
-
         FCGX_Free(request, 0); /* its buffers; the descriptor is ours */
-        hf_close(&copy);
         free(request);
     }
     free(parsed->body_memory);

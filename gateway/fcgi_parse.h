@@ -20,7 +20,8 @@ struct FCGX_Request;
 
 /* One per process, used for one request after the other. */
 struct hf_fcgi_parser {
-    int file; /* -1 = not open */
+    int file;   /* -1 = not open */
+    size_t len; /* bytes in it */
 };
 
 struct hf_fcgi_parsed {

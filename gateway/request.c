@@ -9,31 +9,32 @@
 #define AT(member) offsetof(struct hf_request, member)
 
 static const struct {
-    const char *name;
+    struct hf_str name;
     size_t at;       /* of a struct hf_str */
     bool redirected; /* REDIRECT_name says it, too */
 } variables[] = {
-    {"REQUEST_METHOD", AT(method), false},
-    {"SCRIPT_NAME", AT(script_name), false},
-    {"PATH_INFO", AT(path_info), false},
-    {"REQUEST_URI", AT(request_uri), false},
-    {"CONTENT_TYPE", AT(content_type), false},
-    {"CONTENT_LENGTH", AT(content_length), false},
-    {"HTTP_TRANSFER_ENCODING", AT(transfer_encoding), false},
-    {"HTTP_X_PHOENIX_LONGPOLL_TOKEN", AT(token_header), false},
-    {"HTTP_X_PHOENIX_AUTHTOKEN", AT(hello.auth_token), false},
-    {"HTTP_AUTHORIZATION", AT(hello.authorization), true},
-    {"HTTP_ACCESS_CONTROL_REQUEST_HEADERS", AT(allow_headers), false},
-    {"QUERY_STRING", AT(hello.query), false},
-    {"HTTP_ORIGIN", AT(hello.from.origin), false},
-    {"HTTP_HOST", AT(hello.from.host), false},
-    {"HTTP_SEC_FETCH_SITE", AT(hello.from.sec_fetch_site), false},
-    {"REQUEST_SCHEME", AT(hello.from.scheme), false},
-    {"HTTPS", AT(https), false},
-    {"REMOTE_ADDR", AT(hello.peer), false},
-    {"HOLDFAST_DIR", AT(directory), true},
-    {"SCRIPT_FILENAME", AT(script), false},
-    {"SERVER_SOFTWARE", AT(software), false},
+    {HF_STR_INIT("REQUEST_METHOD"), AT(method), false},
+    {HF_STR_INIT("SCRIPT_NAME"), AT(script_name), false},
+    {HF_STR_INIT("PATH_INFO"), AT(path_info), false},
+    {HF_STR_INIT("REQUEST_URI"), AT(request_uri), false},
+    {HF_STR_INIT("CONTENT_TYPE"), AT(content_type), false},
+    {HF_STR_INIT("CONTENT_LENGTH"), AT(content_length), false},
+    {HF_STR_INIT("HTTP_TRANSFER_ENCODING"), AT(transfer_encoding), false},
+    {HF_STR_INIT("HTTP_X_PHOENIX_LONGPOLL_TOKEN"), AT(token_header), false},
+    {HF_STR_INIT("HTTP_X_PHOENIX_AUTHTOKEN"), AT(hello.auth_token), false},
+    {HF_STR_INIT("HTTP_AUTHORIZATION"), AT(hello.authorization), true},
+    {HF_STR_INIT("HTTP_ACCESS_CONTROL_REQUEST_HEADERS"), AT(allow_headers),
+     false},
+    {HF_STR_INIT("QUERY_STRING"), AT(hello.query), false},
+    {HF_STR_INIT("HTTP_ORIGIN"), AT(hello.from.origin), false},
+    {HF_STR_INIT("HTTP_HOST"), AT(hello.from.host), false},
+    {HF_STR_INIT("HTTP_SEC_FETCH_SITE"), AT(hello.from.sec_fetch_site), false},
+    {HF_STR_INIT("REQUEST_SCHEME"), AT(hello.from.scheme), false},
+    {HF_STR_INIT("HTTPS"), AT(https), false},
+    {HF_STR_INIT("REMOTE_ADDR"), AT(hello.peer), false},
+    {HF_STR_INIT("HOLDFAST_DIR"), AT(directory), true},
+    {HF_STR_INIT("SCRIPT_FILENAME"), AT(script), false},
+    {HF_STR_INIT("SERVER_SOFTWARE"), AT(software), false},
 };
 
 #define VARIABLES (sizeof(variables) / sizeof(variables[0]))
@@ -49,9 +50,11 @@ static void set(struct hf_request *request, struct hf_str name,
     size_t i;
 
     for (i = 0; i < VARIABLES; i++)
-        if (!member(request, i)->at &&
-            hf_str_eq(name, hf_str_of(variables[i].name)))
-            *member(request, i) = hf_str_of(value);
+        if (hf_str_eq(name, variables[i].name)) {
+            if (!member(request, i)->at)
+                *member(request, i) = hf_str_of(value);
+            return;
+        }
 }
 
 /* What is not there, or empty, as it was before the redirects. */

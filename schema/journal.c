@@ -618,8 +618,8 @@ void hf_journal_ring_later(struct hf_journal *journal, struct hf_str name)
 
 void hf_journal_save_head(struct hf_journal *journal)
 {
-    if (!hf_history_head_due(journal))
-        return;
+    if (!hf_history_head_due(journal) || journal->snapshots > 0)
+        return; /* in a snapshot, which it would end: the next time */
     /* In the queue, and looking once more: a head of an epoch that has just
      * ended would end the new one at the next start. */
     if (hf_journal_queue(journal, hf_boot_ms()))

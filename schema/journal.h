@@ -57,7 +57,8 @@ uint64_t hf_journal_epoch(const struct hf_journal *journal);
 /* --- reading ----------------------------------------------------------- */
 
 /* Has anybody else committed since the last call on this connection? (PRAGMA
- * data_version.) The first call says yes. 0 or HF_ESTORE, HF_EBUSY; HF_EREPLACED
+ * data_version.) The first call says yes. Inside a snapshot it is asked of that:
+ * what was committed since is still new then. 0 or HF_ESTORE, HF_EBUSY; HF_EREPLACED
  * once it is known that the files are no longer these. */
 int hf_journal_changed(struct hf_journal *journal, bool *out);
 
@@ -83,6 +84,8 @@ int hf_journal_version(struct hf_journal *journal, int64_t *out);
  * in it: while it is open the log cannot be emptied. */
 int hf_journal_snapshot(struct hf_journal *journal);
 void hf_journal_snapshot_end(struct hf_journal *journal);
+/* Is it still the one that was begun? After some errors SQLite ends it. */
+bool hf_journal_in_snapshot(const struct hf_journal *journal);
 
 /* The sequence at this moment: the highest id ever given (D7). */
 int hf_journal_head(struct hf_journal *journal, uint64_t *out);
@@ -241,7 +244,8 @@ int hf_journal_draw(struct hf_journal *journal, uint64_t *out);
  * committed; append asks for its topic, sessions.h for its session. */
 void hf_journal_ring_later(struct hf_journal *journal, struct hf_str name);
 
-/* Write the file `head`, if a second has passed since the last time. */
+/* Write the file `head`, if a second has passed since the last time. Does nothing
+ * in a snapshot. */
 void hf_journal_save_head(struct hf_journal *journal);
 
 #endif

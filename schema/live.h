@@ -30,6 +30,20 @@ void hf_live_rest(struct hf_live *live); /* as hf_journal_shed, but for
  * there nobody reads: open it anew. */
 bool hf_live_moved(const struct hf_live *live, const struct hf_dir *dir);
 
+/*
+ * Much that is asked and written at once, in one transaction: what many polls
+ * need that come in one turn. Nobody else writes meanwhile, so be quick, and do
+ * not wait. None of it counts before the end has returned 0; on another result
+ * nothing of it was written. 0, HF_EBUSY: it has not begun, all is as ever.
+ */
+int hf_live_together(struct hf_live *live);
+int hf_live_together_end(struct hf_live *live);
+/* Much that is asked at once, of one moment; nobody is kept from writing. What
+ * is written meanwhile is written at once and alone, and what is asked after
+ * that, too. Cannot fail; at worst each asks for itself. */
+void hf_live_share(struct hf_live *live);
+void hf_live_share_end(struct hf_live *live);
+
 /* What a session counts as among those who hold requests open (D14). */
 enum hf_live_stock {
     HF_LIVE_OURS,         /* each of its requests for itself */

@@ -8,13 +8,13 @@ int hf_live_seat(struct hf_live *live, struct hf_str session,
     int err;
 
     *out = (struct hf_live_seat){0};
-    err = hf_db_get(&live->db,
-                    "SELECT seen_ms, parked_ms, active_ms, stock FROM leases"
-                    " WHERE session = ?1",
-                    &stmt);
+    err = hf_live_reading(
+        live, session,
+        "SELECT seen_ms, parked_ms, active_ms, stock FROM leases"
+        " WHERE session = ?1",
+        &stmt);
     if (err)
         return err;
-    hf_db_bind_text(stmt, 1, session);
     err = hf_db_step(&live->db, stmt, &row);
     if (err || !row)
         return err;
@@ -36,14 +36,13 @@ int hf_live_note_active(struct hf_live *live, struct hf_str session,
     err = hf_live_seat(live, session, &seat);
     if (err || (seat.active_ms > 0 && now - seat.active_ms < every_ms))
         return err;
-    err = hf_db_get(&live->db,
-                    "INSERT INTO leases (session, seen_ms, active_ms)"
-                    " VALUES (?1, ?2, ?2) ON CONFLICT (session) DO UPDATE"
-                    " SET active_ms = excluded.active_ms",
-                    &stmt);
+    err = hf_live_writing(live, session,
+                          "INSERT INTO leases (session, seen_ms, active_ms)"
+                          " VALUES (?1, ?2, ?2) ON CONFLICT (session) DO UPDATE"
+                          " SET active_ms = excluded.active_ms",
+                          &stmt);
     if (err)
         return err;
-    hf_db_bind_text(stmt, 1, session);
     (void)sqlite3_bind_int64(stmt, 2, now);
     return hf_db_finish(&live->db, stmt);
 }
@@ -103,10 +102,9 @@ int hf_live_stock_end(struct hf_live *live, struct hf_str session)
     sqlite3_stmt *stmt;
     int err;
 
-    err = hf_db_get(&live->db, "UPDATE leases SET stock = 0 WHERE session = ?1",
-                    &stmt);
+    err = hf_live_writing(
+        live, session, "UPDATE leases SET stock = 0 WHERE session = ?1", &stmt);
     if (err)
         return err;
-    hf_db_bind_text(stmt, 1, session);
     return hf_db_finish(&live->db, stmt);
 }

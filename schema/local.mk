@@ -19,7 +19,7 @@ libschema_a_SOURCES = \
 	schema/keen.c schema/keen.h \
 	schema/kept_answers.c schema/kept_answers.h \
 	schema/live.c schema/live.h schema/live_impl.h \
-	schema/live_seats.c \
+	schema/live_kept.c schema/live_open.c schema/live_seats.c \
 	schema/mapped.c schema/mapped.h \
 	schema/migrate.c schema/migrate.h \
 	schema/place.c schema/place.h \

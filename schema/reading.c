@@ -153,23 +153,29 @@ static int is_as_it_was(struct hf_journal *journal, bool *out)
 }
 
 /* On errors it is still new: the next call says so again. */
-static int snapshot_if_new(struct hf_journal *journal, bool *out)
+static int is_new(struct hf_journal *journal, bool *out)
 {
     int64_t version = 0;
-    int err;
+    int err = hf_db_number(&journal->db, "PRAGMA data_version", &version);
 
-    err = hf_journal_snapshot(journal);
     if (err)
         return err;
-    err = hf_db_number(&journal->db, "PRAGMA data_version", &version);
     *out = !journal->version_known || version != journal->data_version;
-    if (err || !*out)
-        hf_journal_snapshot_end(journal);
-    if (err)
-        return err;
     journal->data_version = version;
     journal->version_known = true;
     return 0;
+}
+
+static int snapshot_if_new(struct hf_journal *journal, bool *out)
+{
+    int err = hf_journal_snapshot(journal);
+
+    if (err)
+        return err;
+    err = is_new(journal, out);
+    if (err || !*out)
+        hf_journal_snapshot_end(journal);
+    return err;
 }
 
 int hf_journal_snapshot_if_new(struct hf_journal *journal, bool *out)
@@ -195,8 +201,13 @@ int hf_journal_snapshot_if_new(struct hf_journal *journal, bool *out)
 
 int hf_journal_changed(struct hf_journal *journal, bool *out)
 {
-    int err = hf_journal_snapshot_if_new(journal, out);
+    int err;
 
+    if (journal->snapshots > 0) {
+        journal->stirring_known = false;
+        return is_new(journal, out);
+    }
+    err = hf_journal_snapshot_if_new(journal, out);
     if (!err && *out)
         hf_journal_snapshot_end(journal);
     return err;
@@ -250,6 +261,12 @@ void hf_journal_snapshot_end(struct hf_journal *journal)
         journal->snapshots--;
     if (journal->snapshots == 0)
         hf_db_rollback(&journal->db); /* nothing was written */
+}
+
+bool hf_journal_in_snapshot(const struct hf_journal *journal)
+{
+    return journal->snapshots > 0 &&
+           !sqlite3_get_autocommit(journal->db.handle);
 }
 
 int hf_journal_head(struct hf_journal *journal, uint64_t *out)

@@ -24,7 +24,7 @@ int hf_session_exists(struct hf_journal *journal, struct hf_str session,
 }
 
 int hf_session_owner(struct hf_journal *journal, struct hf_str session,
-                     hf_owner_fn each, void *ctx)
+                     hf_owner_fn each, void *ctx, bool *out_exists)
 {
     struct hf_db *db = hf_journal_db(journal);
     struct hf_session_owner owner;
@@ -34,15 +34,22 @@ int hf_session_owner(struct hf_journal *journal, struct hf_str session,
 
     err = hf_db_get(db,
                     "SELECT user, claims, expires, born, coalesce(params, '')"
-                    " FROM sessions"
-                    " WHERE id = ?1 AND claims IS NOT NULL",
+                    " FROM sessions WHERE id = ?1",
                     &stmt);
     if (err)
         return err;
     hf_db_bind_text(stmt, 1, session);
     err = hf_db_step(db, stmt, &row);
-    if (err || !row)
-        return err ? err : HF_ENOTFOUND;
+    if (err)
+        return err;
+    if (out_exists)
+        *out_exists = row;
+    if (!row)
+        return HF_ENOTFOUND;
+    if (sqlite3_column_type(stmt, 1) == SQLITE_NULL) {
+        hf_db_done(stmt);
+        return HF_ENOTFOUND;
+    }
     owner.user = hf_db_text(stmt, 0);
     owner.claims = hf_db_text(stmt, 1);
     owner.expires_ms = sqlite3_column_int64(stmt, 2);
@@ -207,6 +214,16 @@ static int each_owner(struct hf_db *db, sqlite3_stmt *stmt,
         *out_last = hf_db_u64(stmt, 0);
         (*out_count)++;
     }
+}
+
+int hf_frames_highest(struct hf_journal *journal, uint64_t *out)
+{
+    int64_t highest = 0;
+    int err = hf_db_number(hf_journal_db(journal),
+                           "SELECT coalesce(max(id), 0) FROM frames", &highest);
+
+    *out = err || highest < 0 ? 0 : (uint64_t)highest;
+    return err;
 }
 
 int hf_frames_owners(struct hf_journal *journal, uint64_t after, size_t max,

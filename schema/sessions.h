@@ -43,9 +43,10 @@ typedef int (*hf_frame_owner_fn)(void *ctx, uint64_t id, struct hf_str session);
 
 int hf_session_exists(struct hf_journal *journal, struct hf_str session,
                       bool *out);
-/* One call at most. 0; HF_ENOTFOUND: no such session, or nobody's. */
+/* One call at most. 0; HF_ENOTFOUND: no such session, or nobody's. *out_exists
+ * (may be NULL) tells these two apart. */
 int hf_session_owner(struct hf_journal *journal, struct hf_str session,
-                     hf_owner_fn each, void *ctx);
+                     hf_owner_fn each, void *ctx, bool *out_exists);
 /* Was there a row `disconnect` of this topic (user_socket:<user>) behind an id?
  * Known for two days, whatever retention did to the row. */
 int hf_session_disconnected(struct hf_journal *journal, struct hf_str topic,
@@ -57,6 +58,8 @@ int hf_memberships_each(struct hf_journal *journal, struct hf_str session,
 int hf_frames_each(struct hf_journal *journal, struct hf_str session,
                    uint64_t after, size_t max, hf_frame_fn each, void *ctx);
 /* Which sessions got frames after `after` (for waking). */
+/* The id of the newest frame, whosever; 0: there is none. */
+int hf_frames_highest(struct hf_journal *journal, uint64_t *out);
 int hf_frames_owners(struct hf_journal *journal, uint64_t after, size_t max,
                      hf_frame_owner_fn each, void *ctx, uint64_t *out_last,
                      bool *out_more);

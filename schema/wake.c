@@ -722,6 +722,12 @@ void hf_wake_without_descriptors(struct hf_wake *wake)
     wake->wordy = true;
 }
 
+void hf_wake_start(struct hf_wake *wake)
+{
+    if (!wake->started)
+        start(wake);
+}
+
 void hf_wake_add(struct hf_wake *wake, struct hf_str name)
 {
     waited_add(&wake->waited, hf_bell_hash(name));

@@ -69,6 +69,11 @@ void hf_wake_free(struct hf_wake *wake);
  */
 void hf_wake_without_descriptors(struct hf_wake *wake);
 
+/* What the first name begins, before there is one: for who adds names inside a
+ * snapshot of the journal, where that must not begin. Without names it ends by
+ * itself. */
+void hf_wake_start(struct hf_wake *wake);
+
 /*
  * One more, or one less, who waits here for this name (of a topic, a session,
  * a user); those of one name are counted. When it returns the name is heard;

@@ -20,6 +20,7 @@ unit_tests += \
 	tests/unit/test_longpoll \
 	tests/unit/test_longpoll_forms \
 	tests/unit/test_longpoll_hold \
+	tests/unit/test_longpoll_turn \
 	tests/unit/test_msg \
 	tests/unit/test_once \
 	tests/unit/test_once_poll \
@@ -86,6 +87,8 @@ tests_unit_test_longpoll_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_longpoll_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_longpoll_hold_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_longpoll_hold_LDADD = $(CHANNEL_TEST_LINK)
+tests_unit_test_longpoll_turn_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_longpoll_turn_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_longpoll_forms_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_longpoll_forms_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_msg_CFLAGS = $(UNIT_CFLAGS)

@@ -8,6 +8,7 @@
 #include "channel/cursor.h"
 #include "channel/limits.h"
 #include "channel/longpoll.h"
+#include "channel/longpoll_state.h"
 #include "tests/unit/journal_fixture.h"
 
 /*
@@ -98,6 +99,7 @@ static inline void get_start(struct get *get, int n, const char *token)
 {
     *get = (struct get){.poll = {.answer = poll_answered}};
     hf_poll_start(gate[n], &get->poll, &hello, hf_str_of(token));
+    hf_longpoll_look_at_coming(gate[n]); /* as if the turn ended here */
 }
 
 static inline void get_wait(struct get *get, int max_ms)

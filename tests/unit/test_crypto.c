@@ -156,6 +156,23 @@ static void hmac_is_the_same_as_that_of_openssl(void **state)
     }
 }
 
+static void a_key_that_was_prepared_serves_again_and_again(void **state)
+{
+    unsigned char ours[HF_SHA256_LEN], theirs[HF_SHA256_LEN];
+    struct hf_hmac_key key;
+    char data[150];
+    size_t len;
+
+    (void)state;
+    assert_int_equal(hf_random(data, sizeof(data)), 0);
+    hf_hmac_key(&key, HF_STR("Jefe"));
+    for (len = 0; len <= sizeof(data); len++) {
+        hf_hmac_sha256(HF_STR("Jefe"), hf_str(data, len), theirs);
+        hf_hmac(&key, hf_str(data, len), ours);
+        assert_memory_equal(ours, theirs, sizeof(ours));
+    }
+}
+
 static void random_bytes_differ(void **state)
 {
     unsigned char a[32] = {0}, b[32] = {0};
@@ -289,6 +306,7 @@ int main(void)
         cmocka_unit_test(sha256_is_that_of_fips_180_4),
         cmocka_unit_test(sha256_is_the_same_as_that_of_openssl),
         cmocka_unit_test(hmac_is_the_same_as_that_of_openssl),
+        cmocka_unit_test(a_key_that_was_prepared_serves_again_and_again),
         cmocka_unit_test(hmac_is_that_of_rfc_4231),
         cmocka_unit_test(hmac_takes_empty_key_and_data),
         cmocka_unit_test(random_bytes_differ),

@@ -280,6 +280,63 @@ static void a_deleted_file_is_made_again(void **state)
     assert_int_equal(park("s"), 1);
 }
 
+/* --- several at once -------------------------------------------------------- */
+
+static void what_goes_together_is_seen_by_others_at_its_end(void **state)
+{
+    struct hf_live *other = open_live();
+
+    (void)state;
+    assert_int_equal(hf_live_together(live), 0);
+    assert_int_equal(park("s"), 1);
+    assert_int_equal(park("t"), 1);
+    assert_int_equal(poll_no_of(live, "s"), 1);
+    assert_int_equal(poll_no_of(other, "s"), 0);
+    assert_int_equal(hf_live_together_end(live), 0);
+    assert_int_equal(poll_no_of(other, "s"), 1);
+    assert_int_equal(poll_no_of(other, "t"), 1);
+    hf_live_close(other);
+}
+
+static void a_part_that_fails_takes_nothing_else_along(void **state)
+{
+    unsigned i;
+
+    (void)state;
+    assert_int_equal(hf_live_together(live), 0);
+    assert_int_equal(park("s"), 1);
+    for (i = 0; i < HF_LIVE_REPLIES; i++)
+        assert_int_equal(hf_live_reply_add(live, HF_STR("s"), 0, HF_STR("x")),
+                         0);
+    assert_int_equal(hf_live_reply_add(live, HF_STR("s"), 0, HF_STR("x")),
+                     HF_ELIMIT);
+    assert_int_equal(park("t"), 1);
+    assert_int_equal(hf_live_together_end(live), 0);
+    assert_int_equal(poll_no_of(live, "s"), 1);
+    assert_int_equal(poll_no_of(live, "t"), 1);
+}
+
+static void what_is_shared_is_of_one_moment_until_something_is_written(
+    void **state)
+{
+    struct hf_live *other = open_live();
+    uint64_t poll_no;
+
+    (void)state;
+    assert_int_equal(park("s"), 1);
+    hf_live_share(live);
+    assert_int_equal(poll_no_of(live, "s"), 1);
+    assert_int_equal(
+        hf_live_park(other, HF_STR("s"), HF_LIVE_OURS, &poll_no), 0);
+    assert_int_equal(poll_no_of(live, "s"), 1);
+    assert_int_equal(hf_live_grant(live, HF_STR("t"), 0), 0);
+    assert_int_equal(poll_no_of(live, "s"), 2);
+    assert_int_equal(last_seen("t") > 0, 1);
+    hf_live_share_end(live);
+    assert_true(last_seen("t") > 0);
+    hf_live_close(other);
+}
+
 static int set_up(void **state)
 {
     if (fixture_set_up(state))
@@ -309,6 +366,10 @@ int main(void)
         LIVE_TEST(what_another_boot_left_is_forgotten),
         LIVE_TEST(a_damaged_file_is_left_and_the_next_name_taken),
         LIVE_TEST(a_deleted_file_is_made_again),
+        LIVE_TEST(what_goes_together_is_seen_by_others_at_its_end),
+        LIVE_TEST(a_part_that_fails_takes_nothing_else_along),
+        LIVE_TEST(
+            what_is_shared_is_of_one_moment_until_something_is_written),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

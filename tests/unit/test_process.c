@@ -80,11 +80,11 @@ static void all_is_open_and_all_is_closed_again(void **state)
         assert_non_null(process.live);
         assert_non_null(process.rights);
         assert_string_equal(process.settings.mount, "/socket");
-        assert_memory_not_equal(process.secret, secret, sizeof(secret));
+        assert_memory_not_equal(&process.secret, secret, sizeof(secret));
         assert_string_equal(why.text, "");
 
         hf_process_close(&process);
-        assert_memory_equal(process.secret, secret, sizeof(secret));
+        assert_memory_equal(&process.secret, secret, sizeof(secret));
         assert_int_equal(open_descriptors(), before);
     }
 }

@@ -225,9 +225,7 @@ static void in_the_middle_of_a_replay_heads_say_how_far_it_is(void **state)
     before = a.count;
     assert_true(before > 1 && before < 901);
     assert_int_equal(hf_token_parse(hf_str_of(a.token),
-                                    hf_str((const char *)process[0].secret,
-                                           sizeof(process[0].secret)),
-                                    &token),
+                                    &process[0].secret, &token),
                      0);
     assert_true(token.replay > 0);
     say(&a, 1, ASK);

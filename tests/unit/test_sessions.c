@@ -262,20 +262,20 @@ static void a_session_is_nobodys_until_it_is_owned(void **state)
     (void)state;
     begin();
     assert_int_equal(hf_session_add(w, HF_STR("s")), 0);
-    assert_int_equal(hf_session_owner(w, HF_STR("s"), note_owner, NULL),
+    assert_int_equal(hf_session_owner(w, HF_STR("s"), note_owner, NULL, NULL),
                      HF_ENOTFOUND);
     assert_int_equal(hf_session_own(w, HF_STR("s"), &owner), 0);
     commit();
-    assert_int_equal(hf_session_owner(w, HF_STR("s"), note_owner, NULL), 0);
+    assert_int_equal(hf_session_owner(w, HF_STR("s"), note_owner, NULL, NULL), 0);
     assert_string_equal(owner_seen, "alice||9223372036854775807|7");
     owner = (struct hf_session_owner){
         .claims = HF_STR("{\"a\":[]}"), .expires_ms = 5, .born = 8};
     begin();
     assert_int_equal(hf_session_own(w, HF_STR("s"), &owner), 0);
     commit();
-    assert_int_equal(hf_session_owner(w, HF_STR("s"), note_owner, NULL), 0);
+    assert_int_equal(hf_session_owner(w, HF_STR("s"), note_owner, NULL, NULL), 0);
     assert_string_equal(owner_seen, "|{\"a\":[]}|5|8");
-    assert_int_equal(hf_session_owner(w, HF_STR("t"), note_owner, NULL),
+    assert_int_equal(hf_session_owner(w, HF_STR("t"), note_owner, NULL, NULL),
                      HF_ENOTFOUND);
 }
 
