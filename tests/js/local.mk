@@ -23,6 +23,7 @@ EXTRA_DIST += \
 	tests/js/leaving.test.js \
 	tests/js/longpoll.test.js \
 	tests/js/order.test.js \
+	tests/js/peers.test.js \
 	tests/js/phoenix.test.js \
 	tests/js/plain.test.js \
 	tests/js/place.test.js \
@@ -40,4 +41,5 @@ EXTRA_DIST += \
 	tests/js/package-lock.json
 
 # What they read and start.
-EXTRA_DIST += tests/hosts tests/model tests/publishers tests/transcripts
+EXTRA_DIST += tests/hosts tests/model tests/peers tests/publishers \
+	tests/transcripts
