@@ -93,6 +93,7 @@ enum hf_gauge {
     HF_HAS_TOPICS,
     HF_HAS_CURSOR,   /* how far its hub has read, while it has members */
     HF_HAS_RESIDENT, /* bytes of memory */
+    HF_HAS_HEAP,     /* bytes of it that malloc has given out; 0: not known */
     HF_GAUGES,
 };
 

@@ -15,6 +15,10 @@
  * 64 bytes. Empty ones cost the peer little and would never come to an end. */
 #define HF_FRAGMENTS 4096u
 
+/* Records of TLS read from one socket in one turn: each is a call of its own,
+ * however little is in it. */
+#define HF_TLS_RECORDS 32u
+
 /* Messages and their bytes written to one socket in one turn. Four frames in a
  * writev go out 3 times as fast as one by one; more gain little. */
 #define HF_WRITE_BATCH 32u
@@ -69,6 +73,9 @@
  * twelfth of it. Also the longest time libmicrohttpd goes without a run. */
 #define HF_TICK_MS 1000
 
+/* The heap is asked how much of it is in use every so many ticks. */
+#define HF_HEAP_TICKS 5u
+
 /* --- handshakes ---------------------------------------------------------- */
 
 /* Handshakes under way at once; further clients wait in the backlog. */
@@ -92,6 +99,11 @@
 /* Addresses remembered for how often they came, though they have no connection
  * now. */
 #define HF_ADDRESSES_AWAY 4096u
+
+/* The send buffer of the pair through which a request reaches libmicrohttpd once
+ * TLS is off, bytes; the kernel doubles it. Twice this, a record and the bytes of
+ * a header are at most HF_READ_BYTES. */
+#define HF_RELAY_BUFFER (8 * 1024)
 
 /* Connections accepted in one turn. */
 #define HF_ACCEPT_BATCH 64u

@@ -18,6 +18,7 @@ struct hf_meter {
     int64_t due_us;              /* when it should fire */
     struct hf_hub_counts before; /* what was brought already */
     uint64_t cpu_us;             /* the same */
+    unsigned heap_in;            /* ticks until the heap is asked */
     int statm;                   /* /proc/self/statm; -1 = none */
 };
 

@@ -268,6 +268,10 @@ static void write_processes(const struct hf_metrics *metrics,
     write_gauge(out, "holdfast_resident_bytes",
                 "Memory of the workers; what they share is counted in each.",
                 counts->gauge[HF_HAS_RESIDENT]);
+    if (counts->gauge[HF_HAS_HEAP] > 0)
+        write_gauge(out, "holdfast_heap_bytes",
+                    "Memory in use by the workers' heaps.",
+                    counts->gauge[HF_HAS_HEAP]);
 }
 
 void hf_metrics_write(const struct hf_metrics *metrics, struct hf_buf *out)
