@@ -5,7 +5,7 @@
 //
 // CLIENTS spread over TOPICS are connected to the side-car's Unix socket, and are
 // cut off: by themselves, with no goodbye; then by kill -9 of the worker; then by
-// SIGTERM, a drain, and a side-car started anew. While they are away ws_insert
+// SIGTERM, a drain of two seconds, and a side-car started anew. While they are away ws_insert
 // writes MISSED messages of 100 bytes to each topic. Then all of them come back,
 // 1,000 handshakes at a time, join with `since`, and the time is told until half, 99 of
 // 100 and all of them have everything. Each checks for itself that nothing is
@@ -28,7 +28,7 @@ const CUTS = {
   },
   drained: async (load, server) => {
     const ended = server.sidecar.stop({ keep: true });
-    await Promise.all([ended, load.do("run 1")]);
+    await Promise.all([ended, load.do("run 4")]);
     await server.sidecar.up();
   },
 };
@@ -61,7 +61,7 @@ async function run(topics) {
   await clients.end();
   await floor.stop();
 
-  const server = await Holdfast.start();
+  const server = await Holdfast.start({ conf: { sidecar: { drain: "2s" } } });
   const load = new Load(server.target, options);
   await load.do("connect");
   let from = 0;

@@ -95,6 +95,7 @@ static const struct hf_setting known[] = {
          1000000),
     SECRET("sidecar", "proxy_secret", proxy_secret),
     LIST("sidecar", "proxies", proxies),
+    TEXT("sidecar", "monitor", monitor, 0),
     TEXT("hooks", "hook_url", hook_url, 0),
     LIST("hooks", "hook_events", hook_events),
     LIST("hooks", "hook_topics", hook_topics),

@@ -112,6 +112,9 @@ struct hf_settings {
     /* Addresses and networks of proxies in front of ours. */
     char proxies[HF_SETTINGS_LIST][HF_SETTINGS_TEXT];
     size_t proxies_count;
+    /* Where /metrics and /healthz are served: as listen, loopback; "" =
+     * nowhere. */
+    char monitor[HF_SETTINGS_TEXT];
 
     /* [hooks] */
     /* Where the application answers; "" = there are no hooks. */

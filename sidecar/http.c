@@ -13,6 +13,7 @@
 #include "base/sys.h"
 #include "sidecar/accept.h"
 #include "sidecar/counters.h"
+#include "sidecar/relay.h"
 #include "sidecar/request.h"
 #include "sidecar/upgrade.h"
 
@@ -24,6 +25,8 @@ struct hf_http {
     struct hf_rules rules;
     struct hf_accept accept;
     struct hf_door *door;
+    struct hf_tls *tls; /* NULL = no listener wants it */
+    char *early;        /* HF_READ_BYTES, of who is upgraded now; for TLS */
     struct MHD_Daemon *daemon;
     struct hf_watch library; /* libmicrohttpd's epoll descriptor */
     struct hf_timer due;     /* when it wants to run */
@@ -31,6 +34,7 @@ struct hf_http {
     struct hf_list pending;  /* struct shake, oldest first */
     struct hf_list arriving; /* those the library has not taken up yet */
     struct hf_list asking;   /* requests whose client the application judges */
+    struct hf_list leaving;  /* upgraded ones that it can close */
     size_t shaking;          /* connections that have not become sockets */
     size_t max_sockets;      /* upgraded ones */
     size_t max_all;          /* with those that are still shaking hands */
@@ -41,10 +45,14 @@ struct shake {
     struct hf_list node;     /* in http->pending until it is answered or cut */
     struct hf_list arriving; /* in http->arriving */
     const struct hf_listener *through;
+    struct hf_http *http;
     struct hf_caller caller;
     int64_t since_ms;
-    int fd;     /* libmicrohttpd's */
-    bool asked; /* its request is there */
+    int fd;                 /* libmicrohttpd's; -1: it has none of it */
+    bool asked;             /* its request is there */
+    struct hf_relay relay;  /* alive: TLS */
+    struct hf_list leaving; /* in http->leaving */
+    struct MHD_UpgradeResponseHandle *handle; /* then */
 };
 
 /* Its request. */
@@ -65,9 +73,10 @@ static struct shake *shake_new(struct hf_http *http,
 
     if (!shake)
         return NULL;
+    shake->http = http;
     shake->through = guest->through;
     shake->caller = *caller;
-    shake->fd = guest->fd;
+    shake->fd = -1;
     shake->since_ms = hf_boot_ms();
     hf_list_append(&http->pending, &shake->node);
     http->shaking++;
@@ -78,6 +87,8 @@ static void shake_free(struct hf_http *http, struct shake *shake)
 {
     hf_list_remove(&shake->node);
     hf_list_remove(&shake->arriving);
+    hf_list_remove(&shake->leaving);
+    hf_relay_end(&shake->relay);
     hf_visitor_left(shake->caller.visitor, false);
     free(shake);
     http->shaking--;
@@ -107,13 +118,23 @@ static struct shake *arrived(struct hf_http *http, int fd)
     return NULL;
 }
 
+/* The library has let go. What TLS still has to say goes on. */
+static void let_go(struct shake *shake)
+{
+    shake->fd = -1;
+    hf_list_remove(&shake->arriving);
+    hf_list_remove(&shake->leaving);
+    if (!hf_relay_lives(&shake->relay))
+        shake_free(shake->http, shake);
+}
+
 /* What the library was given and dropped without a word. */
 static void forget_lost(struct hf_http *http)
 {
     struct hf_list *node;
 
     while ((node = hf_list_first(&http->arriving)))
-        shake_free(http, HF_ITEM(node, struct shake, arriving));
+        let_go(HF_ITEM(node, struct shake, arriving));
 }
 
 /* The library has a new connection, or has closed one. Its notices tell us of
@@ -130,7 +151,7 @@ static void on_connection(void *cls, struct MHD_Connection *connection,
                               connection, MHD_CONNECTION_INFO_CONNECTION_FD)
                               ->connect_fd);
     else if (*context)
-        shake_free(http, *context);
+        let_go(*context);
 }
 
 /* --- running libmicrohttpd ------------------------------------------------ */
@@ -147,11 +168,27 @@ static void schedule_run(struct hf_http *http)
         (void)hf_loop_arm(http->loop, &http->due, (int64_t)wait_ms * 1000);
 }
 
+/* TLS has taken all that the library had of them; for that its end of the pair
+ * had to stay open during the callback. */
+static void close_leaving(struct hf_http *http)
+{
+    struct hf_list *node;
+
+    while ((node = hf_list_first(&http->leaving))) {
+        struct shake *shake = HF_ITEM(node, struct shake, leaving);
+
+        hf_list_remove(node);
+        (void)MHD_upgrade_action(shake->handle, MHD_UPGRADE_ACTION_CLOSE);
+        http->again = true;
+    }
+}
+
 static void run(struct hf_http *http)
 {
     do {
         http->again = false;
         (void)MHD_run(http->daemon); /* fails in other modes only */
+        close_leaving(http);
     } while (http->again);
     forget_lost(http);
     schedule_run(http);
@@ -195,6 +232,54 @@ static bool has_room(struct hf_accept *accept)
            sockets(http) + http->shaking < http->max_all;
 }
 
+static void give(struct shake *shake, int fd, const struct hf_guest *guest)
+{
+    struct hf_http *http = shake->http;
+
+    shake->fd = fd;
+    hf_list_append(&http->arriving, &shake->arriving);
+    /* Closed by the library, if it does not take it, too. */
+    (void)MHD_add_connection(http->daemon, fd,
+                             (const struct sockaddr *)&guest->address,
+                             guest->address_len);
+}
+
+static void secured(struct hf_relay *relay, int fd)
+{
+    struct shake *shake = HF_ITEM(relay, struct shake, relay);
+    struct hf_http *http = shake->http;
+
+    /* The library asks for an address, for limits of its own that we do not
+     * set. */
+    give(shake, fd,
+         &(struct hf_guest){.address = {.ss_family = AF_UNIX},
+                            .address_len = sizeof(sa_family_t)});
+    run(http);
+}
+
+static void relay_gone(struct hf_relay *relay)
+{
+    struct shake *shake = HF_ITEM(relay, struct shake, relay);
+    struct hf_http *http = shake->http;
+
+    if (shake->fd >= 0)
+        return; /* the library sees the end of the stream, and lets go */
+    shake_free(http, shake);
+    hf_accept_update(&http->accept);
+}
+
+static void start_tls(struct shake *shake, const struct hf_guest *guest)
+{
+    struct hf_http *http = shake->http;
+
+    shake->relay.secured = secured;
+    shake->relay.gone = relay_gone;
+    if (hf_relay_open(&shake->relay, http->loop, http->tls, guest->fd) == 0)
+        return;
+    no_room(http, "handshake_lost", strerror(errno));
+    shake_free(http, shake);
+}
+
 static void came(struct hf_accept *accept, const struct hf_guest *guest)
 {
     struct hf_http *http = HF_ITEM(accept, struct hf_http, accept);
@@ -213,11 +298,10 @@ static void came(struct hf_accept *accept, const struct hf_guest *guest)
         hf_close(&fd);
         return;
     }
-    hf_list_append(&http->arriving, &shake->arriving);
-    /* Closed by the library, if it does not take it, too. */
-    (void)MHD_add_connection(http->daemon, guest->fd,
-                             (const struct sockaddr *)&guest->address,
-                             guest->address_len);
+    if (guest->through->tls)
+        start_tls(shake, guest);
+    else
+        give(shake, guest->fd, guest);
 }
 
 /* The library takes them up, and reads what is there. */
@@ -228,12 +312,18 @@ static void came_all(struct hf_accept *accept)
 
 /* --- deadlines ------------------------------------------------------------ */
 
-/* The library sees the end of the stream and cleans up. */
+/* Once the library sees the end of the stream it cleans up. */
 static void cut(struct shake *shake)
 {
     hf_count(HF_REFUSED_SLOW);
     hf_list_remove(&shake->node);
-    (void)shutdown(shake->fd, SHUT_RDWR);
+    if (!hf_relay_lives(&shake->relay)) {
+        (void)shutdown(shake->fd, SHUT_RDWR);
+        return;
+    }
+    hf_relay_end(&shake->relay);
+    if (shake->fd < 0)
+        shake_free(shake->http, shake);
 }
 
 /* Where others wait for a place, who has not even asked after a while makes
@@ -341,6 +431,20 @@ static void log_upgraded(const struct shake *shake, int fd)
            hf_field("address", address));
 }
 
+/* Its socket, TLS on it, and what came behind the request; -1: lost. */
+static int take_secured(struct shake *shake, MHD_socket socket,
+                        struct hf_str *early, struct hf_layer **out_layer)
+{
+    struct hf_http *http = shake->http;
+    size_t len = 0;
+    int fd = hf_relay_take(&shake->relay, socket, *early, http->early, &len,
+                           out_layer);
+
+    hf_list_append(&http->leaving, &shake->leaving);
+    *early = hf_str(http->early, len);
+    return fd;
+}
+
 static void on_upgrade(void *cls, struct MHD_Connection *connection, void *came,
                        const char *extra, size_t extra_len, MHD_socket socket,
                        struct MHD_UpgradeResponseHandle *handle)
@@ -348,20 +452,31 @@ static void on_upgrade(void *cls, struct MHD_Connection *connection, void *came,
     struct hf_http *http = cls;
     const struct visit *visit = came;
     struct shake *shake = shake_of(connection); /* on_request has seen it */
-    int fd = hf_upgrade_detach(socket, handle);
+    struct hf_str early = hf_str(extra, extra_len);
+    struct hf_layer *layer = NULL;
+    int fd;
 
     http->again = true;
     /* No more deadline: it would shut a socket that is now also ours. */
     hf_list_remove(&shake->node);
+    shake->handle = handle;
+    if (hf_relay_lives(&shake->relay)) {
+        fd = take_secured(shake, socket, &early, &layer);
+    } else if (shake->through->tls) {
+        fd = -1; /* it went while we were asking the application */
+        hf_list_append(&http->leaving, &shake->leaving);
+    } else {
+        fd = hf_upgrade_detach(socket, handle);
+    }
     if (fd < 0) {
-        no_room(http, "socket_lost", strerror(errno));
+        if (!shake->through->tls) /* there the client has gone meanwhile */
+            no_room(http, "socket_lost", strerror(errno));
         return;
     }
     log_upgraded(shake, fd);
     hf_visitor_upgraded(shake->caller.visitor);
-    hf_conns_add(visit->request.echo ? http->echo : http->conns, fd, NULL,
-                 &visit->request.client, shake->caller.visitor,
-                 hf_str(extra, extra_len));
+    hf_conns_add(visit->request.echo ? http->echo : http->conns, fd, layer,
+                 &visit->request.client, shake->caller.visitor, early);
     shake->caller.visitor = NULL;
 }
 
@@ -580,6 +695,10 @@ static int open_all(struct hf_http *http, const struct hf_http_options *options,
     if (err)
         return hf_explain(why, err, "libmicrohttpd does not start: %s",
                           strerror(errno));
+    if (http->tls)
+        http->early = malloc(HF_READ_BYTES);
+    if (http->tls && !http->early)
+        return hf_explain(why, HF_ENOMEM, "out of memory");
     err = hf_accept_open(&http->accept, options->listeners,
                          options->listener_count);
     return err ? hf_explain(why, err, "out of memory") : 0;
@@ -598,6 +717,7 @@ int hf_http_open(const struct hf_http_options *options, struct hf_http **out,
     http->conns = options->conns;
     http->echo = options->echo;
     http->door = options->door;
+    http->tls = options->tls;
     hf_rules_init(&http->rules, options->settings, options->process);
     http->rules.echo = options->echo_path;
     http->accept = (struct hf_accept){.loop = options->loop,
@@ -608,6 +728,7 @@ int hf_http_open(const struct hf_http_options *options, struct hf_http **out,
     hf_list_init(&http->pending);
     hf_list_init(&http->arriving);
     hf_list_init(&http->asking);
+    hf_list_init(&http->leaving);
     err = open_all(http, options, why);
     if (err) {
         hf_http_close(http);
@@ -645,6 +766,8 @@ static void end_asking(struct hf_http *http)
 
 void hf_http_close(struct hf_http *http)
 {
+    struct hf_list *node;
+
     if (!http)
         return;
     hf_accept_close(&http->accept);
@@ -656,5 +779,8 @@ void hf_http_close(struct hf_http *http)
         MHD_stop_daemon(http->daemon);
     }
     forget_lost(http);
+    while ((node = hf_list_first(&http->pending)))
+        shake_free(http, HF_ITEM(node, struct shake, node));
+    free(http->early);
     free(http);
 }

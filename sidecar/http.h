@@ -19,6 +19,7 @@
 #include "schema/settings.h"
 #include "sidecar/door.h"
 #include "sidecar/listen.h"
+#include "sidecar/tls.h"
 #include "sidecar/ws_conn.h"
 
 struct hf_http;
@@ -31,6 +32,7 @@ struct hf_http_options {
     struct hf_conns *echo;      /* and those of echo_path; NULL = none */
     const char *echo_path;
     struct hf_door *door;       /* outlives these sockets */
+    struct hf_tls *tls; /* for listeners with TLS; NULL if there is none */
     const struct hf_listener *listeners;
     size_t listener_count;
     size_t max_fds; /* descriptors of this process */

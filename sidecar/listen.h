@@ -37,6 +37,7 @@ struct hf_listener {
     /* A Unix socket, which no browser reaches: what names there are is for the
      * web server to say, and its X-Forwarded-Proto is believed (D21). */
     bool is_unix;
+    bool tls;    /* wss: TLS comes first */
     bool passed; /* by a service manager, which goes on listening */
     struct hf_unix_listener own; /* name and lock; lock -1 for others */
     char address[sizeof("unix:") + NAME_MAX]; /* for the log, port filled in */

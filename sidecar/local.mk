@@ -22,8 +22,10 @@ libsidecar_a_SOURCES = \
 	sidecar/parent.c sidecar/parent.h \
 	sidecar/prometheus.c sidecar/prometheus.h \
 	sidecar/ready.c sidecar/ready.h \
+	sidecar/relay.c sidecar/relay.h \
 	sidecar/request.c sidecar/request.h \
 	sidecar/service.c sidecar/service.h \
+	sidecar/tls.c sidecar/tls.h \
 	sidecar/upgrade.c sidecar/upgrade.h \
 	sidecar/visitors.c sidecar/visitors.h \
 	sidecar/wire.c sidecar/wire.h \
@@ -34,6 +36,6 @@ libsidecar_a_SOURCES = \
 	sidecar/ws_read.c \
 	sidecar/ws_silence.c \
 	sidecar/ws_write.c
-libsidecar_a_CFLAGS = $(AM_CFLAGS) $(MHD_CFLAGS)
+libsidecar_a_CFLAGS = $(AM_CFLAGS) $(MHD_CFLAGS) $(TLS_CFLAGS)
 
-SIDECAR_LINK = libsidecar.a $(CHANNEL_LINK) $(MHD_LIBS)
+SIDECAR_LINK = libsidecar.a $(CHANNEL_LINK) $(MHD_LIBS) $(TLS_LIBS)

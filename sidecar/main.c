@@ -113,6 +113,7 @@ static int complain(const char *why)
 struct server {
     struct hf_worker_job job;
     struct hf_listeners listeners;
+    struct hf_listeners monitor; /* one, which all workers share, or none */
 };
 
 /* The nth address to listen on; NULL: there are no more. */
@@ -169,6 +170,26 @@ static int refuse_echo(const char *path, const struct hf_listeners *all,
     return 0;
 }
 
+/* Whoever reaches it can read how much is going on, and nobody is asked who
+ * they are: so nobody reaches it from elsewhere. */
+static int open_monitor(struct hf_listeners *monitor, const struct hf_dir *dir,
+                        const struct hf_settings *settings, struct hf_why *why)
+{
+    int err;
+
+    if (!settings->monitor[0])
+        return 0;
+    err = hf_listeners_add(monitor, dir, settings->monitor, 1, why);
+    if (err || monitor->at[0].is_unix || monitor->at[0].loopback)
+        return err;
+    return hf_explain(why, HF_EINVAL,
+                      "monitor = %s may be reached from elsewhere: use "
+                      "unix:monitor.sock or 127.0.0.1:9464, and let a web "
+                      "server that asks for a password or ssh pass it on",
+                      settings->monitor);
+}
+
+/* The monitor's stays open until the last worker has ended. */
 static void stopping(void *ctx)
 {
     struct server *server = HF_ITEM(ctx, struct server, job);
@@ -205,6 +226,7 @@ static int serve(const struct options *options, const struct hf_dir *dir,
 {
     struct server server = {.job = {.dir = dir->path,
                                     .listeners = &server.listeners,
+                                    .monitor = &server.monitor,
                                     .echo = options->echo}};
     struct hf_settings settings;
     int code = 1;
@@ -215,9 +237,11 @@ static int serve(const struct options *options, const struct hf_dir *dir,
                 settings.log_syslog);
     (void)hf_raise_fd_limit(); /* each worker has sockets to listen on */
     if (!open_listeners(&server, options, dir, &settings, why) &&
+        !open_monitor(&server.monitor, dir, &settings, why) &&
         !(options->echo && refuse_echo(options->echo, &server.listeners, why)))
         code = run_workers(&server, &settings, why);
     hf_listeners_close(&server.listeners);
+    hf_listeners_close(&server.monitor);
     return code;
 }
 

@@ -103,6 +103,14 @@ static int identify(struct hf_request *request, const struct hf_rules *rules,
     return hf_connect_params(rules->process, hello, &request->client);
 }
 
+/* By which the client came to us, or to the web server in front. */
+static struct hf_str scheme_of(const struct hf_asked *asked)
+{
+    if (asked->believed)
+        return asked->handshake->forwarded_proto;
+    return asked->through->tls ? HF_STR("https") : HF_STR("http");
+}
+
 static int connect_client(struct hf_request *request,
                           const struct hf_rules *rules,
                           const struct hf_asked *asked, struct hf_str query)
@@ -113,8 +121,7 @@ static int connect_client(struct hf_request *request,
         .from = {.origin = handshake->origin,
                  .host = handshake->host,
                  .sec_fetch_site = handshake->sec_fetch_site,
-                 .scheme = asked->believed ? handshake->forwarded_proto
-                                           : HF_STR("http"),
+                 .scheme = scheme_of(asked),
                  /* no page makes a browser say what a proxy of ours says */
                  .loopback_listener =
                      asked->through->loopback && !asked->believed},

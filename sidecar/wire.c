@@ -16,8 +16,7 @@ static uint32_t want(const struct hf_layer *layer, uint32_t events)
     return layer && layer->ops->want ? layer->ops->want(layer, events) : events;
 }
 
-/* After anything that may have changed what a layer wants. */
-static int rearm(struct hf_wire *wire)
+int hf_wire_rearm(struct hf_wire *wire)
 {
     struct hf_layer *layer = wire->layer;
     uint32_t events = want(layer, layer->asked);
@@ -45,7 +44,7 @@ int hf_wire_await(struct hf_wire *wire, struct hf_loop *loop, uint32_t events)
     if (!wire->layer)
         return hf_loop_rewatch(loop, &wire->watch, events);
     wire->layer->asked = events;
-    return rearm(wire);
+    return hf_wire_rearm(wire);
 }
 
 void hf_wire_close(struct hf_wire *wire, struct hf_loop *loop)
@@ -82,7 +81,7 @@ ssize_t hf_wire_read(struct hf_wire *wire, char *room, size_t size)
     if (!layer || !layer->ops->read)
         return read_plain(wire->watch.fd, room, size);
     len = layer->ops->read(layer, wire->watch.fd, room, size);
-    return rearm(wire) ? HF_ECLOSED : len;
+    return hf_wire_rearm(wire) ? HF_ECLOSED : len;
 }
 
 static int write_plain(int fd, const struct iovec *parts, size_t count,
@@ -124,7 +123,7 @@ int hf_wire_write(struct hf_wire *wire, const struct iovec *parts, size_t count,
     if (!layer || !layer->ops->write)
         return write_plain(wire->watch.fd, parts, count, out_taken);
     err = layer->ops->write(layer, wire->watch.fd, parts, count, out_taken);
-    return rearm(wire) ? HF_ECLOSED : err;
+    return hf_wire_rearm(wire) ? HF_ECLOSED : err;
 }
 
 void hf_wire_shutdown(struct hf_wire *wire)

@@ -56,6 +56,9 @@ void hf_wire_close(struct hf_wire *wire, struct hf_loop *loop);
  * of its end at any rate. 0 or HF_EIO. */
 int hf_wire_await(struct hf_wire *wire, struct hf_loop *loop, uint32_t events);
 
+/* For layers: what it wants may have changed. 0 or HF_EIO. */
+int hf_wire_rearm(struct hf_wire *wire);
+
 /* In watch.ready: what its events mean, EPOLLIN: read, EPOLLOUT: write. */
 static inline uint32_t hf_wire_events(const struct hf_wire *wire,
                                       uint32_t events)

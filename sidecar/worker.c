@@ -15,6 +15,8 @@
 #include "sidecar/drain.h"
 #include "sidecar/echo.h"
 #include "sidecar/http.h"
+#include "sidecar/meter.h"
+#include "sidecar/monitor.h"
 #include "sidecar/parent.h"
 #include "sidecar/upgrade.h"
 #include "sidecar/ws_conn.h"
@@ -29,6 +31,8 @@ struct worker {
     struct hf_conns echo;  /* zeroed where there is none */
     const char *echo_path; /* NULL = none */
     struct hf_http *http;  /* NULL when the last handshake is over */
+    struct hf_meter meter;
+    struct hf_monitor *monitor; /* NULL = none */
     struct hf_watch signals;
     struct hf_timer tick;
     bool leaving;
@@ -91,6 +95,8 @@ static void begin_to_leave(struct worker *w)
     HF_LOG(HF_LOG_INFO, "leaving",
            hf_field_i("sockets", (long long)w->conns.count),
            hf_field_i("drain_ms", w->drain.spread_ms));
+    hf_count_now(HF_HAS_SERVING, 0);
+    hf_monitor_leave(w->monitor);
     while (w->echo_path &&
            hf_conns_goodbye_one(&w->echo, HF_WS_RESTART, HF_STR("")))
         ; /* the next one */
@@ -173,6 +179,21 @@ static int open_http(struct worker *w, struct hf_why *why)
     return hf_http_open(&options, &w->http, why);
 }
 
+static int open_monitor(struct worker *w, const struct hf_worker_job *job,
+                        struct hf_why *why)
+{
+    struct hf_monitor_options options = {
+        .loop = w->loop,
+        .listener = job->monitor->at,
+        .counters = job->counters,
+        .process = &w->process,
+        .meter = &w->meter,
+    };
+
+    return job->monitor->count ? hf_monitor_open(&options, &w->monitor, why)
+                               : 0;
+}
+
 /* For steps that do not say why themselves. */
 static int step(int err, const char *what, struct hf_why *why)
 {
@@ -180,7 +201,8 @@ static int step(int err, const char *what, struct hf_why *why)
                : 0;
 }
 
-static int open_all(struct worker *w, const char *dir, struct hf_why *why)
+static int open_all(struct worker *w, const struct hf_worker_job *job,
+                    struct hf_why *why)
 {
     int err;
 
@@ -196,7 +218,7 @@ static int open_all(struct worker *w, const char *dir, struct hf_why *why)
     err = step(take_signals(w), "read signals", why);
     if (err)
         return err;
-    err = hf_process_open(&w->process, w->loop, dir, true, why);
+    err = hf_process_open(&w->process, w->loop, job->dir, true, why);
     if (err)
         return err;
     err = step(hf_hub_open(&w->process, &w->hub), "read the journal", why);
@@ -214,29 +236,39 @@ static int open_all(struct worker *w, const char *dir, struct hf_why *why)
     err = step(start_tick(w), "arm a timer", why);
     if (err)
         return err;
+    err = step(hf_meter_start(&w->meter, w->loop, w->hub), "arm a timer", why);
+    if (err)
+        return err;
+    err = open_monitor(w, job, why);
+    if (err)
+        return err;
     return open_http(w, why);
 }
 
 /* Accepts what open_all has left half done. */
 static void close_all(struct worker *w)
 {
+    hf_monitor_close(w->monitor);
     hf_http_close(w->http);
     hf_conns_release(&w->conns);
     hf_conns_release(&w->echo);
     hf_door_release(&w->door);
+    hf_meter_stop(&w->meter);
     hf_hub_close(w->hub);
     hf_process_close(&w->process);
     hf_close(&w->signals.fd);
     hf_loop_free(w->loop);
 }
 
-static void log_serving(const struct worker *w, const char *dir)
+static void log_serving(const struct worker *w, const struct hf_worker_job *job)
 {
     char addresses[512];
 
     hf_listeners_name(w->listeners, addresses, sizeof(addresses));
     HF_LOG(HF_LOG_INFO, "serving", hf_field("address", addresses),
-           hf_field("dir", dir));
+           hf_field("dir", job->dir),
+           hf_field("monitor",
+                    job->monitor->count ? job->monitor->at[0].address : NULL));
 }
 
 int hf_worker_run(void *ctx, unsigned worker)
@@ -249,14 +281,16 @@ int hf_worker_run(void *ctx, unsigned worker)
     int err;
 
     hf_listeners_take(job->listeners, worker);
+    hf_listeners_take(job->monitor, worker);
     hf_counters_use(job->counters, worker);
-    err = open_all(&w, job->dir, &why);
+    err = open_all(&w, job, &why);
     if (err) {
         HF_LOG(HF_LOG_ERROR, "cannot_start", hf_field("reason", why.text));
         close_all(&w);
         return HF_WORKER_UNABLE;
     }
-    log_serving(&w, job->dir);
+    hf_count_now(HF_HAS_SERVING, 1);
+    log_serving(&w, job);
     err = hf_loop_run(w.loop);
     if (err)
         HF_LOG(HF_LOG_ERROR, "loop_failed",

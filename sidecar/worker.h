@@ -21,7 +21,8 @@ struct hf_worker_job {
     const char *dir; /* the journal directory */
     struct hf_listeners *listeners;
     struct hf_counters *counters;
-    const char *echo; /* path of an echo; NULL = none */
+    const char *echo;             /* path of an echo; NULL = none */
+    struct hf_listeners *monitor; /* one that all share, or none */
 };
 
 /*

@@ -45,6 +45,7 @@ include tests/crash/power.mk
 include tests/crash/faults.mk
 include tests/holds/local.mk
 include tests/js/local.mk
+include tests/soak/local.mk
 include tests/sql/local.mk
 
 # TESTS on the command line replaces the list, so name both.

@@ -68,6 +68,7 @@ export const REASONS = Object.freeze({
   forbidden: { number: 12, text: "the server refuses this client" },
   unsent: { number: 13, text: "messages were not accepted" },
   retry: { number: 14, text: "time to try again" },
+  restart: { number: 15, text: "the server restarts" },
 
   join: { number: 20, text: "join() was called" },
   joined: { number: 21, text: "the join was accepted" },
@@ -199,6 +200,7 @@ class Link {
   onframe = (_text) => {};
   onclose = (_reason) => {};
   ended = false;
+  returnMs = null; // when the server wants us back, if it said so
 
   close() {
     this.ended = true;
@@ -379,7 +381,7 @@ export class SocketLink extends Link {
       if (!this.ended) this.onframe(data);
     };
     this.#ws.onerror = () => {}; // a close follows
-    this.#ws.onclose = () => this.fail(REASONS.dropped);
+    this.#ws.onclose = ({ code, reason }) => this.#closed(code, reason);
   }
 
   send(text) {
@@ -389,6 +391,14 @@ export class SocketLink extends Link {
   close() {
     super.close();
     this.#ws?.close(1000);
+  }
+
+  /** One that restarts tells each client when to return, in its turn. */
+  #closed(code, reason) {
+    const [, ms] = (code === 1012 && /^retry_ms=(\d{1,9})$/.exec(reason)) || [];
+    if (ms === undefined) return this.fail(REASONS.dropped);
+    this.returnMs = Math.min(Number(ms), NEXT_MS);
+    this.fail(REASONS.restart);
   }
 }
 
@@ -950,17 +960,19 @@ export class Socket {
     const name = this.transportName;
     const useful = this.#linkIsUseful;
     const age = this.#io.clock.now() - this.#usefulSince;
+    const returnMs = this.#link.returnMs;
     const early = reason === REASONS.dropped && !useful;
     const why = early ? REASONS.refused : reason;
     if (useful && age > SETTLED_MS) this.#tries = 0;
     this.#drop();
-    if (name === "websocket" && !useful && !this.transport) this.#dial("longpoll", why);
-    else this.#wait(why);
+    const other = name === "websocket" && !useful && returnMs === null;
+    if (other && !this.transport) this.#dial("longpoll", why);
+    else this.#wait(why, returnMs);
     this.#tell("error", why, name);
   }
 
-  #wait(reason) {
-    const delay = this.reconnectAfterMs(++this.#tries);
+  #wait(reason, returnMs) {
+    const delay = returnMs ?? this.reconnectAfterMs(++this.#tries);
     this.#timer = this.#io.clock.setTimeout(
       () => this.#dial(this.#firstChoice(), REASONS.retry),
       delay,

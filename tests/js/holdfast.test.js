@@ -241,6 +241,58 @@ describe("a connection", () => {
     assert.equal(world.dialled.length, 2);
   });
 
+  it("returns to a server that restarts when that wants it, by WebSocket", async () => {
+    const world = new World();
+    const socket = connect(world);
+    const { heard } = listen(socket);
+    const changes = [];
+    await world.pass(100);
+    socket.onChange((state, reason) => changes.push([state, reason.number]));
+    world.cutSockets({ code: 1012, reason: "retry_ms=7000" });
+    publish(world, 1);
+    await world.pass(6900);
+    assert.deepEqual(changes, [["waiting", REASONS.restart.number]]);
+    assert.equal(world.dialled.length, 1);
+    await world.pass(300);
+    assert.equal(socket.transportName, "websocket");
+    assert.deepEqual(world.dialled, ["websocket", "websocket"]);
+    assert.deepEqual(heard.n, [1]);
+  });
+
+  it("returns so also when it was told before any other answer", async () => {
+    const world = new World();
+    world.net.delay = () => 10;
+    const socket = connect(world);
+    await world.pass(15); // open, and nothing said yet
+    world.cutSockets({ code: 1012, reason: "retry_ms=3000" });
+    await world.pass(2900);
+    assert.equal(socket.state, "waiting");
+    await world.pass(200);
+    assert.deepEqual(world.dialled, ["websocket", "websocket"]);
+    assert.equal(socket.transportName, "websocket");
+  });
+
+  it("waits 30 s at most, and for nothing that it does not understand", async () => {
+    for (const [code, reason, least, most] of [
+      [1012, "retry_ms=3600000", 29000, 31000],
+      [1012, "retry_ms=0", 0, 100],
+      [1012, "retry_ms=-5", 0, 600],
+      [1012, "retry_ms=9e9", 0, 600],
+      [1012, "later", 0, 600],
+      [1012, "", 0, 600],
+      [1001, "retry_ms=20000", 0, 600],
+    ]) {
+      const world = new World();
+      connect(world);
+      await world.pass(100);
+      world.cutSockets({ code, reason });
+      await world.pass(least);
+      assert.equal(world.dialled.length, least > 0 ? 1 : world.dialled.length, reason);
+      await world.pass(most - least);
+      assert.equal(world.dialled.length, 2, `${code} ${reason}`);
+    }
+  });
+
   it("beats every 30 s, and is given up when a beat is not answered", async () => {
     const world = new World();
     const socket = connect(world);

@@ -6,7 +6,6 @@ EXTRA_DIST += \
 	tests/js/budget.test.js \
 	tests/js/checker.test.js \
 	tests/js/clients.test.js \
-	tests/js/conformance.test.js \
 	tests/js/crash.test.js \
 	tests/js/demo.test.js \
 	tests/js/exact.test.js \
@@ -35,6 +34,7 @@ EXTRA_DIST += \
 	tests/js/sidecar.test.js \
 	tests/js/transcripts.test.js \
 	tests/js/unreadable.test.js \
+	tests/js/workers.test.js \
 	tests/js/lib \
 	tests/js/.npmrc \
 	tests/js/package.json \

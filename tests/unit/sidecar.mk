@@ -6,6 +6,7 @@ unit_tests += \
 	tests/unit/test_prometheus \
 	tests/unit/test_sidecar_listen \
 	tests/unit/test_parent \
+	tests/unit/test_tls \
 	tests/unit/test_upgrade \
 	tests/unit/test_visitors \
 	tests/unit/test_ws_conn \
@@ -24,6 +25,9 @@ tests_unit_test_parent_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_parent_LDADD = $(SIDECAR_TEST_LINK)
 tests_unit_test_prometheus_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_prometheus_LDADD = $(SIDECAR_TEST_LINK)
+tests_unit_test_tls_SOURCES = tests/unit/test_tls.c tests/unit/tls_fixture.h
+tests_unit_test_tls_CFLAGS = $(UNIT_CFLAGS) $(TLS_CFLAGS)
+tests_unit_test_tls_LDADD = $(SIDECAR_TEST_LINK)
 tests_unit_test_upgrade_CFLAGS = $(UNIT_CFLAGS) $(MHD_CFLAGS)
 tests_unit_test_upgrade_LDADD = $(SIDECAR_TEST_LINK)
 tests_unit_test_visitors_CFLAGS = $(UNIT_CFLAGS)

@@ -162,6 +162,7 @@ static void every_setting_is_read(void **state)
         "[gateway]\nhold = 0\ncgi_hold = 1s\nmax_held = 8\nrevive = 5m\n"
         "[sidecar]\nlisten = 127.0.0.1:4000, unix:a.sock\nlisten = [::1]:1\n"
         "workers = 3\ndrain = 0\nidle = 2s\nhandshake = 3s\n"
+        "monitor = unix:m\n"
         "max_sockets = 9\n[hooks]\nhook_url = http://127.0.0.1/\n"
         "hook_events = push, leave\nhook_topics = room:*\nhook_timeout = 1s\n"
         "hook_events = connect\nhook_concurrency = 3\n"
@@ -200,6 +201,7 @@ static void every_setting_is_read(void **state)
     assert_int_equal(s.idle_ms, 2000);
     assert_int_equal(s.handshake_ms, 3000);
     assert_int_equal(s.max_sockets, 9);
+    assert_string_equal(s.monitor, "unix:m");
     assert_string_equal(s.hook_url, "http://127.0.0.1/");
     assert_int_equal(s.tokens, HF_TOKENS_APPLICATION);
     assert_int_equal(s.hook_events_count, 3);

@@ -24,12 +24,16 @@ process.on("exit", () => {
 });
 
 export class Sidecar {
+  processes = 1; // that serve
+
   // conf: { section: { name: value } }; files: its limit of open files; up:
-  // further arguments
-  static async start({ conf = {}, allow = [["room:*", "join,publish"]], files, up = [] } = {}) {
+  // further arguments; binary: another side-car than that of the build
+  static async start({ conf = {}, allow = [["room:*", "join,publish"]], files, up = [], binary } = {}) {
     const sidecar = new Sidecar();
     sidecar.dir = mkdtempSync(join(tmpdir(), "holdfast-sidecar."));
     sidecar.files = files;
+    sidecar.processes = conf.sidecar?.workers ?? 1;
+    sidecar.binary = binary ?? program("holdfast-sidecar");
     await run(program("holdfast"), ["init", sidecar.dir]);
     const lines = Object.entries(conf).flatMap(([section, settings]) => [
       `[${section}]`,
@@ -42,7 +46,7 @@ export class Sidecar {
   }
 
   async up(...args) {
-    const command = [program("holdfast-sidecar"), "--dir", this.dir, ...args];
+    const command = [this.binary, "--dir", this.dir, ...args];
     if (this.files) command.unshift("prlimit", `--nofile=${this.files}:${this.files}`);
     this.log = "";
     this.child = spawn(command[0], command.slice(1), { stdio: ["ignore", "ignore", "pipe"] });
@@ -55,7 +59,8 @@ export class Sidecar {
       return (this.how = how);
     });
     alive.add(this.pid);
-    await until(10000, "the side-car serves", () => this.how || this.log.includes("event=serving"));
+    const serving = () => (this.log.match(/event=serving/g) ?? []).length;
+    await until(10000, "the side-car serves", () => this.how || serving() >= this.processes);
     if (this.how) throw new Error(`the side-car ended: ${JSON.stringify(this.how)}\n${this.log}`);
   }
 
@@ -65,6 +70,10 @@ export class Sidecar {
 
   get worker() {
     return childrenOf(this.pid)[0];
+  }
+
+  get workers() {
+    return childrenOf(this.pid).sort((a, b) => a - b);
   }
 
   // When it listens on TCP.
@@ -119,8 +128,8 @@ export class Sidecar {
     return 1024 * Number(/^Pss:\s+(\d+)/m.exec(smaps)[1]);
   }
 
-  descriptors() {
-    return readdirSync(`/proc/${this.worker}/fd`).length;
+  descriptors(worker = this.worker) {
+    return readdirSync(`/proc/${worker}/fd`).length;
   }
 
   // It must end by itself, with success and no sanitizer's complaint.

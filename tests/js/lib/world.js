@@ -101,8 +101,9 @@ export class World {
     }
   }
 
-  cutSockets() {
-    for (const socket of [...this.#sockets]) socket.cut();
+  // With a close frame of the server, if `close` says code and reason.
+  cutSockets(close) {
+    for (const socket of [...this.#sockets]) socket.cut(close);
   }
 
   // The sessions are no more; what the next poll is answered.
@@ -341,12 +342,12 @@ class FakeWebSocket {
   }
 
   // The line is gone; what was on it, too.
-  cut() {
+  cut({ code = 1006, reason = "" } = {}) {
     if (this.readyState === 3) return;
     this.close();
     this.onmessage = null;
     this.onerror?.({});
-    this.onclose?.({ code: 1006 });
+    this.onclose?.({ code, reason });
   }
 
   #arrive(data) {

@@ -1,0 +1,30 @@
+#!/bin/sh
+# soak.sh - bench/soak.mjs in its short form, and that it notices what leaks
+
+. "${top_srcdir:?}/tests/lib.sh"
+
+HOLDFAST_BIN=$top_builddir
+export HOLDFAST_BIN
+
+# soak OPTION...
+soak()
+{
+    timeout -k 5 120 node "$top_srcdir/bench/soak.mjs" quick=1 "$@"
+}
+
+# It ends by itself, with a complaint about both.
+finds_leaks()
+{
+    code=0
+    soak seconds=12 warm=6 \
+        sidecar="$top_builddir/tests/soak/leaky/holdfast-sidecar" \
+        >leaky.out 2>&1 || code=$?
+    cat leaky.out
+    test "$code" -eq 1 && grep -q '^GROWS heap' leaky.out &&
+        grep -q '^GROWS descriptors' leaky.out
+}
+
+t "nothing grows while thousands of clients come and go" soak
+t "memory and descriptors that are not given back are noticed" finds_leaks
+
+finish
