@@ -91,7 +91,7 @@ enum hf_gauge {
     HF_HAS_MEMBERS,     /* joined topics, of all its sockets */
     HF_HAS_LAGGING,     /* of these, those that read from the journal */
     HF_HAS_TOPICS,
-    HF_HAS_CURSOR,   /* how far its hub has read, while it has members */
+    HF_HAS_CURSOR, /* one more than the id its hub has read to; 0: no members */
     HF_HAS_RESIDENT, /* bytes of memory */
     HF_HAS_HEAP,     /* bytes of it that malloc has given out; 0: not known */
     HF_GAUGES,

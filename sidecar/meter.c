@@ -113,7 +113,7 @@ static void on_turn(void *ctx, int64_t us)
 
     hf_count_time(HF_TIMED_TURN, us);
     /* With nobody joined it does not read on, and nobody minds. */
-    hf_count_now(HF_HAS_CURSOR, hub->counts.topics > 0 ? hub->cursor : 0);
+    hf_count_now(HF_HAS_CURSOR, hub->counts.topics > 0 ? hub->cursor + 1 : 0);
 }
 
 static int arm(struct hf_meter *meter)

@@ -213,7 +213,7 @@ static uint64_t lag(const struct hf_metrics *metrics)
 {
     uint64_t least = hf_counters_least(metrics->counters, HF_HAS_CURSOR);
 
-    return least > 0 && least < metrics->head ? metrics->head - least : 0;
+    return least > 0 && least <= metrics->head ? metrics->head + 1 - least : 0;
 }
 
 static void write_journal(const struct hf_metrics *metrics, struct hf_buf *out)

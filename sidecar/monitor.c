@@ -93,7 +93,7 @@ static void tell_metrics(struct hf_monitor *monitor, struct hf_buf *out)
     hf_buf_init(&reasons, REASONS_MAX);
     metrics.ready = is_ready(monitor, &reasons);
     hf_buf_release(&reasons);
-    metrics.head_known = hf_journal_head(process->journal, &metrics.head) == 0;
+    metrics.head_known = hf_ready_head(process, &metrics.head) == 0;
     add_polls(monitor->holds, &metrics);
     hf_metrics_write(&metrics, out);
 }

@@ -3,10 +3,22 @@
 #include "base/err.h"
 #include "schema/failed.h"
 
+int hf_ready_head(struct hf_process *process, uint64_t *out)
+{
+    struct hf_journal *journal = process->journal;
+    int err = hf_journal_snapshot(journal);
+
+    if (err)
+        return err;
+    err = hf_journal_head(journal, out);
+    hf_journal_snapshot_end(journal);
+    return err;
+}
+
 static void look_at_journal(struct hf_process *process, struct hf_buf *out)
 {
     uint64_t head;
-    int err = hf_journal_head(process->journal, &head);
+    int err = hf_ready_head(process, &head);
 
     if (err == HF_EREPLACED)
         (void)hf_buf_addf(out, "journal: its files were replaced while it was "

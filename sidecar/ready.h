@@ -17,4 +17,7 @@ void hf_ready_reasons(struct hf_process *process,
                       const struct hf_counters *counters, bool leaving,
                       struct hf_buf *out);
 
+/* The newest id of the journal. 0, or why it cannot be read. */
+int hf_ready_head(struct hf_process *process, uint64_t *out);
+
 #endif
