@@ -98,6 +98,12 @@ struct hf_settings {
      * "[::1]:4000" */
     char listen[HF_SETTINGS_LIST][HF_SETTINGS_TEXT];
     size_t listen_count;
+    /* The same for wss, TCP only; then both files, PEM, are needed. Paths are
+     * from the directory on. */
+    char listen_tls[HF_SETTINGS_LIST][HF_SETTINGS_TEXT];
+    size_t listen_tls_count;
+    char certificate[HF_SETTINGS_TEXT]; /* with its chain */
+    char private_key[HF_SETTINGS_TEXT];
     size_t workers;       /* processes that serve; 1 */
     int64_t drain_ms;     /* goodbyes are spread over this time; 10s */
     int64_t ping_ms;      /* ask who sent nothing so long; 25s, 0 = never */

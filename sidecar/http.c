@@ -27,6 +27,8 @@ struct hf_http {
     struct hf_door *door;
     struct hf_tls *tls; /* NULL = no listener wants it */
     char *early;        /* HF_READ_BYTES, of who is upgraded now; for TLS */
+    struct hf_lender lender;
+    bool keep; /* sockets are not taken from the library */
     struct MHD_Daemon *daemon;
     struct hf_watch library; /* libmicrohttpd's epoll descriptor */
     struct hf_timer due;     /* when it wants to run */
@@ -50,6 +52,7 @@ struct shake {
     int64_t since_ms;
     int fd;                 /* libmicrohttpd's; -1: it has none of it */
     bool asked;             /* its request is there */
+    bool done;              /* and answered by a 101: it no longer counts */
     struct hf_relay relay;  /* alive: TLS */
     struct hf_list leaving; /* in http->leaving */
     struct MHD_UpgradeResponseHandle *handle; /* then */
@@ -90,8 +93,9 @@ static void shake_free(struct hf_http *http, struct shake *shake)
     hf_list_remove(&shake->leaving);
     hf_relay_end(&shake->relay);
     hf_visitor_left(shake->caller.visitor, false);
+    if (!shake->done)
+        http->shaking--;
     free(shake);
-    http->shaking--;
 }
 
 static struct shake *shake_of(struct MHD_Connection *connection)
@@ -445,6 +449,26 @@ static int take_secured(struct shake *shake, MHD_socket socket,
     return fd;
 }
 
+/* A kept socket is to be closed: the library does so in its next run. */
+static void on_kept_closed(struct hf_lender *lender)
+{
+    struct hf_http *http = HF_ITEM(lender, struct hf_http, lender);
+
+    http->again = true;
+    (void)hf_loop_arm(http->loop, &http->due, 0); /* at the latest the tick */
+}
+
+/* Its socket, or -1. */
+static int take_plain(struct hf_http *http, MHD_socket socket,
+                      struct MHD_UpgradeResponseHandle *handle,
+                      struct hf_layer **out_layer)
+{
+    if (!http->keep)
+        return hf_upgrade_detach(socket, handle);
+    *out_layer = hf_upgrade_keep(handle, &http->lender);
+    return *out_layer ? socket : -1;
+}
+
 static void on_upgrade(void *cls, struct MHD_Connection *connection, void *came,
                        const char *extra, size_t extra_len, MHD_socket socket,
                        struct MHD_UpgradeResponseHandle *handle)
@@ -459,6 +483,8 @@ static void on_upgrade(void *cls, struct MHD_Connection *connection, void *came,
     http->again = true;
     /* No more deadline: it would shut a socket that is now also ours. */
     hf_list_remove(&shake->node);
+    shake->done = true;
+    http->shaking--;
     shake->handle = handle;
     if (hf_relay_lives(&shake->relay)) {
         fd = take_secured(shake, socket, &early, &layer);
@@ -466,7 +492,7 @@ static void on_upgrade(void *cls, struct MHD_Connection *connection, void *came,
         fd = -1; /* it went while we were asking the application */
         hf_list_append(&http->leaving, &shake->leaving);
     } else {
-        fd = hf_upgrade_detach(socket, handle);
+        fd = take_plain(http, socket, handle, &layer);
     }
     if (fd < 0) {
         if (!shake->through->tls) /* there the client has gone meanwhile */
@@ -639,6 +665,10 @@ static void on_completed(void *cls, struct MHD_Connection *connection,
 static int start_library(struct hf_http *http)
 {
     const union MHD_DaemonInfo *info;
+    /* Its own, of as many as select can watch, is too small. We count what is
+     * upgraded ourselves, as it knows of it only if that stays with it. */
+    unsigned limit = HF_HANDSHAKES + HF_ACCEPT_BATCH +
+                     (unsigned)(http->keep ? http->max_all : 0);
     /* Ours comes first; this one only ends what ours could not be kept for. */
     unsigned timeout_s = (unsigned)(http->settings->handshake_ms / 1000) + 2;
 
@@ -648,11 +678,9 @@ static int start_library(struct hf_http *http)
         0, NULL, NULL, on_request, http, MHD_OPTION_URI_LOG_CALLBACK, on_uri,
         http, MHD_OPTION_NOTIFY_COMPLETED, on_completed, http,
         MHD_OPTION_NOTIFY_CONNECTION, on_connection, http,
-        MHD_OPTION_CONNECTION_LIMIT,
-        (unsigned)(HF_HANDSHAKES + HF_ACCEPT_BATCH),
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HF_HANDSHAKE_BYTES,
-        MHD_OPTION_CONNECTION_TIMEOUT, timeout_s, MHD_OPTION_STRICT_FOR_CLIENT,
-        1, MHD_OPTION_END);
+        MHD_OPTION_CONNECTION_LIMIT, limit, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)HF_HANDSHAKE_BYTES, MHD_OPTION_CONNECTION_TIMEOUT, timeout_s,
+        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
     if (!http->daemon)
         return HF_EIO;
     info = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD);
@@ -716,6 +744,8 @@ int hf_http_open(const struct hf_http_options *options, struct hf_http **out,
     http->settings = options->settings;
     http->conns = options->conns;
     http->echo = options->echo;
+    http->keep = options->keep;
+    http->lender.closed = on_kept_closed;
     http->door = options->door;
     http->tls = options->tls;
     hf_rules_init(&http->rules, options->settings, options->process);
@@ -771,8 +801,15 @@ void hf_http_close(struct hf_http *http)
     if (!http)
         return;
     hf_accept_close(&http->accept);
-    if (http->daemon)
+    if (http->daemon) {
         end_asking(http);
+        do {
+            http->again = false;
+            (void)MHD_run(http->daemon);
+            close_leaving(http);
+        } while (http->again);
+        (void)MHD_run(http->daemon); /* what was closed is forgotten */
+    }
     hf_loop_disarm(http->loop, &http->due);
     if (http->daemon) {
         hf_loop_unwatch(http->loop, &http->library);

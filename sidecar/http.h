@@ -31,10 +31,11 @@ struct hf_http_options {
     struct hf_conns *conns;     /* where upgraded sockets go */
     struct hf_conns *echo;      /* and those of echo_path; NULL = none */
     const char *echo_path;
-    struct hf_door *door;       /* outlives these sockets */
-    struct hf_tls *tls; /* for listeners with TLS; NULL if there is none */
+    struct hf_door *door; /* outlives these sockets */
+    struct hf_tls *tls;   /* for listeners with TLS; NULL if there is none */
     const struct hf_listener *listeners;
     size_t listener_count;
+    bool keep;      /* sockets stay libmicrohttpd's (upgrade.h) */
     size_t max_fds; /* descriptors of this process */
 };
 
@@ -46,8 +47,8 @@ int hf_http_open(const struct hf_http_options *options, struct hf_http **out,
 void hf_http_leave(struct hf_http *http);
 /* Handshakes under way. */
 size_t hf_http_shaking(const struct hf_http *http);
-/* Stops accepting and drops handshakes under way; upgraded sockets live on.
- * Not from within its own callbacks. */
+/* Stops accepting and drops handshakes under way; upgraded sockets live on, but
+ * with `keep` there must be none any more. Not from within its own callbacks. */
 void hf_http_close(struct hf_http *http);
 
 /* Once a second: cuts handshakes that take too long. */

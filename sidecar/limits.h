@@ -105,6 +105,10 @@
  * a header are at most HF_READ_BYTES. */
 #define HF_RELAY_BUFFER (8 * 1024)
 
+/* A certificate that expires within so many days is warned of when it is read:
+ * what renews it should have done so by then. */
+#define HF_CERTIFICATE_WARN_DAYS 14
+
 /* Connections accepted in one turn. */
 #define HF_ACCEPT_BATCH 64u
 

@@ -17,6 +17,7 @@
 #include "sidecar/limits.h"
 
 #define UNIX_PREFIX "unix:"
+#define TLS_PREFIX  "tls:"
 
 static int failed(struct hf_why *why, const char *what, const char *address)
 {
@@ -263,6 +264,41 @@ int hf_listeners_add(struct hf_listeners *all, const struct hf_dir *dir,
     return err;
 }
 
+static void speak_tls(struct hf_listener *listener)
+{
+    const size_t room = sizeof(listener->address) - sizeof(TLS_PREFIX);
+
+    listener->tls = true;
+    memmove(listener->address + sizeof(TLS_PREFIX) - 1, listener->address,
+            strnlen(listener->address, room) + 1);
+    memcpy(listener->address, TLS_PREFIX, sizeof(TLS_PREFIX) - 1);
+}
+
+int hf_listeners_add_tls(struct hf_listeners *all, const struct hf_dir *dir,
+                         const char *address, unsigned workers,
+                         struct hf_why *why)
+{
+    int err;
+
+    if (strncmp(address, UNIX_PREFIX, sizeof(UNIX_PREFIX) - 1) == 0)
+        return hf_explain(why, HF_EINVAL,
+                          "\"%s\": a Unix socket does not speak TLS", address);
+    err = hf_listeners_add(all, dir, address, workers, why);
+    if (!err)
+        speak_tls(&all->at[all->count - 1]);
+    return err;
+}
+
+bool hf_listeners_need_tls(const struct hf_listeners *all)
+{
+    size_t i;
+
+    for (i = 0; i < all->count; i++)
+        if (all->at[i].tls)
+            return true;
+    return false;
+}
+
 /* --- sockets that were passed --------------------------------------------- */
 
 #define PASSED_FIRST 3 /* sd_listen_fds(3): 3, 4, ... */
@@ -277,15 +313,31 @@ static long number_in(const char *name)
     return end && *end == '\0' && number > 0 ? number : 0;
 }
 
-static long count_passed(void)
+/* `out_names`: of each, with colons between; the caller frees it. */
+static long count_passed(char **out_names)
 {
     long count =
         number_in("LISTEN_PID") == getpid() ? number_in("LISTEN_FDS") : 0;
+    const char *names = getenv("LISTEN_FDNAMES");
 
+    *out_names = count > 0 && names ? strdup(names) : NULL;
     (void)unsetenv("LISTEN_PID");
     (void)unsetenv("LISTEN_FDS");
     (void)unsetenv("LISTEN_FDNAMES");
     return count;
+}
+
+/* Has the nth that name? */
+static bool is_named(const char *names, long n, const char *name)
+{
+    size_t len = strlen(name);
+
+    for (; names && n > 0; n--) {
+        names = strchr(names, ':');
+        names = names ? names + 1 : NULL;
+    }
+    return names && strncmp(names, name, len) == 0 &&
+           (names[len] == ':' || names[len] == '\0');
 }
 
 static bool is_listening_stream(int fd)
@@ -342,20 +394,22 @@ static int take_passed(struct hf_listener *listener, int fd, struct hf_why *why)
 
 int hf_listeners_add_passed(struct hf_listeners *all, struct hf_why *why)
 {
-    long count = count_passed(), i;
+    char *names;
+    long count = count_passed(&names), i;
+    int err = 0;
 
-    for (i = 0; i < count; i++) {
+    for (i = 0; i < count && !err; i++) {
         struct hf_listener *listener = next_free(all, why);
-        int err;
 
-        if (!listener)
-            return HF_ELIMIT;
-        err = take_passed(listener, PASSED_FIRST + (int)i, why);
-        if (err)
-            return err;
-        all->count++;
+        err = listener ? take_passed(listener, PASSED_FIRST + (int)i, why)
+                       : HF_ELIMIT;
+        if (!err && !listener->is_unix && is_named(names, i, "tls"))
+            speak_tls(listener);
+        if (!err)
+            all->count++;
     }
-    return 0;
+    free(names);
+    return err;
 }
 
 /* --- all ------------------------------------------------------------------ */

@@ -13,7 +13,8 @@
  *
  * A service manager may pass sockets that are open already, as systemd does
  * (LISTEN_FDS): they are shared by the workers, and there are no others. While
- * we are restarted it keeps them, and clients wait.
+ * we are restarted it keeps them, and clients wait. One that it calls "tls" is
+ * for wss.
  */
 #ifndef HF_SIDECAR_LISTEN_H
 #define HF_SIDECAR_LISTEN_H
@@ -40,7 +41,8 @@ struct hf_listener {
     bool tls;    /* wss: TLS comes first */
     bool passed; /* by a service manager, which goes on listening */
     struct hf_unix_listener own; /* name and lock; lock -1 for others */
-    char address[sizeof("unix:") + NAME_MAX]; /* for the log, port filled in */
+    /* For the log, port filled in; of TLS "tls:127.0.0.1:4443". */
+    char address[sizeof("unix:") + NAME_MAX];
 };
 
 struct hf_listeners {
@@ -53,6 +55,14 @@ struct hf_listeners {
  * are HF_LISTENERS; HF_EIO; with *why filled, and nothing added. */
 int hf_listeners_add(struct hf_listeners *all, const struct hf_dir *dir,
                      const char *address, unsigned workers, struct hf_why *why);
+
+/* The same for wss; a Unix socket is HF_EINVAL. */
+int hf_listeners_add_tls(struct hf_listeners *all, const struct hf_dir *dir,
+                         const char *address, unsigned workers,
+                         struct hf_why *why);
+
+/* Do any of them speak TLS? */
+bool hf_listeners_need_tls(const struct hf_listeners *all);
 
 /* Add those that were passed to this process, if any: count tells. Whoever is
  * started later is not to take them for its own: the variables that name them

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/sys.h"
@@ -21,6 +22,7 @@
 #include "sidecar/limits.h"
 #include "sidecar/listen.h"
 #include "sidecar/parent.h"
+#include "sidecar/tls.h"
 #include "sidecar/worker.h"
 
 struct options {
@@ -145,6 +147,12 @@ static int open_listeners(struct server *server, const struct options *options,
         if (err)
             return err;
     }
+    for (n = 0; n < settings->listen_tls_count; n++) {
+        err = hf_listeners_add_tls(all, dir, settings->listen_tls[n],
+                                   (unsigned)settings->workers, why);
+        if (err)
+            return err;
+    }
     return all->count > 0 ? 0
                           : hf_explain(why, HF_EINVAL,
                                        "there is no address to listen on: see "
@@ -252,6 +260,28 @@ struct checking {
     const struct options *options;
 };
 
+static void check_tls(struct hf_config_check *check, const struct hf_dir *dir,
+                      const struct hf_settings *settings)
+{
+    struct hf_why why = {.text = ""};
+    struct hf_tls *tls;
+    int64_t days;
+
+    if (settings->listen_tls_count == 0)
+        return;
+    if (hf_tls_of_settings(settings, dir->path, &tls, &why)) {
+        hf_config_found(check, HF_FINDING_PROBLEM, "tls", "%s", why.text);
+        return;
+    }
+    days = (hf_tls_expires_ms(tls) - hf_wall_ms()) / (24 * 3600 * 1000LL);
+    hf_config_found(check,
+                    days < HF_CERTIFICATE_WARN_DAYS ? HF_FINDING_WARNING
+                                                    : HF_FINDING_OK,
+                    "tls", "%s is valid for %lld days", settings->certificate,
+                    (long long)days);
+    hf_tls_close(tls);
+}
+
 static void check_more(struct hf_config_check *check, const struct hf_dir *dir,
                        const struct hf_settings *settings)
 {
@@ -260,6 +290,7 @@ static void check_more(struct hf_config_check *check, const struct hf_dir *dir,
     char path[PATH_MAX];
     size_t n;
 
+    check_tls(check, dir, settings);
     for (n = 0; (address = address_of(checking->options, settings, n)); n++) {
         if (strncmp(address, "unix:", 5) != 0)
             hf_config_found(check, HF_FINDING_OK, "socket",

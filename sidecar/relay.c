@@ -366,6 +366,7 @@ int hf_relay_take(struct hf_relay *relay, int fd, struct hf_str extra,
     hf_loop_unwatch(relay->loop, &relay->wire.watch);
     *out_layer = relay->wire.layer;
     *out_len = len;
+    hf_tls_upgraded(*out_layer);
     relay->wire.watch.fd = -1;
     relay->wire.layer = NULL;
     return socket;

@@ -4,12 +4,14 @@
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <time.h>
 
 #include "base/sys.h"
+#include "sidecar/counters.h"
 #include "sidecar/limits.h"
 
 struct hf_tls {
@@ -27,7 +29,8 @@ struct layer {
     uint16_t fragment; /* the most in one record; the client may ask for less */
     bool read_blocked; /* until it can write */
     bool write_blocked; /* until it can read */
-    bool broken;        /* OpenSSL forbids any further call, shutdown too */
+    bool upgraded;
+    bool broken; /* OpenSSL forbids any further call, shutdown too */
 };
 
 /* --- certificate and key -------------------------------------------------- */
@@ -148,6 +151,37 @@ int hf_tls_open(const char *certificate, const char *private_key,
     }
     *out = tls;
     return 0;
+}
+
+/* NULL when out of memory. */
+static char *path_from(const char *dir, const char *name)
+{
+    char *path = NULL;
+
+    if (name[0] == '/')
+        return strdup(name);
+    return asprintf(&path, "%s/%s", dir, name) < 0 ? NULL : path;
+}
+
+int hf_tls_of_settings(const struct hf_settings *settings, const char *dir,
+                       struct hf_tls **out, struct hf_why *why)
+{
+    char *certificate, *private_key;
+    int err;
+
+    if (!settings->certificate[0] || !settings->private_key[0])
+        return hf_explain(why, HF_EINVAL,
+                          "listen_tls needs certificate and private_key: see "
+                          "[sidecar] in " HF_FILE_SETTINGS);
+    certificate = path_from(dir, settings->certificate);
+    private_key = path_from(dir, settings->private_key);
+    if (certificate && private_key)
+        err = hf_tls_open(certificate, private_key, out, why);
+    else
+        err = hf_explain(why, HF_ENOMEM, "out of memory");
+    free(certificate);
+    free(private_key);
+    return err;
 }
 
 void hf_tls_close(struct hf_tls *tls)
@@ -358,6 +392,8 @@ static void close_layer(struct hf_layer *head, int fd)
 {
     struct layer *layer = layer_of(head);
 
+    if (layer->upgraded)
+        hf_count_less(HF_HAS_TLS_SOCKETS);
     SSL_free(layer->ssl);
     free(layer);
     hf_close(&fd);
@@ -390,6 +426,12 @@ struct hf_layer *hf_tls_layer_new(struct hf_tls *tls, int fd)
     }
     SSL_set_accept_state(layer->ssl);
     return &layer->head;
+}
+
+void hf_tls_upgraded(struct hf_layer *head)
+{
+    layer_of(head)->upgraded = true;
+    hf_count_more(HF_HAS_TLS_SOCKETS);
 }
 
 /* RFC 6066 section 4, for the smallest of clients. A record of ours must be one

@@ -20,6 +20,7 @@
 #define HF_SIDECAR_TLS_H
 
 #include "base/err.h"
+#include "schema/settings.h"
 #include "sidecar/wire.h"
 
 /* The most that one record carries (RFC 8446 section 5.1), bytes. */
@@ -32,6 +33,10 @@ struct hf_tls;
  * HF_EINVAL: they cannot be used; HF_ENOMEM; with *why filled. */
 int hf_tls_open(const char *certificate, const char *private_key,
                 struct hf_tls **out, struct hf_why *why);
+/* Those of the settings, from the journal directory `dir` on; HF_EINVAL, too,
+ * where they name none. */
+int hf_tls_of_settings(const struct hf_settings *settings, const char *dir,
+                       struct hf_tls **out, struct hf_why *why);
 /* Connections live on. Accepts NULL. */
 void hf_tls_close(struct hf_tls *tls);
 
@@ -43,6 +48,9 @@ int hf_tls_reload(struct hf_tls *tls, struct hf_why *why);
 int64_t hf_tls_expires_ms(const struct hf_tls *tls);
 
 /* --- one connection ------------------------------------------------------- */
+
+/* Its connection is a WebSocket from now on: for monitoring. */
+void hf_tls_upgraded(struct hf_layer *layer);
 
 /* A layer for a connection to `fd`, which the caller owns until it is closed
  * with the layer. NULL when out of memory. */

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -17,6 +18,41 @@ int hf_upgrade_detach(MHD_socket socket,
      * so this is safe within its own callback. */
     (void)MHD_upgrade_action(handle, MHD_UPGRADE_ACTION_CLOSE);
     return fd;
+}
+
+/* --- a socket that stays the library's --------------------------------- */
+
+struct kept {
+    struct hf_layer head;
+    struct MHD_UpgradeResponseHandle *handle;
+    struct hf_lender *lender;
+};
+
+static void close_kept(struct hf_layer *head, int fd)
+{
+    struct kept *kept = HF_ITEM(head, struct kept, head);
+
+    (void)fd; /* the library closes it in its next run */
+    (void)MHD_upgrade_action(kept->handle, MHD_UPGRADE_ACTION_CLOSE);
+    kept->lender->closed(kept->lender);
+    free(kept);
+}
+
+struct hf_layer *hf_upgrade_keep(struct MHD_UpgradeResponseHandle *handle,
+                                 struct hf_lender *lender)
+{
+    static const struct hf_layer_ops ops = {.close = close_kept};
+    struct kept *kept = calloc(1, sizeof(*kept));
+
+    if (!kept) {
+        (void)MHD_upgrade_action(handle, MHD_UPGRADE_ACTION_CLOSE);
+        lender->closed(lender);
+        return NULL;
+    }
+    kept->head.ops = &ops;
+    kept->handle = handle;
+    kept->lender = lender;
+    return &kept->head;
 }
 
 /* --- self-test ----------------------------------------------------------- */
@@ -76,12 +112,17 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection,
 
 static int broken(struct hf_why *why, const char *what)
 {
+    return hf_explain(why, HF_EINVAL, "libmicrohttpd %s: %s", MHD_get_version(),
+                      what);
+}
+
+static int lacking(struct hf_why *why, const char *what)
+{
     return hf_explain(
-        why, HF_EINVAL,
-        "libmicrohttpd %s cannot be used: %s. Holdfast takes a WebSocket's "
-        "connection out of the library, which works with 0.9.71 to 1.0.1; "
-        "please install one of these and start again (long-poll, through "
-        "holdfast-gateway, needs no libmicrohttpd)",
+        why, HF_ENOTFOUND,
+        "libmicrohttpd %s cannot be used: it was built without %s. Please "
+        "install another and start again (long-poll, through holdfast-gateway, "
+        "needs no libmicrohttpd)",
         MHD_get_version(), what);
 }
 
@@ -172,9 +213,9 @@ int hf_upgrade_selftest(struct hf_why *why)
     int err;
 
     if (MHD_is_feature_supported(MHD_FEATURE_UPGRADE) != MHD_YES)
-        return broken(why, "it was built without HTTP upgrade");
+        return lacking(why, "HTTP upgrade");
     if (MHD_is_feature_supported(MHD_FEATURE_EPOLL) != MHD_YES)
-        return broken(why, "it was built without epoll");
+        return lacking(why, "epoll");
     err = set_up(&trial, why);
     if (!err)
         err = judge(&trial, why);

@@ -8,9 +8,14 @@
  * own at once; nothing of the connection stays there.
  *
  * The library neither promises nor forbids this. It worked with 0.9.71 to
- * 1.0.1; for any other version the self-test looks before a client comes. Where
- * it fails the side-car does not start: leaving sockets with the library is not
- * written yet.
+ * 1.0.1; for any version the self-test looks before a client comes. Where it
+ * fails sockets are left with the library as documented, at that price: a layer
+ * on the socket's wire (wire.h) says when it can be closed. So that all tests
+ * can be played that way, too, HOLDFAST_TEST_KEEP=1 in the environment has it
+ * done anyway.
+ *
+ * For a client with TLS all this is nothing: the library only ever has one end
+ * of a pair of ours, see relay.h.
  */
 #ifndef HF_SIDECAR_UPGRADE_H
 #define HF_SIDECAR_UPGRADE_H
@@ -18,6 +23,7 @@
 #include <microhttpd.h>
 
 #include "base/err.h"
+#include "sidecar/wire.h"
 
 /*
  * Call inside the upgrade callback, once. Returns a descriptor of our own for
@@ -28,9 +34,25 @@
 int hf_upgrade_detach(MHD_socket socket,
                       struct MHD_UpgradeResponseHandle *handle);
 
+/* Who is told when a socket that was kept is to be closed: the library must be
+ * run for it. */
+struct hf_lender {
+    void (*closed)(struct hf_lender *lender);
+};
+
+/*
+ * The other way, in the same place: the socket stays the library's. Returns a
+ * layer for its wire, which asks the library to close it when the wire is; NULL
+ * when out of memory: then it has been asked.
+ */
+struct hf_layer *hf_upgrade_keep(struct MHD_UpgradeResponseHandle *handle,
+                                 struct hf_lender *lender);
+
 /* Detach a connection of our own making and use it from both ends, with the
  * library's daemon running and after it was stopped. Takes about a
- * millisecond. 0; HF_EINVAL or HF_EIO with *why filled. */
+ * millisecond. 0; HF_EINVAL: it does not work with this library; HF_ENOTFOUND:
+ * nor does the other way, for it has no upgrade or no epoll; HF_EIO; with *why
+ * filled. */
 int hf_upgrade_selftest(struct hf_why *why);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -30,6 +31,8 @@ struct worker {
     struct hf_conns conns;
     struct hf_conns echo;  /* zeroed where there is none */
     const char *echo_path; /* NULL = none */
+    struct hf_tls *tls;    /* NULL = no listener speaks it */
+    bool keep;             /* sockets stay libmicrohttpd's, see upgrade.h */
     struct hf_http *http;  /* NULL when the last handshake is over */
     struct hf_meter meter;
     struct hf_monitor *monitor; /* NULL = none */
@@ -59,8 +62,15 @@ static void on_tick(struct hf_timer *timer)
 
 /* --- leaving -------------------------------------------------------------- */
 
+static size_t sockets(const struct worker *w)
+{
+    return w->conns.count + w->echo.count;
+}
+
 static void end_handshakes(struct worker *w)
 {
+    if (w->keep && sockets(w) > 0)
+        return;
     if (w->http && (hf_http_shaking(w->http) == 0 ||
                     hf_boot_ms() >= w->handshakes_until_ms)) {
         hf_http_close(w->http);
@@ -74,8 +84,7 @@ static void on_leave(struct hf_timer *timer)
 
     end_handshakes(w);
     hf_drain_step(&w->drain);
-    if ((!w->http && w->conns.count + w->echo.count == 0) ||
-        hf_boot_ms() >= w->leave_by_ms ||
+    if ((!w->http && sockets(w) == 0) || hf_boot_ms() >= w->leave_by_ms ||
         hf_loop_arm(w->loop, &w->leave, HF_DRAIN_STEP_MS * 1000))
         hf_loop_stop(w->loop);
 }
@@ -115,6 +124,45 @@ static void leave_at_once(struct worker *w)
     w->leave_by_ms = hf_boot_ms();
 }
 
+/* --- certificate ---------------------------------------------------------- */
+
+#define DAY_MS (24 * 3600 * 1000LL)
+
+static void log_certificate(const struct worker *w, const char *event)
+{
+    int64_t days = (hf_tls_expires_ms(w->tls) - hf_wall_ms()) / DAY_MS;
+
+    HF_LOG(days < HF_CERTIFICATE_WARN_DAYS ? HF_LOG_WARN : HF_LOG_INFO, event,
+           hf_field("certificate", w->process.settings.certificate),
+           hf_field_i("days_left", days));
+}
+
+/* Clients that are here keep the one that they know. */
+static void read_certificate_anew(struct worker *w)
+{
+    struct hf_why why = {.text = ""};
+
+    if (!w->tls)
+        return;
+    if (hf_tls_reload(w->tls, &why))
+        HF_LOG(HF_LOG_ERROR, "certificate_kept", hf_field("reason", why.text),
+               hf_field("hint", "the former one stays in use"));
+    else
+        log_certificate(w, "certificate_renewed");
+}
+
+static int open_tls(struct worker *w, const char *dir, struct hf_why *why)
+{
+    int err;
+
+    if (!hf_listeners_need_tls(w->listeners))
+        return 0;
+    err = hf_tls_of_settings(&w->process.settings, dir, &w->tls, why);
+    if (!err)
+        log_certificate(w, "certificate");
+    return err;
+}
+
 /* --- signals -------------------------------------------------------------- */
 
 static void on_signal(struct hf_watch *watch, uint32_t events)
@@ -128,6 +176,8 @@ static void on_signal(struct hf_watch *watch, uint32_t events)
             begin_to_leave(w);
         else if (info.ssi_signo == SIGQUIT)
             leave_at_once(w);
+        else if (info.ssi_signo == SIGHUP)
+            read_certificate_anew(w);
     }
 }
 
@@ -170,6 +220,8 @@ static int open_http(struct worker *w, struct hf_why *why)
         .echo = w->echo_path ? &w->echo : NULL,
         .echo_path = w->echo_path,
         .door = &w->door,
+        .tls = w->tls,
+        .keep = w->keep,
         .listeners = w->listeners->at,
         .listener_count = w->listeners->count,
         .max_fds = hf_raise_fd_limit(),
@@ -201,12 +253,25 @@ static int step(int err, const char *what, struct hf_why *why)
                : 0;
 }
 
+/* How are sockets to be had from this libmicrohttpd? */
+static int choose_upgrade(struct worker *w, struct hf_why *why)
+{
+    int err = hf_upgrade_selftest(why);
+
+    w->keep = err == HF_EINVAL || getenv("HOLDFAST_TEST_KEEP");
+    if (w->keep)
+        HF_LOG(HF_LOG_WARN, "sockets_kept", hf_field("reason", why->text),
+               hf_field("hint", "each WebSocket costs 22 KB more than with "
+                                "libmicrohttpd 0.9.71 to 1.0.1"));
+    return err == HF_EINVAL ? 0 : err;
+}
+
 static int open_all(struct worker *w, const struct hf_worker_job *job,
                     struct hf_why *why)
 {
     int err;
 
-    err = hf_upgrade_selftest(why);
+    err = choose_upgrade(w, why);
     if (err)
         return err;
     err = hf_sha1_prepare(why); /* for handshakes */
@@ -242,6 +307,9 @@ static int open_all(struct worker *w, const struct hf_worker_job *job,
     err = open_monitor(w, job, why);
     if (err)
         return err;
+    err = open_tls(w, job->dir, why);
+    if (err)
+        return err;
     return open_http(w, why);
 }
 
@@ -249,9 +317,10 @@ static int open_all(struct worker *w, const struct hf_worker_job *job,
 static void close_all(struct worker *w)
 {
     hf_monitor_close(w->monitor);
-    hf_http_close(w->http);
     hf_conns_release(&w->conns);
     hf_conns_release(&w->echo);
+    hf_http_close(w->http); /* it may have to close their sockets */
+    hf_tls_close(w->tls);
     hf_door_release(&w->door);
     hf_meter_stop(&w->meter);
     hf_hub_close(w->hub);

@@ -33,6 +33,9 @@ EXTRA_DIST += \
 	tests/js/recipes.test.js \
 	tests/js/recorded_app.test.js \
 	tests/js/sidecar.test.js \
+	tests/js/sidecar_kept.test.js \
+	tests/js/sidecar_tls.test.js \
+	tests/js/tls.test.js \
 	tests/js/transcripts.test.js \
 	tests/js/unreadable.test.js \
 	tests/js/workers.test.js \

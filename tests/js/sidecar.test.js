@@ -6,7 +6,7 @@ import net from "node:net";
 import { existsSync, readFileSync } from "node:fs";
 import WebSocket from "ws";
 import { frame, OP } from "./lib/rawws.js";
-import { Sidecar } from "./lib/sidecar.js";
+import { OVER_TLS, Sidecar } from "./lib/sidecar.js";
 import { sleep, until, within } from "./lib/wait.js";
 
 const HEARTBEAT = '[null,"h","phoenix","heartbeat",{}]';
@@ -88,11 +88,13 @@ describe("a handshake", () => {
     "is accepted with an Origin of the same host": request({ Origin: "http://localhost" }),
     "is accepted with a long token in a cookie": request({ Cookie: `t=${"x".repeat(6000)}` }),
     "is accepted by address": request({ Host: "127.0.0.1:4000" }),
-    "is accepted by any name the web server has": request({
+  };
+  // one of our own would have to know its names
+  if (!OVER_TLS)
+    good["is accepted by any name the web server has"] = request({
       Host: "www.example.com",
       Origin: "https://www.example.com",
-    }),
-  };
+    });
   for (const [what, bytes] of Object.entries(good)) {
     it(what, async () => {
       const got = await sidecar.exchange(bytes, { ms: 300 });
@@ -251,7 +253,7 @@ describe("a handshake", () => {
   });
 
   it("may be dribbled, with frames in the same breath", async () => {
-    const socket = net.connect(sidecar.socket);
+    const socket = sidecar.connect();
     let got = "";
     socket.on("data", (data) => (got += data.toString("latin1")));
     const bytes = Buffer.concat([request(), frame(OP.text, HEARTBEAT), frame(OP.ping, "x")]);
@@ -259,12 +261,13 @@ describe("a handshake", () => {
       socket.write(bytes.subarray(at, at + 7));
       await sleep(1);
     }
-    await until(5000, "both answers", () => got.includes("phx_reply") && got.endsWith("\x8a\x01x"));
+    const answers = ["phx_reply", "\x8a\x01x"];
+    await until(5000, "both answers", () => answers.every((one) => got.includes(one)));
     socket.destroy();
   });
 
   it("may have 600 frames behind it, in order", async () => {
-    const socket = net.connect(sidecar.socket);
+    const socket = sidecar.connect();
     let got = "";
     socket.on("data", (data) => (got += data.toString("latin1")));
     const beat = (i) => frame(OP.text, `[null,"${i}","phoenix","heartbeat",{}]`);
@@ -291,7 +294,7 @@ describe("a handshake", () => {
     await sleep(100);
     const before = sidecar.descriptors();
     for (let i = 0; i < 100; i++) {
-      const socket = net.connect(sidecar.socket);
+      const socket = sidecar.connect();
       const kind = i % 5;
       socket.on("error", () => {});
       if (kind === 0) socket.end();
@@ -458,7 +461,7 @@ describe("deadlines", { concurrency: true }, () => {
     serving({ conf: { sidecar: { handshake: "1s" } } }, async (sidecar) => {
       const cut = (bytes, every) =>
         new Promise((done) => {
-          const socket = net.connect(sidecar.socket);
+          const socket = sidecar.connect();
           const started = performance.now();
           let i = 0;
           const timer = setInterval(
@@ -674,7 +677,7 @@ describe("room", () => {
       assert.equal((await sidecar.open()).status, 503);
       // handshakes that go nowhere take up the rest
       const idle = Array.from({ length: 250 }, () =>
-        net.connect(sidecar.socket).on("error", () => {}),
+        sidecar.connect().on("error", () => {}),
       );
       await sleep(300);
       await beats(open[0]);
@@ -703,7 +706,7 @@ describe("when the side-car ends", { concurrency: true }, () => {
     await stopped;
     deaf.destroy();
     assert.ok(!existsSync(socket));
-    await assert.rejects(sidecar.open(), /ENOENT/);
+    await assert.rejects(sidecar.open(), /ENOENT|ECONNREFUSED/);
     await sidecar.up(); // and again, in the same directory
     await beats(await sidecar.open());
     await sidecar.stop();

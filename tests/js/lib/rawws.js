@@ -39,19 +39,21 @@ export function frame(
 }
 
 export class RawWs {
-  // `to`: { port } or { path: unix socket as `socket` }. Given headers replace
+  // `to`: { port }, { socket: path } or { connect: a function }. Given headers replace
   // those of a good handshake only as a whole: as soon as Upgrade is among
   // them nothing but Host is added. Resolves when the head of the answer is
   // there (and its body, if it is no 101): see status, headers, body.
   static async open({
     port,
     socket,
+    connect,
     path = "/socket/websocket?vsn=2.0.0",
     headers = {},
     method = "GET",
     ms = 8000,
   }) {
-    const ws = new RawWs(socket ? net.connect(socket) : net.connect(port, "127.0.0.1"));
+    connect ??= () => (socket ? net.connect(socket) : net.connect(port, "127.0.0.1"));
+    const ws = new RawWs(connect());
     const given = Object.keys(headers).map((name) => name.toLowerCase());
     const all = given.includes("upgrade")
       ? { ...headers }

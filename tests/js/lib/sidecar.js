@@ -1,16 +1,25 @@
 // sidecar.js - the side-car alone, on the Unix socket of a journal directory of
 // its own, with nothing in front of it
+//
+// Whole test files can be played another way, see ../sidecar_tls.test.js:
+// HOLDFAST_TEST_TLS has clients come by wss, HOLDFAST_TEST_KEEP leaves sockets
+// with libmicrohttpd (sidecar/upgrade.h).
 import { execFile, spawn } from "node:child_process";
 import { appendFileSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import net from "node:net";
+import tls from "node:tls";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { makeCertificate } from "./certificate.js";
 import { RawWs } from "./rawws.js";
 import { childrenOf, program } from "./server.js";
 import { until, within } from "./wait.js";
 
 const run = promisify(execFile);
+
+export const OVER_TLS = Boolean(process.env.HOLDFAST_TEST_TLS);
+export const KEPT = Boolean(process.env.HOLDFAST_TEST_KEEP);
 
 const alive = new Set();
 process.on("exit", () => {
@@ -27,14 +36,28 @@ export class Sidecar {
   processes = 1; // that serve
 
   // conf: { section: { name: value } }; files: its limit of open files; up:
-  // further arguments; binary: another side-car than that of the build
-  static async start({ conf = {}, allow = [["room:*", "join,publish"]], files, up = [], binary } = {}) {
+  // further arguments; secure: it also listens with TLS, and clients come
+  // there; binary: another side-car than that of the build
+  static async start({
+    conf = {},
+    allow = [["room:*", "join,publish"]],
+    files,
+    up = [],
+    secure = OVER_TLS,
+    binary,
+  } = {}) {
     const sidecar = new Sidecar();
+    sidecar.secure = secure;
     sidecar.dir = mkdtempSync(join(tmpdir(), "holdfast-sidecar."));
     sidecar.files = files;
     sidecar.processes = conf.sidecar?.workers ?? 1;
     sidecar.binary = binary ?? program("holdfast-sidecar");
     await run(program("holdfast"), ["init", sidecar.dir]);
+    if (secure) {
+      await sidecar.renew();
+      const tls = { listen_tls: "127.0.0.1:0", certificate: "cert.pem", private_key: "key.pem" };
+      conf = { ...conf, sidecar: { ...tls, ...conf.sidecar } };
+    }
     const lines = Object.entries(conf).flatMap(([section, settings]) => [
       `[${section}]`,
       ...Object.entries(settings).map(([name, value]) => `${name} = ${value}`),
@@ -81,6 +104,27 @@ export class Sidecar {
     return Number(/address=127\.0\.0\.1:(\d+)/.exec(this.log)?.[1]) || undefined;
   }
 
+  // When it listens with TLS.
+  get tlsPort() {
+    return Number(/tls:127\.0\.0\.1:(\d+)/.exec(this.log)?.[1]) || undefined;
+  }
+
+  // Another certificate; SIGHUP has it read.
+  renew(name) {
+    return makeCertificate(join(this.dir, "cert.pem"), join(this.dir, "key.pem"), name);
+  }
+
+  // The way clients come, as bytes. What is written before TLS is done waits.
+  connect(options = {}) {
+    if (!this.secure) return net.connect({ path: this.socket, ...options });
+    return tls.connect({
+      host: "127.0.0.1",
+      port: this.tlsPort,
+      rejectUnauthorized: false,
+      ...options,
+    });
+  }
+
   get socket() {
     return join(this.dir, "sidecar.sock");
   }
@@ -91,7 +135,8 @@ export class Sidecar {
 
   // What RawWs.open takes besides.
   open(options = {}) {
-    return RawWs.open({ socket: this.socket, ...options });
+    if (options.port) return RawWs.open(options);
+    return RawWs.open({ connect: () => this.connect(), ...options });
   }
 
   // A client that has joined the topic; its joins use "1" for both refs.
@@ -106,8 +151,9 @@ export class Sidecar {
   // Bytes as they are; resolves with what came back until the end of the
   // stream, or with { open: true } if there was none within ms.
   async exchange(bytes, { ms = 5000, end = false, port } = {}) {
-    const where = port ? { host: "127.0.0.1", port } : { path: this.socket };
-    const socket = net.connect({ ...where, allowHalfOpen: true });
+    const socket = port
+      ? net.connect({ host: "127.0.0.1", port, allowHalfOpen: true })
+      : this.connect({ allowHalfOpen: true });
     let text = "";
     const ended = new Promise((done) => {
       socket.on("data", (data) => (text += data.toString("latin1")));
