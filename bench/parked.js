@@ -6,8 +6,9 @@
 // fresh but for a few requests then gets their N polls at once, each from a
 // connection of its own with the 30 variables of a real request, and holds
 // them; the difference of its memory is the cost. Then one message to each
-// topic answers them all.
-import { execFileSync, spawn } from "node:child_process";
+// topic answers them all. The connections are those of two processes, so that
+// no limit of ours is met before the gateway's.
+import { execFileSync, fork, spawn } from "node:child_process";
 import { appendFileSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import net from "node:net";
 import { cpus, tmpdir } from "node:os";
@@ -18,10 +19,12 @@ import { sleep, until } from "../tests/js/lib/wait.js";
 const build = process.env.HOLDFAST_BIN ?? ".";
 const TOPICS = 100;
 const AT_ONCE = 100; // sessions made side by side
+const CLIENTS = 2; // processes that poll
 const sizes = process.argv.slice(2).map(Number);
-const top = mkdtempSync(join(tmpdir(), "holdfast-parked."));
+const client = process.env.PARKED_CLIENT !== undefined;
+const top = client ? "" : mkdtempSync(join(tmpdir(), "holdfast-parked."));
 const dir = join(top, "journal");
-const socket = join(top, "gateway.sock");
+const socket = client ? process.argv[2] : join(top, "gateway.sock");
 const holdfast = (...args) => execFileSync(join(build, "holdfast"), ["--dir", dir, ...args], { encoding: "utf8" });
 let gateway;
 
@@ -121,6 +124,7 @@ async function makeSessions(count) {
   return tokens;
 }
 
+// In a process of its own: these polls, on a connection each.
 async function park(tokens) {
   const held = [];
   for (const token of tokens) {
@@ -128,19 +132,50 @@ async function park(tokens) {
     connection.send(requestBytes({ env: ENV, ...polling(token) }));
     held.push(connection);
   }
-  await sleep(1500);
-  const early = held.filter(({ records, closed }) => closed || records.length > 0).length;
-  if (early > 0) throw new Error(`${early} of ${held.length} polls were not held`);
   return held;
 }
 
-async function wake(held) {
-  const begun = performance.now();
-  const rows = Array.from({ length: TOPICS }, (_, i) => JSON.stringify({ topic: `room:${i}`, event: "tick", payload: {} }));
-  execFileSync(join(build, "holdfast"), ["--dir", dir, "publish"], { input: `${rows.join("\n")}\n` });
-  await Promise.all(held.map((connection) => connection.answer(60000)));
-  held.forEach((connection) => connection.destroy());
-  return performance.now() - begun;
+async function beClient() {
+  let held;
+  process.on("message", async ({ what, tokens }) => {
+    if (what === "park") held = await park(tokens);
+    const early = held.filter(({ records, closed }) => closed || records.length > 0).length;
+    if (what === "wait") await Promise.all(held.map((connection) => connection.answer(60000)));
+    if (what === "end") process.exit(0);
+    process.send({ early });
+  });
+}
+
+class Clients {
+  constructor() {
+    this.processes = Array.from({ length: CLIENTS }, () => fork(process.argv[1], [socket], { env: { ...process.env, PARKED_CLIENT: "1" } }));
+  }
+
+  all(what, parts = []) {
+    return Promise.all(
+      this.processes.map((client, i) => {
+        client.send({ what, tokens: parts[i] });
+        return what === "end" ? null : new Promise((done) => client.once("message", done));
+      }),
+    );
+  }
+
+  async park(tokens) {
+    const size = Math.ceil(tokens.length / CLIENTS);
+    await this.all("park", Array.from({ length: CLIENTS }, (_, i) => tokens.slice(i * size, (i + 1) * size)));
+    await sleep(1500);
+    const early = (await this.all("look")).reduce((sum, client) => sum + client.early, 0);
+    if (early > 0) throw new Error(`${early} of ${tokens.length} polls were not held`);
+  }
+
+  async wake() {
+    const begun = performance.now();
+    const rows = Array.from({ length: TOPICS }, (_, i) => JSON.stringify({ topic: `room:${i}`, event: "tick", payload: {} }));
+    const all = this.all("wait");
+    execFileSync(join(build, "holdfast"), ["--dir", dir, "publish"], { input: `${rows.join("\n")}\n` });
+    await all;
+    return performance.now() - begun;
+  }
 }
 
 async function measure(count) {
@@ -150,10 +185,12 @@ async function measure(count) {
 
   await startGateway();
   for (let i = 0; i < 20; i++) await ask({});
+  const clients = new Clients();
   const before = memory();
-  const held = await park(tokens);
+  await clients.park(tokens);
   const during = memory();
-  const ms = await wake(held);
+  const ms = await clients.wake();
+  clients.all("end");
   await sleep(500);
   const after = memory();
   const each = (name) => (((during[name] - before[name]) * 1024) / count).toFixed(0);
@@ -165,14 +202,18 @@ async function measure(count) {
   await endGateway();
 }
 
-const seconds = 300; // one hold covers the whole run
-try {
-  holdfast("init", dir);
-  appendFileSync(join(dir, "holdfast.conf"), `\n[gateway]\nhold = ${seconds}s\nmax_held = ${2 * Math.max(...sizes, 5000)}\n`);
-  holdfast("allow", "room:*", "join,publish");
-  console.log(`${cpus()[0].model.trim()}, ${cpus().length} cores`);
-  for (const count of sizes.length > 0 ? sizes : [1000, 5000]) await measure(count);
-} finally {
-  gateway?.kill("SIGKILL");
-  rmSync(top, { recursive: true, force: true });
+async function main() {
+  const seconds = 300; // one hold covers the whole run
+  try {
+    holdfast("init", dir);
+    appendFileSync(join(dir, "holdfast.conf"), `\n[gateway]\nhold = ${seconds}s\nmax_held = ${2 * Math.max(...sizes, 5000)}\n`);
+    holdfast("allow", "room:*", "join,publish");
+    console.log(`${cpus()[0].model.trim()}, ${cpus().length} cores`);
+    for (const count of sizes.length > 0 ? sizes : [1000, 5000]) await measure(count);
+  } finally {
+    gateway?.kill("SIGKILL");
+    rmSync(top, { recursive: true, force: true });
+  }
 }
+
+await (client ? beClient() : main());

@@ -153,7 +153,7 @@ export class Host {
     host.port = await freePort();
     host.holdfast("init", host.dir);
     host.holdfast("allow", "room:*", "join");
-    appendFileSync(join(host.dir, "holdfast.conf"), `\n[gateway]\nhold = 25s\nmax_held = ${subscribers + 100}\n`);
+    appendFileSync(join(host.dir, "holdfast.conf"), `\n[gateway]\nhold = 25s\nmax_held = ${Math.max(5000, 3 * subscribers)}\n`);
     writeFileSync(
       join(top, "lighttpd.conf"),
       `server.modules = ( "mod_fastcgi" )

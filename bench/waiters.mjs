@@ -4,7 +4,8 @@
 //     HOLDFAST_BIN=build node bench/waiters.mjs idle [SECONDS]
 //
 // Fifty polls on fifty topics, each held by a process of holdfast-gateway that
-// was started as plain CGI would, and started anew once it has answered.
+// was started as plain CGI would, and started anew once it has answered. They ask
+// as holdfast.js does, and so are held for up to half a minute.
 //
 // publish: PHP inserts COUNT rows (default 1000) to the topics in turn, PAUSE_MS
 // apart (40); before and after it does the same with nobody there. How often was
@@ -12,7 +13,9 @@
 // debug), and how long did PHP's transactions take? Once with a resident process
 // that watches (holdfast tail), once with polls alone, of which one watches.
 //
-// idle: nothing is published. CPU time of each process, /proc/PID/schedstat.
+// idle: nothing is published. CPU time of each process, /proc/PID/schedstat, from
+// SETTLED_MS after its start on, as long as it is held: neither its start nor its
+// answer is waiting. Of the processes of one reader the sum.
 import { execFileSync, spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -22,6 +25,8 @@ import { promisify } from "node:util";
 import { execFile } from "node:child_process";
 
 const POLLS = 50;
+const SETTLED_MS = 2000;
+const LOOK_MS = 500;
 const BIN = process.env.HOLDFAST_BIN;
 const PHP = fileURLToPath(new URL("waiters.php", import.meta.url));
 const run = promisify(execFile);
@@ -33,7 +38,7 @@ function makeJournal() {
   const dir = mkdtempSync(join(tmpdir(), "holdfast-bench-"));
   execFileSync(join(BIN, "holdfast"), ["init", join(dir, "j")]);
   const journal = join(dir, "j");
-  writeFileSync(join(journal, "holdfast.conf"), "[gateway]\ncgi_hold = 600s\n[log]\nlevel = debug\n");
+  writeFileSync(join(journal, "holdfast.conf"), `[gateway]\ncgi_hold = 60s\ncgi_max_held = ${2 * POLLS}\nheld_first = ${2 * POLLS}\n[log]\nlevel = debug\n`);
   execFileSync(join(BIN, "holdfast"), ["--dir", journal, "allow", "room:*", "join"]);
   process.on("exit", () => rmSync(dir, { recursive: true, force: true }));
   return journal;
@@ -41,7 +46,7 @@ function makeJournal() {
 
 // One request as CGI: { child, done: Promise of { body, err } }.
 function cgi(journal, token, body) {
-  const query = "vsn=2.0.0" + (token ? `&token=${encodeURIComponent(token)}` : "");
+  const query = "vsn=2.0.0&paced=1" + (token ? `&token=${encodeURIComponent(token)}` : "");
   const child = spawn(join(BIN, "holdfast-gateway"), ["--dir", journal], {
     env: {
       GATEWAY_INTERFACE: "CGI/1.1",
@@ -90,10 +95,12 @@ class Reader {
   async pollOn() {
     while (!this.stopped) {
       this.poll = cgi(this.journal, this.token);
+      this.pollBegan = performance.now();
       const { body, err } = await this.poll.done;
       if (this.stopped) return;
-      if (body.status !== 200) throw new Error(`answered ${JSON.stringify(body)}: ${err}`);
+      if ((body.status !== 200 && body.status !== 204) || body.next_ms) throw new Error(`answered ${JSON.stringify(body)}: ${err}`);
       this.token = body.token;
+      if (body.status === 204) continue; // held as long as it may be
       this.rows += body.messages.length;
       const line = err.split("\n").find((text) => text.includes("event=waited"));
       if (!line) continue; // it did not wait: rows were there already
@@ -175,7 +182,25 @@ async function measurePublish(count, pause, resident) {
     console.log(`  ${watchers.length} of them watched: ${sum(watchers, "looks")} looks, ${(sum(watchers, "looks") / (count + POLLS)).toFixed(1)} a message`);
 }
 
-const cpu = (pid) => Number(readFileSync(`/proc/${pid}/schedstat`, "latin1").split(" ")[0]);
+const cpu = (pid) => {
+  try {
+    return Number(readFileSync(`/proc/${pid}/schedstat`, "latin1").split(" ")[0]);
+  } catch {
+    return NaN; // it has answered
+  }
+};
+
+// What a reader's process used since the last look, if it is the same one and
+// was held all the time.
+function lookAt(reader) {
+  const { child } = reader.poll;
+  const now = { child, at: performance.now(), ns: cpu(child.pid) };
+  const last = reader.lastLook;
+  reader.lastLook = now.at - reader.pollBegan < SETTLED_MS || Number.isNaN(now.ns) || child.exitCode !== null ? null : now;
+  if (!last || !reader.lastLook || last.child !== child) return;
+  reader.heldMs += now.at - last.at;
+  reader.usedNs += now.ns - last.ns;
+}
 
 async function measureIdle(seconds) {
   const journal = makeJournal();
@@ -183,15 +208,21 @@ async function measureIdle(seconds) {
   await sleep(500);
   const readers = await startReaders(journal);
   await sleep(3000);
-  const pids = readers.map((reader) => reader.poll.child.pid);
-  const start = pids.map(cpu);
+  readers.forEach((reader) => Object.assign(reader, { lastLook: null, heldMs: 0, usedNs: 0 }));
   const startResidentNs = cpu(resident.pid);
-  const begun = process.hrtime.bigint();
-  await sleep(seconds * 1000);
-  const wall = Number(process.hrtime.bigint() - begun);
-  const share = pids.map((pid, n) => ((cpu(pid) - start[n]) / wall) * 100).sort((a, b) => a - b);
+  const begun = performance.now();
+  while (performance.now() - begun < seconds * 1000) {
+    readers.forEach(lookAt);
+    await sleep(LOOK_MS);
+  }
+  const wall = performance.now() - begun;
+  const share = readers.map((reader) => (reader.usedNs / (reader.heldMs * 1e6)) * 100).sort((a, b) => a - b);
   const mean = share.reduce((a, b) => a + b) / share.length;
-  console.log(`${(wall / 1e9).toFixed(0)} s, nothing published, % of a core: ${POLLS} CGI polls mean ${mean.toFixed(4)} max ${share.at(-1).toFixed(4)}; resident watcher ${(((cpu(resident.pid) - startResidentNs) / wall) * 100).toFixed(4)}`);
+  const held = readers.reduce((sum, reader) => sum + reader.heldMs, 0) / POLLS;
+  console.log(
+    `${(wall / 1000).toFixed(0)} s, nothing published, % of a core: ${POLLS} CGI polls mean ${mean.toFixed(4)} max ${share.at(-1).toFixed(4)} ` +
+      `(looked at for ${(held / 1000).toFixed(0)} s each); resident watcher ${(((cpu(resident.pid) - startResidentNs) / (wall * 1e6)) * 100).toFixed(4)}`,
+  );
   readers.forEach((reader) => reader.stop());
 }
 

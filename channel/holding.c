@@ -142,10 +142,13 @@ uint32_t hf_holding_budget(struct hf_holding *h)
     return least(greatest(now, floor_of(h)), most_of(h));
 }
 
-/* A quarter is for those who have sent something lately. */
+/* A quarter is for those who have sent something lately; of a large budget no
+ * more than so many, who are not active all at once. */
+#define ACTIVE_MOST 1250u
+
 static uint32_t share(uint32_t budget, bool active)
 {
-    return active ? budget : budget - budget / 4;
+    return active ? budget : budget - least(budget / 4, ACTIVE_MOST);
 }
 
 static uint32_t tenth(uint32_t budget)

@@ -12,6 +12,11 @@
 #include "channel/owner.h"
 #include "schema/sessions.h"
 
+static enum hf_vsn poll_vsn(const struct hf_poll *poll)
+{
+    return (enum hf_vsn)poll->vsn;
+}
+
 static struct hf_str session_of(const struct hf_poll *poll)
 {
     return hf_str(poll->token.session, sizeof(poll->token.session));
@@ -19,9 +24,10 @@ static struct hf_str session_of(const struct hf_poll *poll)
 
 /* --- bodies ------------------------------------------------------------ */
 
-static void answer_bare(struct hf_poll *poll, const char *body)
+static void answer_bare(struct hf_longpoll *lp, struct hf_poll *poll,
+                        const char *body)
 {
-    hf_client_release(&poll->client);
+    hf_client_release(&lp->client);
     poll->answer(poll, hf_str_of(body));
 }
 
@@ -35,7 +41,7 @@ static void answer_with(struct hf_longpoll *lp, struct hf_poll *poll,
     char text[HF_TOKEN_MAX];
     size_t len = hf_token_format(token, &lp->process->secret, text);
 
-    hf_client_release(&poll->client);
+    hf_client_release(&lp->client);
     hf_buf_reset(&lp->body);
     (void)hf_buf_add_str(&lp->body, HF_STR("{\"status\":"));
     (void)hf_buf_add_u64(&lp->body, (unsigned)status);
@@ -51,7 +57,7 @@ static void answer_with(struct hf_longpoll *lp, struct hf_poll *poll,
     (void)hf_buf_add_str(&lp->body, messages);
     (void)hf_buf_add_str(&lp->body, HF_STR("]}"));
     if (len == 0 || hf_buf_error(&lp->body))
-        answer_bare(poll, "{\"status\":500}");
+        answer_bare(lp, poll, "{\"status\":500}");
     else
         poll->answer(poll, hf_buf_str(&lp->body));
 }
@@ -83,7 +89,6 @@ static void forget_settling(struct hf_longpoll *lp, const struct hf_poll *poll)
 
 static void unpark(struct hf_poll *poll)
 {
-    hf_client_release(&poll->client);
     if (poll->waiter.waiting) {
         struct hf_longpoll *lp = longpoll_of(&poll->waiter);
 
@@ -141,10 +146,9 @@ static bool next_topic(const void *ctx, size_t *at, struct hf_str *out)
 }
 
 static struct hf_wait_for what_of(struct topics *topics,
-                                  const struct hf_longpoll *lp,
-                                  const struct hf_poll *poll)
+                                  const struct hf_longpoll *lp)
 {
-    topics->user = hf_user_topic(poll->client.user, topics->room);
+    topics->user = hf_user_topic(lp->client.user, topics->room);
     topics->stream = &lp->stream;
     return (struct hf_wait_for){next_topic, topics, lp->stream.head,
                                 lp->stream.more};
@@ -152,10 +156,9 @@ static struct hf_wait_for what_of(struct topics *topics,
 
 /* `most` is what it was admitted for. To the end of its token at most, which the
  * client is then told. */
-static int64_t hold_of(const struct hf_longpoll *lp, const struct hf_poll *poll,
-                       int64_t most)
+static int64_t hold_of(const struct hf_longpoll *lp, int64_t most)
 {
-    const struct hf_identity *identity = poll->client.identity;
+    const struct hf_identity *identity = lp->client.identity;
     int64_t hold = lp->hold_ms;
     int64_t left;
 
@@ -181,26 +184,37 @@ static void parked(struct hf_longpoll *lp, const struct hf_poll *poll)
     hf_wake_ring(lp->waiting.wake, session_of(poll));
 }
 
+/* Where there is room enough it need not be known to the millisecond when it was
+ * parked. */
+static int take_number(struct hf_longpoll *lp, struct hf_poll *poll)
+{
+    struct hf_live *live = lp->process->live;
+    enum hf_live_stock stock = hf_poll_stock(poll, lp->stream.next.joined);
+
+    if (lp->together && !hf_holding_tight(&lp->holding, hf_str(NULL, 0)) &&
+        hf_live_park_again(live, session_of(poll), stock, &poll->poll_no) == 0)
+        return 0;
+    return hf_live_park(live, session_of(poll), stock, &poll->poll_no);
+}
+
 /* It holds poll->hold, at most so long. */
 static int park(struct hf_longpoll *lp, struct hf_poll *poll, int64_t most_ms)
 {
     struct topics topics;
-    struct hf_wait_for what = what_of(&topics, lp, poll);
+    struct hf_wait_for what = what_of(&topics, lp);
     int err = lp->park_err;
 
     if (err == 0)
-        err = hf_live_park(lp->process->live, session_of(poll),
-                           hf_poll_stock(poll, lp->stream.next.joined),
-                           &poll->poll_no);
+        err = take_number(lp, poll);
     poll->waiter.kind = &kind;
     if (err == 0)
         err = hf_waiting_park(&lp->waiting, &poll->waiter, &what,
-                              hold_of(lp, poll, most_ms));
+                              hold_of(lp, most_ms));
     if (err) {
         hf_holding_release(&lp->holding, &poll->hold);
         return err;
     }
-    hf_client_release(&poll->client); /* found again when there is something */
+    hf_client_release(&lp->client); /* found again when there is something */
     if (lp->together)
         lp->settling[lp->settling_count++] = poll;
     else
@@ -212,10 +226,10 @@ static int park(struct hf_longpoll *lp, struct hf_poll *poll, int64_t most_ms)
 
 /* The session is past reviving, or what it must still read is gone: every
  * client since 1.4 then opens a new session and joins again (D6, D7). */
-static void answer_dead(struct hf_poll *poll)
+static void answer_dead(struct hf_longpoll *lp, struct hf_poll *poll)
 {
     unpark(poll);
-    answer_bare(poll, "{\"status\":500}");
+    answer_bare(lp, poll, "{\"status\":500}");
 }
 
 /* With what came for it, or with nothing. */
@@ -307,7 +321,7 @@ static void answer_expired(struct hf_longpoll *lp, struct hf_poll *poll)
 {
     struct hf_token next = poll->token;
     struct hf_buf messages;
-    struct farewell farewell = {.vsn = poll->client.vsn, .messages = &messages};
+    struct farewell farewell = {.vsn = poll_vsn(poll), .messages = &messages};
     int err = 0;
 
     hf_buf_init(&messages, SIZE_MAX / 2); /* bounded by the memberships */
@@ -319,7 +333,7 @@ static void answer_expired(struct hf_longpoll *lp, struct hf_poll *poll)
         err = hf_buf_error(&messages);
     next.expired = true;
     if (err || farewell.count == 0) {
-        answer_dead(poll);
+        answer_dead(lp, poll);
     } else {
         unpark(poll);
         answer_with(lp, poll, 200, &next, 0, hf_buf_str(&messages));
@@ -330,15 +344,14 @@ static void answer_expired(struct hf_longpoll *lp, struct hf_poll *poll)
 
 /* phoenix.js sends its authToken with every GET. One of a later expiry is kept;
  * all else that is wrong with it was said when the session was made. */
-static bool take_fresher(const struct hf_longpoll *lp, struct hf_poll *poll,
-                         const struct hf_hello *hello)
+static bool take_fresher(struct hf_longpoll *lp, const struct hf_hello *hello)
 {
     struct hf_identity *identity;
 
     if (!hello || lp->process->settings.tokens == HF_TOKENS_APPLICATION ||
-        !hf_connect_fresher(lp->process->keys, hello, &poll->client, &identity))
+        !hf_connect_fresher(lp->process->keys, hello, &lp->client, &identity))
         return false;
-    hf_client_set(&poll->client, identity);
+    hf_client_set(&lp->client, identity);
     return true;
 }
 
@@ -355,22 +368,24 @@ static int compute(struct hf_longpoll *lp, struct hf_poll *poll,
 
     if (err)
         return err;
-    err = hf_owner_find(journal, process->live, &poll->token, &poll->client,
+    hf_client_release(&lp->client);
+    lp->client = (struct hf_client){.vsn = poll_vsn(poll)};
+    err = hf_owner_find(journal, process->live, &poll->token, &lp->client,
                         &born, &exists);
     if (err == 0) {
-        fresher = take_fresher(lp, poll, hello);
+        fresher = take_fresher(lp, hello);
         lp->stream.snapshot = hf_waiting_snapshot(&lp->waiting);
         err = hf_stream_read_within(&lp->stream, journal, process->live,
-                                    &poll->token, poll->client.vsn, exists);
+                                    &poll->token, poll_vsn(poll), exists);
     }
     if (err == 0)
-        err = check_rights(lp, &poll->client);
+        err = check_rights(lp, &lp->client);
     lp->known.poll = NULL;
     if (err == 0)
         hf_poll_remember(lp, poll);
     hf_journal_snapshot_end(journal);
     if (fresher)
-        hf_owner_renew(process, &poll->token, &poll->client, born);
+        hf_owner_renew(process, &poll->token, &lp->client, born);
     return err;
 }
 
@@ -389,7 +404,7 @@ static bool answer_if_any(struct hf_longpoll *lp, struct hf_poll *poll,
             HF_LOG(HF_LOG_WARN, "poll_failed",
                    hf_field("why", hf_strerror(err)),
                    hf_field("effect", "the client opens a new session"));
-        answer_dead(poll);
+        answer_dead(lp, poll);
         return true;
     }
     if (lp->stream.count == 0) {
@@ -418,10 +433,10 @@ static void came(struct hf_waiter *waiter)
 
     if (answer_if_any(lp, poll, NULL))
         return;
-    what = what_of(&topics, lp, poll); /* a POST elsewhere may have joined */
-    hf_client_release(&poll->client);
+    what = what_of(&topics, lp); /* a POST elsewhere may have joined */
+    hf_client_release(&lp->client);
     if (hf_waiting_go_on(waiter, &what))
-        answer_dead(poll);
+        answer_dead(lp, poll);
 }
 
 static void deadline(struct hf_waiter *waiter)
@@ -435,7 +450,7 @@ static void deadline(struct hf_waiter *waiter)
 
 static void fail(struct hf_waiter *waiter)
 {
-    answer_dead(poll_of(waiter));
+    answer_dead(longpoll_of(waiter), poll_of(waiter));
 }
 
 static const struct hf_waiter_kind kind = {.came = came,
@@ -515,9 +530,9 @@ static void create(struct hf_longpoll *lp, struct hf_poll *poll)
     if (err == 0)
         err = hf_token_new_session(token.session);
     if (err == 0)
-        err = hf_owner_keep(live, &token, &poll->client);
+        err = hf_owner_keep(live, &token, &lp->client);
     if (err) {
-        answer_bare(poll, "{\"status\":500}");
+        answer_bare(lp, poll, "{\"status\":500}");
         return;
     }
     token.expiry_ms = token.birth_ms + lp->process->settings.revive_ms;
@@ -544,7 +559,7 @@ static void go_on(struct hf_longpoll *lp, struct hf_poll *poll,
     release_older(lp, poll);
 #ifdef HF_BROKEN_NEWS_ONLY_WITH_ROOM
     if (hf_holding_pause(&lp->holding, true, hf_boot_ms()) > 0) {
-        answer_bare(poll, "{\"status\":500}");
+        answer_bare(lp, poll, "{\"status\":500}");
         return;
     }
 #endif
@@ -558,7 +573,7 @@ static void go_on(struct hf_longpoll *lp, struct hf_poll *poll,
     else if (verdict == HF_LATER)
         put_off(lp, poll, ms);
     else
-        answer_bare(poll, "{\"status\":500}");
+        answer_bare(lp, poll, "{\"status\":500}");
 }
 
 /* --- those that come in one turn ----------------------------------------- */
@@ -612,7 +627,7 @@ static void settle(struct hf_longpoll *lp, int err)
 
         if (err) {
             unpark(poll);
-            answer_bare(poll, "{\"status\":500}");
+            answer_bare(lp, poll, "{\"status\":500}");
         } else {
             lp->settling_count--;
             parked(lp, poll);
@@ -662,27 +677,30 @@ static void release_coming(struct hf_longpoll *lp)
 
 /* --- a session's first ---------------------------------------------------- */
 
-static void refuse_connect(struct hf_poll *poll, int err)
+static void refuse_connect(struct hf_longpoll *lp, struct hf_poll *poll,
+                           int err)
 {
-    answer_bare(poll,
+    answer_bare(lp, poll,
                 err == HF_EDENIED ? "{\"status\":403}" : "{\"status\":500}");
 }
 
 static void stop_asking(struct hf_poll *poll)
 {
-    hf_connecting_cancel(&poll->connecting);
+    hf_connecting_cancel(&poll->ask.connecting);
+    hf_client_release(&poll->ask.client);
     poll->asking = NULL;
     poll->waiter = (struct hf_waiter){0}; /* as before it asked */
 }
 
 static void connected(struct hf_connecting *connecting, int err)
 {
-    struct hf_poll *poll = HF_ITEM(connecting, struct hf_poll, connecting);
+    struct hf_poll *poll = HF_ITEM(connecting, struct hf_poll, ask.connecting);
     struct hf_longpoll *lp = poll->asking;
 
+    lp->client = hf_client_copy(&poll->ask.client);
     stop_asking(poll);
     if (err)
-        refuse_connect(poll, err);
+        refuse_connect(lp, poll, err);
     else
         create(lp, poll);
 }
@@ -692,14 +710,16 @@ static int ask_connect(struct hf_longpoll *lp, struct hf_poll *poll,
 {
     int err;
 
-    poll->connecting.done = connected;
-    poll->connecting.client = &poll->client;
-    err =
-        hf_connecting_start(&poll->connecting, lp->process, hello, "longpoll");
-    if (err)
-        return err;
+    poll->ask = (struct hf_poll_asking){
+        .connecting = {.done = connected, .client = &poll->ask.client},
+        .client = lp->client};
+    lp->client = (struct hf_client){.vsn = HF_VSN_2}; /* it is the poll's now */
     poll->asking = lp;
-    return 0;
+    err = hf_connecting_start(&poll->ask.connecting, lp->process, hello,
+                              "longpoll");
+    if (err)
+        stop_asking(poll);
+    return err;
 }
 
 static void connect_new(struct hf_longpoll *lp, struct hf_poll *poll,
@@ -708,16 +728,16 @@ static void connect_new(struct hf_longpoll *lp, struct hf_poll *poll,
     const struct hf_process *process = lp->process;
     bool asked = false;
     int err = hf_connect_identify(&process->settings, process->keys, hello,
-                                  &poll->client);
+                                  &lp->client);
 
     if (err == 0)
-        err = hf_connect_params(process, hello, &poll->client);
+        err = hf_connect_params(process, hello, &lp->client);
     if (err == 0 && hf_connecting_wanted(process)) {
         err = ask_connect(lp, poll, hello);
         asked = err == 0;
     }
     if (err)
-        refuse_connect(poll, err);
+        refuse_connect(lp, poll, err);
     else if (!asked)
         create(lp, poll);
 }
@@ -727,20 +747,23 @@ void hf_poll_start(struct hf_longpoll *lp, struct hf_poll *poll,
 {
     assert(!poll->waiter.waiting);
 
-    if (hf_connect_check(&lp->process->settings, hello, &poll->client)) {
-        answer_bare(poll, "{\"status\":403}");
+    hf_client_release(&lp->client);
+    lp->client = (struct hf_client){.vsn = HF_VSN_2};
+    if (hf_connect_check(&lp->process->settings, hello, &lp->client)) {
+        answer_bare(lp, poll, "{\"status\":403}");
         return;
     }
+    poll->vsn = (uint8_t)lp->client.vsn;
     hf_poll_read(poll, hello);
     switch (hf_longpoll_token(lp, token, &poll->token)) {
     case HF_TOKEN_ABSENT:
         if (hf_poll_may_begin(lp, poll, hello->peer))
             connect_new(lp, poll, hello);
         else
-            answer_bare(poll, "{\"status\":500}");
+            answer_bare(lp, poll, "{\"status\":500}");
         return;
     case HF_TOKEN_DEAD:
-        answer_bare(poll, "{\"status\":500}");
+        answer_bare(lp, poll, "{\"status\":500}");
         return;
     case HF_TOKEN_GOOD:
         if (lp->process->threaded && hello->auth_token.len == 0)
@@ -813,6 +836,7 @@ void hf_longpoll_close(struct hf_longpoll *lp)
     hf_waiting_close(&lp->waiting);
     hf_holding_close(&lp->holding);
     hf_stream_release(&lp->stream);
+    hf_client_release(&lp->client);
     hf_buf_release(&lp->body);
     hf_rights_free(lp->writer_rights);
     free(lp);

@@ -45,6 +45,13 @@ struct hf_poll_coming {
     char address[HF_POLL_ADDRESS_MAX];
 };
 
+struct hf_poll_asking {
+    struct hf_connecting connecting;
+    struct hf_client client;
+};
+
+/* Kept small: thousands are parked. Who the client is is found out when there is
+ * something for it, and not kept. */
 struct hf_poll {
     /* Called exactly once, unless cancelled; may come before start returns.
      * `body` is borrowed. The poll is the transport's again. */
@@ -52,14 +59,14 @@ struct hf_poll {
     /* private */
     union {                      /* one of them at a time */
         struct hf_waiter waiter; /* parked: for its session, user and topics */
-        struct hf_connecting connecting; /* asking */
+        struct hf_poll_asking ask;       /* the application is asked */
         struct hf_poll_coming coming;    /* to be looked at at the turn's end */
     };
-    struct hf_client client;
     struct hf_longpoll *asking; /* not NULL while the application is asked */
     struct hf_token token;      /* as it came; the answer's is newer */
     uint64_t poll_no;           /* a higher one in live.db ends this poll */
     struct hf_hold hold;        /* while parked */
+    uint8_t vsn;      /* enum hf_vsn */
     bool is_coming;   /* it is in hf_longpoll.coming */
     bool paced;       /* the client waits next_ms, and tells of refusals */
     uint16_t refused; /* the HTTP status it tells of; 0: none */

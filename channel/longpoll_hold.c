@@ -156,7 +156,7 @@ static bool stock_goes_on(struct hf_longpoll *lp, const struct hf_poll *poll,
 
 void hf_poll_remember(struct hf_longpoll *lp, const struct hf_poll *poll)
 {
-    const struct hf_identity *identity = poll->client.identity;
+    const struct hf_identity *identity = lp->client.identity;
     struct hf_known known = {
         .poll = poll, .expires_ms = identity ? identity->expires_ms : HF_NEVER};
 

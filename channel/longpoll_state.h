@@ -37,6 +37,7 @@ struct hf_longpoll {
     char reaped_to[22];     /* where its last pass stopped */
     size_t reaped_to_len;
     bool burying; /* its job is the writer's */
+    struct hf_client client;         /* of the poll being looked at */
     struct hf_stream stream;         /* scratch of the answer being computed */
     struct hf_known known;           /* what it holds, in plain CGI */
     struct hf_buf body;              /* scratch */

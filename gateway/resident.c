@@ -37,10 +37,14 @@ struct resident {
 
 /* --- opening ------------------------------------------------------------- */
 
-/* Polls that are held must leave descriptors for those who push. */
+/* Polls that are held must leave descriptors for those who push. A push takes
+ * one for milliseconds, with hooks for seconds at worst, and who finds none
+ * waits in the backlog: as many as fit there are enough, however many may be
+ * open. */
 static void fit_held(struct hf_settings *settings, size_t max_conns)
 {
-    size_t most = max_conns - max_conns / 4;
+    size_t quarter = max_conns / 4;
+    size_t most = max_conns - (quarter < BACKLOG ? quarter : BACKLOG);
 
     if (settings->max_held <= most)
         return;

@@ -119,17 +119,44 @@ int hf_live_park(struct hf_live *live, struct hf_str session,
     err = hf_live_writing(
         live, session,
         "INSERT INTO leases"
-        " (session, seen_ms, parked_ms, stock, poll_no)"
-        " VALUES (?1, ?2, ?2, ?3, 1)"
+        " (session, seen_ms, parked_ms, stock, poll_no, parked_by)"
+        " VALUES (?1, ?2, ?2, ?3, 1, ?4)"
         " ON CONFLICT (session) DO UPDATE"
         " SET seen_ms = excluded.seen_ms,"
         " parked_ms = excluded.parked_ms, stock = excluded.stock,"
+        " parked_by = excluded.parked_by,"
         " poll_no = poll_no + 1 RETURNING poll_no",
         &stmt);
     if (err)
         return err;
     hf_live_bind_now(stmt, 2, 0);
     hf_db_bind_u64(stmt, 3, stock);
+    (void)sqlite3_bind_int64(stmt, 4, live->self);
+    err = hf_live_one_number(live, stmt, &poll_no);
+    if (!err)
+        *out_poll_no = (uint64_t)poll_no;
+    return err;
+}
+
+int hf_live_park_again(struct hf_live *live, struct hf_str session,
+                       enum hf_live_stock stock, uint64_t *out_poll_no)
+{
+    sqlite3_stmt *stmt;
+    int64_t poll_no = 0;
+    int err;
+
+    if (live->self == 0)
+        return HF_ENOTFOUND;
+    err = hf_live_reading(live, session,
+                          "SELECT poll_no FROM leases WHERE session = ?1"
+                          " AND parked_by = ?2 AND parked_ms > ?3"
+                          " AND seen_ms >= parked_ms AND stock = ?4",
+                          &stmt);
+    if (err)
+        return err;
+    (void)sqlite3_bind_int64(stmt, 2, live->self);
+    hf_live_bind_now(stmt, 3, HF_LIVE_PARKED_MS);
+    hf_db_bind_u64(stmt, 4, stock);
     err = hf_live_one_number(live, stmt, &poll_no);
     if (!err)
         *out_poll_no = (uint64_t)poll_no;

@@ -55,6 +55,15 @@ enum hf_live_stock {
  * highest poll number, which ends every older poll. */
 int hf_live_park(struct hf_live *live, struct hf_str session,
                  enum hf_live_stock stock, uint64_t *out_poll_no);
+/*
+ * The same, where a poll of the session was parked over this connection less
+ * than HF_LIVE_PARKED_MS ago, by nobody else since, and has ended: there is no
+ * older one elsewhere to be ended, and its lease is as good as new, so that
+ * nothing need be written and its number serves again. HF_ENOTFOUND: park it.
+ */
+#define HF_LIVE_PARKED_MS 1000
+int hf_live_park_again(struct hf_live *live, struct hf_str session,
+                       enum hf_live_stock stock, uint64_t *out_poll_no);
 /* The highest numbers given to a poll and to a reply of the session; 0 when
  * unknown. */
 int hf_live_newest(struct hf_live *live, struct hf_str session,

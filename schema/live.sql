@@ -20,6 +20,7 @@ CREATE TABLE leases (
     -- of it was parked last, and when it sent something, to ten seconds.
     stock INTEGER NOT NULL DEFAULT 0,
     parked_ms INTEGER NOT NULL DEFAULT 0,
+    parked_by INTEGER NOT NULL DEFAULT 0, -- by which connection to live.db
     active_ms INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 CREATE INDEX leases_seen ON leases (seen_ms);
@@ -52,4 +53,4 @@ INSERT INTO boot (id) VALUES ('');
 INSERT INTO reaper (due_ms) VALUES (0);
 
 PRAGMA application_id = 0x48464c31;
-PRAGMA user_version = 4;
+PRAGMA user_version = 5;

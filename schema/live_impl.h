@@ -15,6 +15,7 @@ struct hf_live {
     ino_t inode;
     int64_t data_version;
     bool version_known;
+    int64_t self;  /* a number that no other connection has; 0: none */
     bool together; /* in hf_live_together */
     bool shared;   /* in hf_live_share, and nothing was written since */
 };

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/crypto.h"
 #include "base/log.h"
 #include "base/sys.h"
 #include "schema/journal_impl.h"
@@ -18,7 +19,7 @@
 #include "schema/sql.h"
 
 #define APPLICATION_ID 0x48464c31 /* "HFL1" */
-#define SCHEMA_VERSION 4
+#define SCHEMA_VERSION 5
 #define WAIT_MS        1000 /* for other processes */
 #define FILES_MAX      100u /* live-99.db: somebody damages them for sport */
 
@@ -185,6 +186,10 @@ int hf_live_open(const struct hf_dir *dir, struct hf_live **out,
         return hf_explain(why, err, "%s", here.text);
     }
     hf_db_wait(&live->db, WAIT_MS);
+    /* Without a name of its own it parks each poll anew. */
+    if (hf_random(&live->self, sizeof(live->self)))
+        live->self = 0;
+    live->self &= INT64_MAX;
     *out = live;
     return 0;
 }

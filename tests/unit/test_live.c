@@ -20,8 +20,8 @@ static uint64_t park(const char *session)
 {
     uint64_t poll_no = 0;
 
-    assert_int_equal(hf_live_park(live, hf_str_of(session), HF_LIVE_OURS,
-                                  &poll_no), 0);
+    assert_int_equal(
+        hf_live_park(live, hf_str_of(session), HF_LIVE_OURS, &poll_no), 0);
     return poll_no;
 }
 
@@ -298,6 +298,39 @@ static void what_goes_together_is_seen_by_others_at_its_end(void **state)
     hf_live_close(other);
 }
 
+static int again(struct hf_live *of, enum hf_live_stock stock)
+{
+    uint64_t poll_no = 0;
+    int err = hf_live_park_again(of, HF_STR("s"), stock, &poll_no);
+
+    return err ? err : (int)poll_no;
+}
+
+static void who_comes_back_at_once_to_the_same_keeps_its_number(void **state)
+{
+    struct hf_live *other = open_live();
+    uint64_t poll_no;
+
+    (void)state;
+    assert_int_equal(again(live, HF_LIVE_OURS), HF_ENOTFOUND);
+    assert_int_equal(park("s"), 1);
+    assert_int_equal(again(live, HF_LIVE_OURS), 1);
+    assert_int_equal(again(live, HF_LIVE_STOCK), HF_ENOTFOUND);
+    assert_int_equal(again(other, HF_LIVE_OURS), HF_ENOTFOUND);
+    assert_int_equal(hf_live_park(other, HF_STR("s"), HF_LIVE_OURS, &poll_no),
+                     0);
+    assert_int_equal(again(live, HF_LIVE_OURS), HF_ENOTFOUND);
+    assert_int_equal(again(other, HF_LIVE_OURS), 2);
+    assert_int_equal(hf_live_grant(live, HF_STR("s"), 5000), 0); /* a lease
+                                                       that is set shorter */
+    assert_int_equal(again(other, HF_LIVE_OURS), HF_ENOTFOUND);
+    assert_int_equal(park("s"), 3);
+    hf_clock_shift(HF_LIVE_PARKED_MS, 0);
+    assert_int_equal(again(live, HF_LIVE_OURS), HF_ENOTFOUND);
+    hf_clock_shift(0, 0);
+    hf_live_close(other);
+}
+
 static void a_part_that_fails_takes_nothing_else_along(void **state)
 {
     unsigned i;
@@ -316,8 +349,8 @@ static void a_part_that_fails_takes_nothing_else_along(void **state)
     assert_int_equal(poll_no_of(live, "t"), 1);
 }
 
-static void what_is_shared_is_of_one_moment_until_something_is_written(
-    void **state)
+static void
+what_is_shared_is_of_one_moment_until_something_is_written(void **state)
 {
     struct hf_live *other = open_live();
     uint64_t poll_no;
@@ -326,8 +359,8 @@ static void what_is_shared_is_of_one_moment_until_something_is_written(
     assert_int_equal(park("s"), 1);
     hf_live_share(live);
     assert_int_equal(poll_no_of(live, "s"), 1);
-    assert_int_equal(
-        hf_live_park(other, HF_STR("s"), HF_LIVE_OURS, &poll_no), 0);
+    assert_int_equal(hf_live_park(other, HF_STR("s"), HF_LIVE_OURS, &poll_no),
+                     0);
     assert_int_equal(poll_no_of(live, "s"), 1);
     assert_int_equal(hf_live_grant(live, HF_STR("t"), 0), 0);
     assert_int_equal(poll_no_of(live, "s"), 2);
@@ -368,8 +401,8 @@ int main(void)
         LIVE_TEST(a_deleted_file_is_made_again),
         LIVE_TEST(what_goes_together_is_seen_by_others_at_its_end),
         LIVE_TEST(a_part_that_fails_takes_nothing_else_along),
-        LIVE_TEST(
-            what_is_shared_is_of_one_moment_until_something_is_written),
+        LIVE_TEST(who_comes_back_at_once_to_the_same_keeps_its_number),
+        LIVE_TEST(what_is_shared_is_of_one_moment_until_something_is_written),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
