@@ -15,6 +15,7 @@
 #include "schema/live.h"
 #include "schema/policies.h"
 #include "schema/presences.h"
+#include "schema/running.h"
 #include "schema/space.h"
 
 static const char help[] =
@@ -35,6 +36,7 @@ static const char help[] =
     "  room         bytes free on the disk, and those of the ballast\n"
     "  writing      the process that holds the write lock, or no\n"
     "  waiting      processes that wait for messages: how many, and their ids\n"
+    "  side-car     no; or its process, and those of its workers\n"
     "  sessions     long-poll sessions seen within a lease (45 s)\n"
     "  holding      polls held, of how many that may be; sessions of stock "
     "clients\n"
@@ -166,6 +168,22 @@ static int print_waiting(const struct hf_cli *cli)
     return 0;
 }
 
+static void print_sidecar(const struct hf_cli *cli)
+{
+    pid_t workers[HF_WORKERS_MAX];
+    unsigned count, i;
+    pid_t parent = hf_running_read(&cli->dir, workers, &count);
+
+    if (!parent) {
+        printf("side-car     no\n");
+        return;
+    }
+    printf("side-car     process %ld, workers %u", (long)parent, count);
+    for (i = 0; i < count; i++)
+        printf("%s%ld", i ? ", " : ": ", (long)workers[i]);
+    putchar('\n');
+}
+
 static int print_sessions(const struct hf_cli *cli, struct hf_why *why)
 {
     struct hf_live *live;
@@ -253,6 +271,7 @@ static int print_status(struct hf_cli *cli)
         print_room(cli);
         print_writing(cli);
         err = print_waiting(cli);
+        print_sidecar(cli);
     }
     if (!err)
         err = print_sessions(cli, &why);

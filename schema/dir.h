@@ -59,6 +59,7 @@
 #define HF_FILE_BALLAST  "ballast"
 #define HF_FILE_POSTS    "posts"
 #define HF_FILE_FAILED   "failed"
+#define HF_FILE_RUNNING  "sidecar.run"
 #define HF_FILE_HOOK_SECRET "hook_secret"
 
 struct hf_dir {

@@ -12,6 +12,7 @@ libschema_a_SOURCES = \
 	schema/guard.c \
 	schema/history.c \
 	schema/holders.c schema/holders.h \
+	schema/running.c schema/running.h \
 	schema/inspect.c schema/inspect.h schema/inspect_impl.h \
 	schema/inspect_db.c schema/inspect_locks.c \
 	schema/journal.c schema/journal.h schema/journal_impl.h \

@@ -143,6 +143,10 @@
  * default of `busy`) together. */
 #define HF_WORKER_STOP_MS 15000
 
+/* A second SIGTERM so soon after the first, ms, is the same one: some tools send
+ * it to a process and to its group. */
+#define HF_TOLD_TWICE_MS 200
+
 /* From then until it is killed, ms: time for the writer alone. */
 #define HF_WORKER_QUIT_MS 7000
 

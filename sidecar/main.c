@@ -17,6 +17,7 @@
 #include "base/sys.h"
 #include "channel/check_config.h"
 #include "schema/place.h"
+#include "schema/running.h"
 #include "schema/settings.h"
 #include "sidecar/counters.h"
 #include "sidecar/limits.h"
@@ -116,6 +117,7 @@ struct server {
     struct hf_worker_job job;
     struct hf_listeners listeners;
     struct hf_listeners monitor; /* one, which all workers share, or none */
+    struct hf_running running;
 };
 
 /* The nth address to listen on; NULL: there are no more. */
@@ -203,9 +205,17 @@ static void stopping(void *ctx)
     struct server *server = HF_ITEM(ctx, struct server, job);
 
     hf_listeners_close(&server->listeners);
+    hf_running_close(&server->running); /* another one may begin to serve */
 }
 
-static int run_workers(struct server *server,
+static void changed(void *ctx, const pid_t *workers, unsigned count)
+{
+    struct server *server = HF_ITEM(ctx, struct server, job);
+
+    hf_running_tell(&server->running, workers, count);
+}
+
+static int run_workers(struct server *server, const struct hf_dir *dir,
                        const struct hf_settings *settings, struct hf_why *why)
 {
     struct hf_parent_job parent = {
@@ -214,6 +224,7 @@ static int run_workers(struct server *server,
         .quit_ms = HF_WORKER_QUIT_MS,
         .work = hf_worker_run,
         .stopping = stopping,
+        .changed = changed,
         .ctx = &server->job,
     };
     int code;
@@ -224,6 +235,7 @@ static int run_workers(struct server *server,
         return 1;
     }
     parent.counters = server->job.counters;
+    hf_running_open(&server->running, dir);
     code = hf_parent_run(&parent);
     hf_counters_free(server->job.counters);
     return code;
@@ -234,6 +246,7 @@ static int serve(const struct options *options, const struct hf_dir *dir,
 {
     struct server server = {.job = {.dir = dir->path,
                                     .listeners = &server.listeners,
+                                    .running = &server.running,
                                     .monitor = &server.monitor,
                                     .echo = options->echo}};
     struct hf_settings settings;
@@ -247,7 +260,7 @@ static int serve(const struct options *options, const struct hf_dir *dir,
     if (!open_listeners(&server, options, dir, &settings, why) &&
         !open_monitor(&server.monitor, dir, &settings, why) &&
         !(options->echo && refuse_echo(options->echo, &server.listeners, why)))
-        code = run_workers(&server, &settings, why);
+        code = run_workers(&server, dir, &settings, why);
     hf_listeners_close(&server.listeners);
     hf_listeners_close(&server.monitor);
     return code;

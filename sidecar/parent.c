@@ -203,18 +203,25 @@ static int keep_running(struct parent *p)
     }
 }
 
+static bool says_hurry(int told, int64_t since_ms)
+{
+    return told == SIGQUIT || ((told == SIGTERM || told == SIGINT) &&
+                               hf_boot_ms() - since_ms >= HF_TOLD_TWICE_MS);
+}
+
 /* Wait for all, told to end by `signal`; true when all have ended by until_ms
  * and we were not told to hurry. */
 static bool wait_for_all(struct parent *p, int signal, int64_t until_ms)
 {
+    int64_t since_ms = hf_boot_ms();
+
     tell_all(p, signal);
     while (reap(p) > 0) {
         int told = next_signal(p, until_ms);
 
         if (hf_boot_ms() >= until_ms)
             return false;
-        if (signal != SIGQUIT &&
-            (told == SIGTERM || told == SIGINT || told == SIGQUIT))
+        if (signal == SIGTERM && says_hurry(told, since_ms))
             return false;
     }
     return true;

@@ -7,7 +7,7 @@
  * survive one.
  *
  *     SIGTERM, SIGINT   ask all workers to end (SIGTERM), wait, return; told
- *                       again, or when they take too long: at once
+ *                       again a while later, or when they take too long: at once
  *     SIGQUIT           the same, at once: no goodbye is spread (SIGQUIT)
  *     SIGHUP            pass it on: workers read certificates anew
  *     a worker ended    start another in its place: at once, then with growing

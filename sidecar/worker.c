@@ -350,6 +350,7 @@ int hf_worker_run(void *ctx, unsigned worker)
     int err;
 
     hf_listeners_take(job->listeners, worker);
+    hf_running_close(job->running);
     hf_listeners_take(job->monitor, worker);
     hf_counters_use(job->counters, worker);
     err = open_all(&w, job, &why);

@@ -14,6 +14,7 @@
 #ifndef HF_SIDECAR_WORKER_H
 #define HF_SIDECAR_WORKER_H
 
+#include "schema/running.h"
 #include "sidecar/counters.h"
 #include "sidecar/listen.h"
 
@@ -21,6 +22,7 @@ struct hf_worker_job {
     const char *dir; /* the journal directory */
     struct hf_listeners *listeners;
     struct hf_counters *counters;
+    struct hf_running *running; /* the parent's: closed in the worker */
     const char *echo;             /* path of an echo; NULL = none */
     struct hf_listeners *monitor; /* one that all share, or none */
 };

@@ -19,6 +19,7 @@ t "the head is a cursor" fact head '^j:[A-Za-z0-9_-]{11}\.[0-9]+$'
 t "durability is full" fact durability '^full$'
 t "nobody writes" fact writing '^no$'
 t "nobody waits" fact waiting '^0$'
+t "there is no side-car" fact side-car '^no$'
 t "there is no long-poll session" fact sessions '^0$'
 t "and no poll is held" fact holding '^0, nobody has asked yet, stock sessions 0$'
 
@@ -31,6 +32,16 @@ pids="$pids $tail"
 t "who waits is shown by process id" within 5 fact waiting "^1 process: $tail\$"
 kill -9 "$tail"
 t "a killed one waits no longer" within 5 fact waiting '^0$'
+
+printf '[sidecar]\nworkers = 2\n' >box/holdfast.conf
+holdfast-sidecar 2>sidecar.log &
+sidecar=$!
+pids="$pids $sidecar"
+t "the side-car and its workers are named" within 10 \
+    fact side-car "^process $sidecar, workers 2: [0-9]+, [0-9]+\$"
+kill "$sidecar"
+t "as long as it serves" within 10 fact side-car '^no$'
+rm box/holdfast.conf
 
 t "it can be published" fact publishing '^yes$'
 t "the log has its bound" fact log '^[0-9]+ of 268435456$'

@@ -8,6 +8,7 @@ unit_tests += \
 	tests/unit/test_guard \
 	tests/unit/test_foreign \
 	tests/unit/test_holds \
+	tests/unit/test_running \
 	tests/unit/test_inspect \
 	tests/unit/test_journal \
 	tests/unit/test_keen \
@@ -64,6 +65,10 @@ tests_unit_test_foreign_SOURCES = \
 tests_unit_test_foreign_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_foreign_LDADD = $(SCHEMA_TEST_LINK)
 
+tests_unit_test_running_SOURCES = \
+	tests/unit/test_running.c tests/unit/schema_fixture.h
+tests_unit_test_running_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_running_LDADD = $(SCHEMA_TEST_LINK)
 tests_unit_test_holds_SOURCES = \
 	tests/unit/test_holds.c tests/unit/schema_fixture.h
 tests_unit_test_holds_CFLAGS = $(UNIT_CFLAGS)

@@ -2,6 +2,7 @@
 unit_tests += \
 	tests/unit/test_conformance \
 	tests/unit/test_counters \
+	tests/unit/test_drain \
 	tests/unit/test_handshake \
 	tests/unit/test_prometheus \
 	tests/unit/test_sidecar_listen \
@@ -17,6 +18,8 @@ SIDECAR_TEST_LINK = $(SIDECAR_LINK) $(CMOCKA_LIBS)
 
 tests_unit_test_counters_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_counters_LDADD = $(SIDECAR_TEST_LINK)
+tests_unit_test_drain_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_drain_LDADD = $(SIDECAR_TEST_LINK)
 tests_unit_test_handshake_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_handshake_LDADD = $(SIDECAR_TEST_LINK)
 tests_unit_test_sidecar_listen_CFLAGS = $(UNIT_CFLAGS)

@@ -328,6 +328,22 @@ static void told_twice_workers_are_to_hurry(void **state)
     }
 }
 
+/* As by timeout(1), or by Ctrl-C in a script that passes it on. */
+static void told_twice_at_once_is_told_once(void **state)
+{
+    pid_t parent = start_parent(leave_slowly);
+
+    (void)state;
+    assert_true(next_worker(5000) > 0);
+    assert_int_equal(kill(parent, SIGTERM), 0);
+    assert_int_equal(next_worker(5000), STOPPING);
+    assert_int_equal(kill(parent, SIGTERM), 0);
+    assert_int_equal(next_worker(500), 0);
+    assert_int_equal(kill(parent, SIGTERM), 0);
+    assert_int_equal(next_worker(5000), HURRIED);
+    assert_int_equal(exit_status(parent), 0);
+}
+
 static void told_to_quit_workers_hurry_at_once(void **state)
 {
     pid_t parent = start_parent(leave_slowly);
@@ -394,6 +410,7 @@ int main(void)
         TEST(if_one_of_several_cannot_start_all_end),
         TEST(a_hang_up_is_passed_on_to_all),
         TEST(told_twice_workers_are_to_hurry),
+        TEST(told_twice_at_once_is_told_once),
         TEST(told_to_quit_workers_hurry_at_once),
         TEST(those_who_take_too_long_are_to_hurry),
         TEST(who_does_not_hurry_is_killed),
