@@ -101,7 +101,8 @@ static size_t least(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* One page in one snapshot. HF_EGAP: rows it must see are gone. */
+/* One page in one snapshot, or into the ring. HF_EGAP: rows it must see are
+ * gone. */
 static int refill_page(struct hf_member *member, struct batch *batch)
 {
     struct hf_hub *hub = member->topic->hub;
@@ -121,6 +122,9 @@ static int refill_page(struct hf_member *member, struct batch *batch)
     if (gap)
         return HF_EGAP;
 #endif
+    err = hf_rings_reach_back(member->topic, member->cursor);
+    if (err != HF_ENOTFOUND)
+        return err; /* or the ring has them now */
     err = hf_journal_read_topic(journal, topic, member->cursor, hub->cursor,
                                 max, batch->max_bytes, refill_row, &refill,
                                 &last, &more);

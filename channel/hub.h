@@ -68,6 +68,7 @@ struct hf_topic {
     struct hf_ring ring;
     struct hf_list in_rings; /* hub->rings.held */
     uint64_t page;           /* see there */
+    uint64_t too_far;        /* see hf_rings_reach_back */
     size_t len;
     char name[];
 };

@@ -51,6 +51,12 @@
 #define HF_RINGS_BYTES   (32u * 1024u * 1024u)
 #define HF_RING_QUIET_MS 10000
 
+/* So many members make it worthwhile to read what one of them missed into the
+ * ring, where the others find it; and so many rows at most, for a ring is to have
+ * room for live ones too. */
+#define HF_CROWD         4u
+#define HF_CROWD_ROWS    (HF_RING_ROWS / 2)
+
 /* Encodings kept of one row, one for each distinct join_ref. Clients count refs
  * alike, so there are few; odd ones are encoded for each member anew. */
 #define HF_ENCODINGS_MAX 16u

@@ -41,6 +41,22 @@ void hf_rings_tell(struct hf_hub *hub);
 /* Between pages. */
 void hf_rings_bound(struct hf_hub *hub);
 
+/*
+ * Let the ring begin again behind `after`, which is below its low, and take in
+ * what it has let go: where many come back at once, after a deploy or when the
+ * line was cut, all of them have missed the same rows, and these are read and
+ * encoded once.
+ *
+ * To be called in a snapshot of the hub's epoch in which nothing behind `after`
+ * was deleted. 0: the ring begins there. HF_ENOTFOUND: nothing has changed, for
+ * the members are few, the rows too many, or the rings full: let this member
+ * read for itself. Or why the journal cannot be read.
+ *
+ * Where there were too many, topic->too_far is the last one looked at: until a
+ * member has come so far by itself nobody tries again.
+ */
+int hf_rings_reach_back(struct hf_topic *topic, uint64_t after);
+
 /* As hf_ring_restart. */
 void hf_rings_restart(struct hf_topic *topic, uint64_t low);
 

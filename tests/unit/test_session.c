@@ -180,6 +180,155 @@ static void a_long_absence_is_replayed_in_pages_without_a_hole(void **state)
     assert_int_equal(hf_hub_counts(hub).refilled, 899);
 }
 
+/* --- many who come back at once */
+
+#define CROWD 6u
+static struct client crowd[CROWD];
+
+/* They join before any of them is served; the nth has seen all to seen[n]. */
+static void come_back(const uint64_t *seen)
+{
+    char cursor[HF_CURSOR_MAX + 1], text[200];
+    size_t n;
+
+    for (n = 0; n < CROWD; n++) {
+        open_client(&crowd[n]);
+        cursor_text(cursor, seen[n]);
+        snprintf(text, sizeof(text),
+                 "[\"7\",\"7\",\"room:a\",\"phx_join\",{\"since\":\"%s\"}]",
+                 cursor);
+        assert_int_equal(
+            hf_session_receive(crowd[n].session, hf_str_of(text), false), 0);
+    }
+}
+
+static bool all_have(size_t count)
+{
+    size_t n;
+
+    for (n = 0; n < CROWD; n++)
+        if (crowd[n].count < count)
+            return false;
+    return true;
+}
+
+static void serve_crowd(size_t until)
+{
+    int64_t end = hf_boot_ms() + 5000;
+    size_t n;
+
+    while (!all_have(until) && hf_boot_ms() < end) {
+        for (n = 0; n < CROWD; n++)
+            take_all(&crowd[n]);
+        assert_int_equal(hf_loop_turn(f.loop, 10), 0);
+    }
+    assert_true(all_have(until));
+}
+
+/* Rows `first` to `last` are the newest that it has, each once and in order;
+ * row n has the payload n. */
+static void has_rows(struct client *c, const uint64_t *ids, size_t first,
+                     size_t last)
+{
+    size_t n;
+
+    assert_int_equal(c->count, 1 + last - first + 1);
+    for (n = first; n <= last; n++)
+        got_row(c, 1 + n - first, "7", ids[n], n);
+}
+
+static void publish_rows(uint64_t *ids, size_t first, size_t last)
+{
+    char payload[20];
+    size_t n;
+
+    for (n = first; n <= last; n++) {
+        snprintf(payload, sizeof(payload), "%zu", n);
+        ids[n] = publish("room:a", payload);
+    }
+}
+
+static void disperse(void)
+{
+    size_t n;
+
+    for (n = 0; n < CROWD; n++)
+        close_client(&crowd[n]);
+}
+
+static void many_who_come_back_are_read_to_once(void **state)
+{
+    uint64_t ids[102], seen[CROWD];
+    size_t n;
+
+    (void)state;
+    publish_rows(ids, 0, 100);
+    for (n = 0; n < CROWD; n++)
+        seen[n] = ids[0];
+    come_back(seen);
+    serve_crowd(101);
+    assert_int_equal(hf_hub_counts(hub).encoded, 100);
+    assert_int_equal(hf_hub_counts(hub).refilled, 0);
+    publish_rows(ids, 101, 101);
+    serve_crowd(102);
+    for (n = 0; n < CROWD; n++)
+        has_rows(&crowd[n], ids, 1, 101);
+    disperse();
+}
+
+static void many_who_come_back_from_different_places_miss_nothing(void **state)
+{
+    static const size_t at[CROWD] = {90, 40, 99, 0, 100, 40};
+    uint64_t ids[102], seen[CROWD];
+    unsigned turns = 500;
+    size_t n;
+
+    (void)state;
+    publish_rows(ids, 0, 100);
+    for (n = 0; n < CROWD; n++)
+        seen[n] = ids[at[n]];
+    come_back(seen);
+    for (n = 0; n < 5; n++) {
+        take_all(&crowd[n]);
+        assert_int_equal(hf_loop_turn(f.loop, 10), 0);
+    }
+    publish_rows(ids, 101, 101);
+    while (crowd[3].count < 102 && turns-- > 0) {
+        for (n = 0; n < CROWD; n++)
+            take_all(&crowd[n]);
+        assert_int_equal(hf_loop_turn(f.loop, 10), 0);
+    }
+    serve_crowd(2);
+    for (n = 0; n < CROWD; n++)
+        has_rows(&crowd[n], ids, at[n] + 1, 101);
+    disperse();
+}
+
+static void many_who_missed_more_than_a_ring_holds_get_all_of_it(void **state)
+{
+    enum { MISSED = 2 * HF_RING_ROWS + 60 };
+    static uint64_t ids[MISSED + 21];
+    uint64_t seen[CROWD];
+    size_t n;
+
+    (void)state;
+    publish_rows(ids, 0, MISSED);
+    for (n = 0; n < CROWD; n++)
+        seen[n] = ids[0];
+    come_back(seen);
+    for (n = 1; n <= 20; n++) { /* live ones come in between */
+        publish_rows(ids, MISSED + n, MISSED + n);
+        take_all(&crowd[n % CROWD]);
+        assert_int_equal(hf_loop_turn(f.loop, 10), 0);
+    }
+    serve_crowd(1 + MISSED + 20);
+    for (n = 0; n < CROWD; n++)
+        has_rows(&crowd[n], ids, 1, MISSED + 20);
+    /* the last part of it was read once for all */
+    assert_true(hf_hub_counts(hub).refilled < CROWD * (size_t)MISSED);
+    disperse();
+}
+
 static void a_member_far_behind_loses_nothing(void **state)
 {
     char payload[20];
@@ -472,6 +621,9 @@ int main(void)
         T(a_leave_waits_for_its_pushes_and_heartbeats_overtake),
         T(a_join_with_since_gets_what_it_missed_then_live),
         T(a_long_absence_is_replayed_in_pages_without_a_hole),
+        T(many_who_come_back_are_read_to_once),
+        T(many_who_come_back_from_different_places_miss_nothing),
+        T(many_who_missed_more_than_a_ring_holds_get_all_of_it),
         T(a_member_far_behind_loses_nothing),
         T(an_unknown_epoch_or_a_future_cursor_is_a_reset),
         T(what_was_deleted_is_a_gap_never_silence),
