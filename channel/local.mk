@@ -29,6 +29,7 @@ libchannel_a_SOURCES = \
 	channel/limits.h \
 	channel/link.h \
 	channel/longpoll.c channel/longpoll.h \
+	channel/longpoll_first.c channel/longpoll_turn.c \
 	channel/longpoll_hold.c \
 	channel/longpoll_state.h \
 	channel/losses.c channel/losses.h \

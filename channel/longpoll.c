@@ -24,19 +24,16 @@ static struct hf_str session_of(const struct hf_poll *poll)
 
 /* --- bodies ------------------------------------------------------------ */
 
-static void answer_bare(struct hf_longpoll *lp, struct hf_poll *poll,
-                        const char *body)
+void hf_poll_answer_bare(struct hf_longpoll *lp, struct hf_poll *poll,
+                         const char *body)
 {
     hf_client_release(&lp->client);
     poll->answer(poll, hf_str_of(body));
 }
 
-/* {"status":S,"token":T,"messages":[...]}; a token must be in each of them,
- * clients store whatever the field holds (6.1, C). `next_ms`: 0, or when it had
- * better come back. */
-static void answer_with(struct hf_longpoll *lp, struct hf_poll *poll,
-                        int status, const struct hf_token *token,
-                        int64_t next_ms, struct hf_str messages)
+void hf_poll_answer(struct hf_longpoll *lp, struct hf_poll *poll, int status,
+                    const struct hf_token *token, int64_t next_ms,
+                    struct hf_str messages)
 {
     char text[HF_TOKEN_MAX];
     size_t len = hf_token_format(token, &lp->process->secret, text);
@@ -57,7 +54,7 @@ static void answer_with(struct hf_longpoll *lp, struct hf_poll *poll,
     (void)hf_buf_add_str(&lp->body, messages);
     (void)hf_buf_add_str(&lp->body, HF_STR("]}"));
     if (len == 0 || hf_buf_error(&lp->body))
-        answer_bare(lp, poll, "{\"status\":500}");
+        hf_poll_answer_bare(lp, poll, "{\"status\":500}");
     else
         poll->answer(poll, hf_buf_str(&lp->body));
 }
@@ -87,7 +84,7 @@ static void forget_settling(struct hf_longpoll *lp, const struct hf_poll *poll)
     }
 }
 
-static void unpark(struct hf_poll *poll)
+void hf_poll_unpark(struct hf_poll *poll)
 {
     if (poll->waiter.waiting) {
         struct hf_longpoll *lp = longpoll_of(&poll->waiter);
@@ -103,8 +100,8 @@ static void release_for(struct hf_poll *poll, int64_t next_ms)
 {
     struct hf_longpoll *lp = longpoll_of(&poll->waiter);
 
-    unpark(poll);
-    answer_with(lp, poll, 204, &poll->token, next_ms, HF_STR(""));
+    hf_poll_unpark(poll);
+    hf_poll_answer(lp, poll, 204, &poll->token, next_ms, HF_STR(""));
 }
 
 /* We stop: another process may serve it soon, but not all of them at once. */
@@ -177,9 +174,7 @@ static int64_t hold_of(const struct hf_longpoll *lp, int64_t most)
 
 static const struct hf_waiter_kind kind;
 
-/* All know its number now: an older poll of the session may be parked in another
- * process. */
-static void parked(struct hf_longpoll *lp, const struct hf_poll *poll)
+void hf_poll_parked(struct hf_longpoll *lp, const struct hf_poll *poll)
 {
     hf_wake_ring(lp->waiting.wake, session_of(poll));
 }
@@ -218,7 +213,7 @@ static int park(struct hf_longpoll *lp, struct hf_poll *poll, int64_t most_ms)
     if (lp->together)
         lp->settling[lp->settling_count++] = poll;
     else
-        parked(lp, poll);
+        hf_poll_parked(lp, poll);
     return 0;
 }
 
@@ -228,8 +223,8 @@ static int park(struct hf_longpoll *lp, struct hf_poll *poll, int64_t most_ms)
  * client since 1.4 then opens a new session and joins again (D6, D7). */
 static void answer_dead(struct hf_longpoll *lp, struct hf_poll *poll)
 {
-    unpark(poll);
-    answer_bare(lp, poll, "{\"status\":500}");
+    hf_poll_unpark(poll);
+    hf_poll_answer_bare(lp, poll, "{\"status\":500}");
 }
 
 /* With what came for it, or with nothing. */
@@ -241,8 +236,8 @@ static void answer_stream(struct hf_longpoll *lp, struct hf_poll *poll,
     if (poll->refused)
         hf_poll_hear(lp, poll, next->joined);
     next->expiry_ms = hf_wall_ms() + lp->process->settings.revive_ms;
-    answer_with(lp, poll, lp->stream.count > 0 ? 200 : 204, next, next_ms,
-                hf_buf_str(&lp->stream.messages));
+    hf_poll_answer(lp, poll, lp->stream.count > 0 ? 200 : 204, next, next_ms,
+                   hf_buf_str(&lp->stream.messages));
 }
 
 /* It waits no more. There may be less room than when it began to. */
@@ -251,7 +246,7 @@ static void end_wait(struct hf_longpoll *lp, struct hf_poll *poll)
     bool slowed = poll->hold.kind == HF_HELD_BRIEF && lp->stream.next.joined;
     int64_t next_ms;
 
-    unpark(poll);
+    hf_poll_unpark(poll);
     next_ms = lp->stream.more ? 0 : hf_poll_pause(lp, poll);
     if (next_ms > 0)
         hf_poll_seen(lp, poll, next_ms);
@@ -335,8 +330,8 @@ static void answer_expired(struct hf_longpoll *lp, struct hf_poll *poll)
     if (err || farewell.count == 0) {
         answer_dead(lp, poll);
     } else {
-        unpark(poll);
-        answer_with(lp, poll, 200, &next, 0, hf_buf_str(&messages));
+        hf_poll_unpark(poll);
+        hf_poll_answer(lp, poll, 200, &next, 0, hf_buf_str(&messages));
     }
     hf_buf_release(&messages);
     hf_buf_release(&farewell.text);
@@ -515,30 +510,6 @@ enum hf_token_state hf_longpoll_token(const struct hf_longpoll *lp,
     return HF_TOKEN_GOOD;
 }
 
-static void create(struct hf_longpoll *lp, struct hf_poll *poll)
-{
-    struct hf_live *live = lp->process->live;
-    struct hf_journal *journal = lp->process->journal;
-    struct hf_token token = {.mount = lp->mount, .birth_ms = hf_wall_ms()};
-    int err = hf_journal_snapshot(journal);
-
-    if (err == 0) {
-        err = hf_journal_head(journal, &token.cursor);
-        token.epoch = hf_journal_epoch(journal);
-        hf_journal_snapshot_end(journal);
-    }
-    if (err == 0)
-        err = hf_token_new_session(token.session);
-    if (err == 0)
-        err = hf_owner_keep(live, &token, &lp->client);
-    if (err) {
-        answer_bare(lp, poll, "{\"status\":500}");
-        return;
-    }
-    token.expiry_ms = token.birth_ms + lp->process->settings.revive_ms;
-    answer_with(lp, poll, 410, &token, 0, HF_STR(""));
-}
-
 /* A newer poll of the session ends the older one at once (6.4, H). */
 static void release_older(struct hf_longpoll *lp, struct hf_poll *poll)
 {
@@ -548,9 +519,8 @@ static void release_older(struct hf_longpoll *lp, struct hf_poll *poll)
         supersede(older);
 }
 
-/* `hello`: NULL when it has no token of the application's with it. */
-static void go_on(struct hf_longpoll *lp, struct hf_poll *poll,
-                  const struct hf_hello *hello, struct hf_str address)
+void hf_poll_go_on(struct hf_longpoll *lp, struct hf_poll *poll,
+                   const struct hf_hello *hello, struct hf_str address)
 {
     enum hf_verdict verdict;
     int64_t ms = 0;
@@ -559,7 +529,7 @@ static void go_on(struct hf_longpoll *lp, struct hf_poll *poll,
     release_older(lp, poll);
 #ifdef HF_BROKEN_NEWS_ONLY_WITH_ROOM
     if (hf_holding_pause(&lp->holding, true, hf_boot_ms()) > 0) {
-        answer_bare(lp, poll, "{\"status\":500}");
+        hf_poll_answer_bare(lp, poll, "{\"status\":500}");
         return;
     }
 #endif
@@ -573,173 +543,7 @@ static void go_on(struct hf_longpoll *lp, struct hf_poll *poll,
     else if (verdict == HF_LATER)
         put_off(lp, poll, ms);
     else
-        answer_bare(lp, poll, "{\"status\":500}");
-}
-
-/* --- those that come in one turn ----------------------------------------- */
-
-static void come(struct hf_longpoll *lp, struct hf_poll *poll,
-                 struct hf_str address)
-{
-    struct hf_poll_coming *coming = &poll->coming;
-
-    *coming = (struct hf_poll_coming){.address_len = address.len};
-    if (coming->address_len > sizeof(coming->address))
-        coming->address_len = sizeof(coming->address);
-    if (coming->address_len > 0)
-        memcpy(coming->address, address.at, coming->address_len);
-    hf_list_append(&lp->coming, &coming->node);
-    poll->is_coming = true;
-    hf_loop_at_turn_end(lp->process->loop, &lp->look_at_coming);
-}
-
-static void come_no_more(struct hf_poll *poll)
-{
-    hf_list_remove(&poll->coming.node);
-    poll->is_coming = false;
-    poll->waiter = (struct hf_waiter){0}; /* as before it came */
-}
-
-static struct hf_poll *first_coming(const struct hf_longpoll *lp)
-{
-    struct hf_list *node = hf_list_first(&lp->coming);
-
-    return node ? HF_ITEM(node, struct hf_poll, coming.node) : NULL;
-}
-
-static void look_at(struct hf_longpoll *lp, struct hf_poll *poll)
-{
-    struct hf_poll_coming came_as = poll->coming;
-
-    come_no_more(poll);
-    go_on(lp, poll, NULL, hf_str(came_as.address, came_as.address_len));
-}
-
-/* Those who were parked are, or their newer poll would not be known elsewhere. */
-static void settle(struct hf_longpoll *lp, int err)
-{
-    if (err)
-        HF_LOG(HF_LOG_WARN, "parking_failed", hf_field("why", hf_strerror(err)),
-               hf_field_i("polls", (long long)lp->settling_count),
-               hf_field("effect", "they are answered, and come again"));
-    while (lp->settling_count > 0) {
-        struct hf_poll *poll = lp->settling[lp->settling_count - 1];
-
-        if (err) {
-            unpark(poll);
-            answer_bare(lp, poll, "{\"status\":500}");
-        } else {
-            lp->settling_count--;
-            parked(lp, poll);
-        }
-    }
-}
-
-void hf_longpoll_look_at_coming(struct hf_longpoll *lp)
-{
-    struct hf_live *live = lp->process->live;
-    size_t left = HF_WAITING_TURN;
-    struct hf_poll *poll;
-
-    if (hf_list_empty(&lp->coming))
-        return;
-    hf_waiting_share(&lp->waiting);
-    lp->park_err = hf_live_together(live);
-    lp->together = lp->park_err == 0;
-    while (left-- > 0 && (poll = first_coming(lp)) != NULL)
-        look_at(lp, poll);
-    if (lp->together)
-        settle(lp, hf_live_together_end(live));
-    lp->together = false;
-    lp->park_err = 0;
-    hf_waiting_share_end(&lp->waiting);
-    if (!hf_list_empty(&lp->coming))
-        hf_loop_at_turn_end(lp->process->loop, &lp->look_at_coming);
-}
-
-static void look_at_coming(struct hf_turn *turn)
-{
-    hf_longpoll_look_at_coming(
-        HF_ITEM(turn, struct hf_longpoll, look_at_coming));
-}
-
-/* They go on elsewhere, with the tokens they came with. */
-static void release_coming(struct hf_longpoll *lp)
-{
-    struct hf_poll *poll;
-
-    while ((poll = first_coming(lp)) != NULL) {
-        come_no_more(poll);
-        answer_with(lp, poll, 204, &poll->token, hf_poll_scatter(poll),
-                    HF_STR(""));
-    }
-}
-
-/* --- a session's first ---------------------------------------------------- */
-
-static void refuse_connect(struct hf_longpoll *lp, struct hf_poll *poll,
-                           int err)
-{
-    answer_bare(lp, poll,
-                err == HF_EDENIED ? "{\"status\":403}" : "{\"status\":500}");
-}
-
-static void stop_asking(struct hf_poll *poll)
-{
-    hf_connecting_cancel(&poll->ask.connecting);
-    hf_client_release(&poll->ask.client);
-    poll->asking = NULL;
-    poll->waiter = (struct hf_waiter){0}; /* as before it asked */
-}
-
-static void connected(struct hf_connecting *connecting, int err)
-{
-    struct hf_poll *poll = HF_ITEM(connecting, struct hf_poll, ask.connecting);
-    struct hf_longpoll *lp = poll->asking;
-
-    lp->client = hf_client_copy(&poll->ask.client);
-    stop_asking(poll);
-    if (err)
-        refuse_connect(lp, poll, err);
-    else
-        create(lp, poll);
-}
-
-static int ask_connect(struct hf_longpoll *lp, struct hf_poll *poll,
-                       const struct hf_hello *hello)
-{
-    int err;
-
-    poll->ask = (struct hf_poll_asking){
-        .connecting = {.done = connected, .client = &poll->ask.client},
-        .client = lp->client};
-    lp->client = (struct hf_client){.vsn = HF_VSN_2}; /* it is the poll's now */
-    poll->asking = lp;
-    err = hf_connecting_start(&poll->ask.connecting, lp->process, hello,
-                              "longpoll");
-    if (err)
-        stop_asking(poll);
-    return err;
-}
-
-static void connect_new(struct hf_longpoll *lp, struct hf_poll *poll,
-                        const struct hf_hello *hello)
-{
-    const struct hf_process *process = lp->process;
-    bool asked = false;
-    int err = hf_connect_identify(&process->settings, process->keys, hello,
-                                  &lp->client);
-
-    if (err == 0)
-        err = hf_connect_params(process, hello, &lp->client);
-    if (err == 0 && hf_connecting_wanted(process)) {
-        err = ask_connect(lp, poll, hello);
-        asked = err == 0;
-    }
-    if (err)
-        refuse_connect(lp, poll, err);
-    else if (!asked)
-        create(lp, poll);
+        hf_poll_answer_bare(lp, poll, "{\"status\":500}");
 }
 
 void hf_poll_start(struct hf_longpoll *lp, struct hf_poll *poll,
@@ -750,7 +554,7 @@ void hf_poll_start(struct hf_longpoll *lp, struct hf_poll *poll,
     hf_client_release(&lp->client);
     lp->client = (struct hf_client){.vsn = HF_VSN_2};
     if (hf_connect_check(&lp->process->settings, hello, &lp->client)) {
-        answer_bare(lp, poll, "{\"status\":403}");
+        hf_poll_answer_bare(lp, poll, "{\"status\":403}");
         return;
     }
     poll->vsn = (uint8_t)lp->client.vsn;
@@ -758,18 +562,18 @@ void hf_poll_start(struct hf_longpoll *lp, struct hf_poll *poll,
     switch (hf_longpoll_token(lp, token, &poll->token)) {
     case HF_TOKEN_ABSENT:
         if (hf_poll_may_begin(lp, poll, hello->peer))
-            connect_new(lp, poll, hello);
+            hf_poll_connect(lp, poll, hello);
         else
-            answer_bare(lp, poll, "{\"status\":500}");
+            hf_poll_answer_bare(lp, poll, "{\"status\":500}");
         return;
     case HF_TOKEN_DEAD:
-        answer_bare(lp, poll, "{\"status\":500}");
+        hf_poll_answer_bare(lp, poll, "{\"status\":500}");
         return;
     case HF_TOKEN_GOOD:
         if (lp->process->threaded && hello->auth_token.len == 0)
-            come(lp, poll, hello->peer);
+            hf_poll_come(lp, poll, hello->peer);
         else
-            go_on(lp, poll, hello, hello->peer);
+            hf_poll_go_on(lp, poll, hello, hello->peer);
         return;
     }
 }
@@ -777,10 +581,10 @@ void hf_poll_start(struct hf_longpoll *lp, struct hf_poll *poll,
 void hf_poll_cancel(struct hf_poll *poll)
 {
     if (poll->asking)
-        stop_asking(poll);
+        hf_poll_stop_asking(poll);
     if (poll->is_coming)
-        come_no_more(poll);
-    unpark(poll);
+        hf_poll_come_no_more(poll);
+    hf_poll_unpark(poll);
 }
 
 /* --- life -------------------------------------------------------------- */
@@ -798,7 +602,7 @@ int hf_longpoll_open(struct hf_process *process, int64_t hold_ms,
     lp->mount = hf_token_mount(hf_str_of(process->settings.mount));
     hf_list_init(&lp->staged);
     hf_list_init(&lp->coming);
-    lp->look_at_coming.end = look_at_coming;
+    lp->look_at_coming.end = hf_longpoll_turn_ends;
     hf_buf_init(&lp->body, SIZE_MAX / 2); /* bounded by the stream's */
     err = hf_rights_new(&lp->writer_rights);
     if (err == 0)
@@ -819,7 +623,7 @@ int hf_longpoll_open(struct hf_process *process, int64_t hold_ms,
 
 void hf_longpoll_release(struct hf_longpoll *lp)
 {
-    release_coming(lp);
+    hf_longpoll_release_coming(lp);
     hf_waiting_release(&lp->waiting);
 }
 

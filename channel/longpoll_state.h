@@ -18,25 +18,25 @@ struct hf_known {
 
 struct hf_longpoll {
     struct hf_process *process;
-    struct hf_waiting waiting;      /* the polls that are parked */
-    struct hf_holding holding;      /* and how many may be */
-    struct hf_list coming;          /* polls to be looked at at the turn's end */
+    struct hf_waiting waiting; /* the polls that are parked */
+    struct hf_holding holding; /* and how many may be */
+    struct hf_list coming;     /* polls to be looked at at the turn's end */
     struct hf_turn look_at_coming;
     struct hf_poll *settling[HF_WAITING_TURN]; /* parked by it, if the common
                                                   transaction is kept */
     size_t settling_count;
-    bool together; /* in that transaction */
-    int park_err;  /* which could not be had: nobody is parked */
+    bool together;      /* in that transaction */
+    int park_err;       /* which could not be had: nobody is parked */
     uint64_t rights_of; /* hf_waiting_snapshot for which rights were read */
-    uint32_t excess;                /* of these, after the budget has shrunk */
+    uint32_t excess;    /* of these, after the budget has shrunk */
     struct hf_session_locks *locks; /* NULL without hooks */
     struct hf_list staged;          /* POSTs that are done in stages */
     int64_t hold_ms;
-    uint32_t mount; /* for tokens */
+    uint32_t mount;         /* for tokens */
     struct hf_timer reaper; /* removes dead sessions */
     char reaped_to[22];     /* where its last pass stopped */
     size_t reaped_to_len;
-    bool burying; /* its job is the writer's */
+    bool burying;                    /* its job is the writer's */
     struct hf_client client;         /* of the poll being looked at */
     struct hf_stream stream;         /* scratch of the answer being computed */
     struct hf_known known;           /* what it holds, in plain CGI */
@@ -87,9 +87,46 @@ int64_t hf_poll_pause(struct hf_longpoll *longpoll, const struct hf_poll *poll);
 /* next_ms when all are answered at once. */
 int64_t hf_poll_scatter(const struct hf_poll *poll);
 
-/* What is done with the polls that came in a turn, at its end: all in one
- * snapshot of the journal and one transaction of live.db (longpoll.c). */
+/* --- longpoll.c */
+
+/* {"status":S,"token":T,"messages":[...]}; a token must be in each of them,
+ * clients store whatever the field holds (6.1, C). `next_ms`: 0, or when it had
+ * better come back. */
+void hf_poll_answer(struct hf_longpoll *longpoll, struct hf_poll *poll,
+                    int status, const struct hf_token *token, int64_t next_ms,
+                    struct hf_str messages);
+/* With these words. */
+void hf_poll_answer_bare(struct hf_longpoll *longpoll, struct hf_poll *poll,
+                         const char *body);
+/* Its token is good: answer it, or park it. `hello`: NULL when it has no token
+ * of the application's with it. */
+void hf_poll_go_on(struct hf_longpoll *longpoll, struct hf_poll *poll,
+                   const struct hf_hello *hello, struct hf_str address);
+/* All may know its number now: an older poll of the session may be parked in
+ * another process. */
+void hf_poll_parked(struct hf_longpoll *longpoll, const struct hf_poll *poll);
+/* It is parked no more. Does nothing when it is not. */
+void hf_poll_unpark(struct hf_poll *poll);
+
+/* --- longpoll_turn.c: polls that come in one turn of a resident process */
+
+void hf_poll_come(struct hf_longpoll *longpoll, struct hf_poll *poll,
+                  struct hf_str address);
+/* It need not be looked at. */
+void hf_poll_come_no_more(struct hf_poll *poll);
+/* At the end of the turn: all of them, in one snapshot of the journal and one
+ * transaction of live.db. */
 void hf_longpoll_look_at_coming(struct hf_longpoll *longpoll);
+void hf_longpoll_turn_ends(struct hf_turn *turn);
+/* We stop: they go on elsewhere. */
+void hf_longpoll_release_coming(struct hf_longpoll *longpoll);
+
+/* --- longpoll_first.c: a poll that has no session */
+
+void hf_poll_connect(struct hf_longpoll *longpoll, struct hf_poll *poll,
+                     const struct hf_hello *hello);
+/* The application is asked no longer. */
+void hf_poll_stop_asking(struct hf_poll *poll);
 
 /* End the excess of the polls parked here (longpoll.c). */
 void hf_longpoll_shrink(struct hf_longpoll *longpoll);
