@@ -37,7 +37,9 @@ struct hf_http {
     struct hf_list arriving; /* those the library has not taken up yet */
     struct hf_list asking;   /* requests whose client the application judges */
     struct hf_list leaving;  /* upgraded ones that it can close */
+    struct hf_timer crowded; /* armed while there is no room for another */
     size_t shaking;          /* connections that have not become sockets */
+    size_t shaking_fds;      /* their descriptors */
     size_t max_sockets;      /* upgraded ones */
     size_t max_all;          /* with those that are still shaking hands */
 };
@@ -68,6 +70,12 @@ struct visit {
 
 /* --- connections under way ------------------------------------------------ */
 
+/* Behind TLS the library has an end of a pair (relay.h). */
+static size_t fds_of(const struct shake *shake)
+{
+    return shake->through->tls ? 3 : 1;
+}
+
 static struct shake *shake_new(struct hf_http *http,
                                const struct hf_guest *guest,
                                const struct hf_caller *caller)
@@ -83,10 +91,17 @@ static struct shake *shake_new(struct hf_http *http,
     shake->since_ms = hf_boot_ms();
     hf_list_append(&http->pending, &shake->node);
     http->shaking++;
+    http->shaking_fds += fds_of(shake);
     return shake;
 }
 
-static void shake_free(struct hf_http *http, struct shake *shake)
+static void shaken(const struct shake *shake)
+{
+    shake->http->shaking--;
+    shake->http->shaking_fds -= fds_of(shake);
+}
+
+static void shake_free(struct shake *shake)
 {
     hf_list_remove(&shake->node);
     hf_list_remove(&shake->arriving);
@@ -94,7 +109,7 @@ static void shake_free(struct hf_http *http, struct shake *shake)
     hf_relay_end(&shake->relay);
     hf_visitor_left(shake->caller.visitor, false);
     if (!shake->done)
-        http->shaking--;
+        shaken(shake);
     free(shake);
 }
 
@@ -129,7 +144,7 @@ static void let_go(struct shake *shake)
     hf_list_remove(&shake->arriving);
     hf_list_remove(&shake->leaving);
     if (!hf_relay_lives(&shake->relay))
-        shake_free(shake->http, shake);
+        shake_free(shake);
 }
 
 /* What the library was given and dropped without a word. */
@@ -156,6 +171,19 @@ static void on_connection(void *cls, struct MHD_Connection *connection,
                               ->connect_fd);
     else if (*context)
         let_go(*context);
+}
+
+static size_t sockets(const struct hf_http *http)
+{
+    return http->conns->count + (http->echo ? http->echo->count : 0);
+}
+
+static bool has_room(struct hf_accept *accept)
+{
+    const struct hf_http *http = HF_ITEM(accept, struct hf_http, accept);
+
+    return http->shaking < HF_HANDSHAKES &&
+           sockets(http) + http->shaking_fds < http->max_all;
 }
 
 /* --- running libmicrohttpd ------------------------------------------------ */
@@ -197,6 +225,9 @@ static void run(struct hf_http *http)
     forget_lost(http);
     schedule_run(http);
     hf_accept_update(&http->accept);
+    if (!has_room(&http->accept) && !hf_timer_armed(&http->crowded))
+        (void)hf_loop_arm(http->loop, &http->crowded,
+                          HF_HANDSHAKE_PRESSED_MS / 2 * 1000);
     hf_count_now(HF_HAS_HANDSHAKES, http->shaking);
 }
 
@@ -213,11 +244,6 @@ static void on_due(struct hf_timer *timer)
 
 /* --- who comes ------------------------------------------------------------ */
 
-static size_t sockets(const struct hf_http *http)
-{
-    return http->conns->count + (http->echo ? http->echo->count : 0);
-}
-
 /* Somebody is turned away for want of room. */
 static void no_room(const struct hf_http *http, const char *event,
                     const char *hint)
@@ -226,14 +252,6 @@ static void no_room(const struct hf_http *http, const char *event,
     HF_LOG(HF_LOG_WARN, event, hf_field_i("sockets", (long long)sockets(http)),
            hf_field_i("handshakes", (long long)http->shaking),
            hf_field("hint", hint));
-}
-
-static bool has_room(struct hf_accept *accept)
-{
-    const struct hf_http *http = HF_ITEM(accept, struct hf_http, accept);
-
-    return http->shaking < HF_HANDSHAKES &&
-           sockets(http) + http->shaking < http->max_all;
 }
 
 static void give(struct shake *shake, int fd, const struct hf_guest *guest)
@@ -268,7 +286,7 @@ static void relay_gone(struct hf_relay *relay)
 
     if (shake->fd >= 0)
         return; /* the library sees the end of the stream, and lets go */
-    shake_free(http, shake);
+    shake_free(shake);
     hf_accept_update(&http->accept);
 }
 
@@ -281,7 +299,7 @@ static void start_tls(struct shake *shake, const struct hf_guest *guest)
     if (hf_relay_open(&shake->relay, http->loop, http->tls, guest->fd) == 0)
         return;
     no_room(http, "handshake_lost", strerror(errno));
-    shake_free(http, shake);
+    shake_free(shake);
 }
 
 static void came(struct hf_accept *accept, const struct hf_guest *guest)
@@ -327,14 +345,15 @@ static void cut(struct shake *shake)
     }
     hf_relay_end(&shake->relay);
     if (shake->fd < 0)
-        shake_free(shake->http, shake);
+        shake_free(shake);
 }
 
 /* Where others wait for a place, who has not even asked after a while makes
  * room. */
-static void make_room(struct hf_http *http, int64_t now_ms)
+static void on_crowded(struct hf_timer *timer)
 {
-    int64_t cut_ms = now_ms - HF_HANDSHAKE_PRESSED_MS;
+    struct hf_http *http = HF_ITEM(timer, struct hf_http, crowded);
+    int64_t cut_ms = hf_boot_ms() - HF_HANDSHAKE_PRESSED_MS;
     struct hf_list *node, *next;
 
     HF_LIST_EACH(node, next, &http->pending)
@@ -346,6 +365,7 @@ static void make_room(struct hf_http *http, int64_t now_ms)
         if (!shake->asked)
             cut(shake);
     }
+    run(http);
 }
 
 /* The library's own timeout begins anew with every byte, so it is no deadline. */
@@ -362,8 +382,6 @@ void hf_http_tick(struct hf_http *http)
             break;
         cut(shake);
     }
-    if (!has_room(&http->accept))
-        make_room(http, now_ms);
     hf_accept_tick(&http->accept);
     run(http);
 }
@@ -483,8 +501,8 @@ static void on_upgrade(void *cls, struct MHD_Connection *connection, void *came,
     http->again = true;
     /* No more deadline: it would shut a socket that is now also ours. */
     hf_list_remove(&shake->node);
+    shaken(shake);
     shake->done = true;
-    http->shaking--;
     shake->handle = handle;
     if (hf_relay_lives(&shake->relay)) {
         fd = take_secured(shake, socket, &early, &layer);
@@ -755,6 +773,7 @@ int hf_http_open(const struct hf_http_options *options, struct hf_http **out,
                                       .came = came,
                                       .came_all = came_all};
     http->due.fire = on_due;
+    http->crowded.fire = on_crowded;
     hf_list_init(&http->pending);
     hf_list_init(&http->arriving);
     hf_list_init(&http->asking);
@@ -811,13 +830,14 @@ void hf_http_close(struct hf_http *http)
         (void)MHD_run(http->daemon); /* what was closed is forgotten */
     }
     hf_loop_disarm(http->loop, &http->due);
+    hf_loop_disarm(http->loop, &http->crowded);
     if (http->daemon) {
         hf_loop_unwatch(http->loop, &http->library);
         MHD_stop_daemon(http->daemon);
     }
     forget_lost(http);
     while ((node = hf_list_first(&http->pending)))
-        shake_free(http, HF_ITEM(node, struct shake, node));
+        shake_free(HF_ITEM(node, struct shake, node));
     free(http->early);
     free(http);
 }

@@ -8,8 +8,21 @@
 
 /* --- one socket ---------------------------------------------------------- */
 
-/* Bytes read from one socket in one turn; one buffer serves all of them. */
-#define HF_READ_BYTES (64u * 1024u)
+/* Bytes read from one socket in one turn, at most; one buffer serves all of
+ * them. What is not the rest of a long frame is read in small helpings: it may
+ * be hundreds of messages, and others are waiting. */
+#define HF_READ_BYTES   (64u * 1024u)
+#define HF_READ_HELPING (4u * 1024u)
+
+/* What one socket may send in a second, beside twice `push_rate`: so many
+ * frames; and 16 KiB count as one more. Who sends more is not refused: it is
+ * not read from for a second, and TCP holds it up. A client that comes back
+ * joins its topics and repeats its pushes with less. */
+#define HF_READ_FRAMES      500u
+#define HF_READ_FRAMES_MOST 50000u /* what is allowed more is not counted */
+#define HF_READ_FRAME       (16u * 1024u)
+#define HF_READ_PAUSE_MS    1000
+#define HF_READ_RESUME_MS   50 /* how often it is looked whether that is over */
 
 /* Fragments of one message: a message of the default `max_frame` in pieces of
  * 64 bytes. Empty ones cost the peer little and would never come to an end. */
@@ -87,7 +100,7 @@
 
 /* Where that many are under way, one that has not asked for anything after so
  * long, ms, gives way. */
-#define HF_HANDSHAKE_PRESSED_MS 1000
+#define HF_HANDSHAKE_PRESSED_MS 500
 
 /* Whom we have no room for is asked to come back after so many seconds. */
 #define HF_RETRY_S 5u

@@ -33,6 +33,7 @@ libsidecar_a_SOURCES = \
 	sidecar/ws_conn.c sidecar/ws_conn.h sidecar/ws_conn_impl.h \
 	sidecar/ws_frame.c sidecar/ws_frame.h \
 	sidecar/ws_out.c sidecar/ws_out.h \
+	sidecar/ws_pause.c \
 	sidecar/ws_read.c \
 	sidecar/ws_silence.c \
 	sidecar/ws_write.c

@@ -76,8 +76,7 @@ struct hf_conn *hf_conn_longest(struct hf_list *list, int64_t older_than_ms)
     return conn->since_ms <= older_than_ms ? conn : NULL;
 }
 
-static void begin_to_close(struct hf_conn *conn, int code,
-                           struct hf_str reason)
+static void begin_to_close(struct hf_conn *conn, int code, struct hf_str reason)
 {
     assert(conn->state == HF_CONN_OPEN);
     if (conn->session)
@@ -86,6 +85,10 @@ static void begin_to_close(struct hf_conn *conn, int code,
     hf_conn_drop_partial(conn);
     conn->state = HF_CONN_CLOSING;
     conn->conns->closing_count++;
+    if (conn->paused) {
+        conn->paused = false;
+        (void)hf_conn_await(conn); /* it has a deadline now, whatever comes */
+    }
     hf_conn_move_to(conn, &conn->conns->closing);
     if (hf_conn_unsent(conn)) {
         hf_list_remove(&conn->unsent->node); /* has another deadline now */
@@ -160,14 +163,13 @@ bool hf_conns_goodbye_one(struct hf_conns *conns, int code,
     struct hf_list *node;
     unsigned n;
 
-    for (n = HF_SILENCES; n-- > 0;) {
+    node = hf_list_first(&conns->paused);
+    for (n = HF_SILENCES; !node && n-- > 0;)
         node = hf_list_first(&conns->open[n]);
-        if (!node)
-            continue;
-        hf_conn_goodbye_why(HF_ITEM(node, struct hf_conn, life), code, reason);
-        return true;
-    }
-    return false;
+    if (!node)
+        return false;
+    hf_conn_goodbye_why(HF_ITEM(node, struct hf_conn, life), code, reason);
+    return true;
 }
 
 /* --- start and end -------------------------------------------------------- */
@@ -240,6 +242,16 @@ void hf_conns_add(struct hf_conns *conns, int fd, struct hf_layer *layer,
     }
 }
 
+/* Where pushes are not limited frames are not, either. */
+static uint32_t frames_of(const struct hf_settings *settings)
+{
+    size_t frames = HF_READ_FRAMES + 2 * settings->push_rate;
+
+    return settings->push_rate > 0 && frames < HF_READ_FRAMES_MOST
+               ? (uint32_t)frames
+               : 0;
+}
+
 int hf_conns_init(struct hf_conns *conns, struct hf_loop *loop,
                   struct hf_hub *hub, const struct hf_settings *settings)
 {
@@ -251,6 +263,7 @@ int hf_conns_init(struct hf_conns *conns, struct hf_loop *loop,
         .service = &hf_service_channels,
         .max_message = settings->max_frame,
         .max_fragments = HF_FRAGMENTS,
+        .max_frames = frames_of(settings),
         .ping_ms = settings->ping_ms,
         .idle_ms = settings->idle_ms,
         .lease_ms = settings->lease_ms,
@@ -258,9 +271,11 @@ int hf_conns_init(struct hf_conns *conns, struct hf_loop *loop,
                        ? settings->lease_ms / 12
                        : HF_TICK_MS,
         .turn = {.end = hf_conns_on_turn_end},
+        .resume = {.fire = hf_conns_on_resume},
     };
     for (n = 0; n < HF_SILENCES; n++)
         hf_list_init(&conns->open[n]);
+    hf_list_init(&conns->paused);
     hf_list_init(&conns->closing);
     hf_list_init(&conns->ready);
     hf_list_init(&conns->waiting);
@@ -280,8 +295,11 @@ void hf_conns_release(struct hf_conns *conns)
     for (n = 0; n < HF_SILENCES; n++)
         while ((node = hf_list_first(&conns->open[n])))
             hf_conn_end(HF_ITEM(node, struct hf_conn, life));
+    while ((node = hf_list_first(&conns->paused)))
+        hf_conn_end(HF_ITEM(node, struct hf_conn, life));
     while ((node = hf_list_first(&conns->closing)))
         hf_conn_end(HF_ITEM(node, struct hf_conn, life));
+    hf_loop_disarm(conns->loop, &conns->resume);
     hf_loop_cancel_turn(&conns->turn);
     free(conns->spare);
     free(conns->input);

@@ -14,7 +14,8 @@
  *         v                                            v HF_CLOSING_MS passed
  *      (freed) <-------------------------------------(freed)
  *
- *     OPEN     the session lives; in one of `open`, longest silent first
+ *     OPEN     the session lives; in one of `open`, longest silent first, or,
+ *              while it sends too much, in `paused`
  *     CLOSING  no session; the close frame is under way or sent, and after it
  *              our side of the connection is shut; what comes in is dropped
  *
@@ -62,6 +63,7 @@ struct hf_conns {
     const struct hf_service *service;
     size_t max_message;     /* bytes */
     uint32_t max_fragments; /* of one message */
+    uint32_t max_frames;    /* of one socket in a second; 0 = any number */
     int64_t ping_ms;
     int64_t idle_ms;
     int64_t lease_ms;
@@ -70,7 +72,9 @@ struct hf_conns {
     size_t closing_count; /* of these */
     /* private */
     struct hf_list open[HF_SILENCES]; /* each by when last heard */
+    struct hf_list paused;            /* by since when they are not read */
     struct hf_list closing;           /* by when the goodbye was said */
+    struct hf_timer resume;           /* armed while anybody is paused */
     struct hf_list ready;             /* may have something to write */
     struct hf_list waiting;           /* had for a turn that was full */
     struct hf_list stuck;    /* by when the kernel last took something */

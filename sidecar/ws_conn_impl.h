@@ -4,6 +4,7 @@
  *     ws_conn.c     its life, from the upgrade to the end; all sockets
  *     ws_read.c     bytes -> frames -> messages for the session
  *     ws_write.c    the end of a turn: the session's messages -> the kernel
+ *     ws_pause.c    who sends too much
  *     ws_silence.c  who has said nothing for long
  *
  * For these files alone; others use ws_conn.h.
@@ -25,16 +26,19 @@ struct hf_conn {
     struct hf_conns *conns;
     void *session; /* of conns->service; NULL unless OPEN */
     uint8_t state;
-    uint8_t silence;          /* OPEN: in which of conns->open, hf_silence */
-    bool ask;                 /* with a ping, at the end of a turn */
-    bool pinged;              /* in this silence */
-    bool blocked;             /* waiting for EPOLLOUT */
+    uint8_t silence;  /* OPEN: in which of conns->open, hf_silence */
+    bool ask : 1;     /* with a ping, at the end of a turn */
+    bool pinged : 1;  /* in this silence */
+    bool blocked : 1; /* waiting for EPOLLOUT */
+    bool paused : 1;  /* OPEN, in conns->paused: not read from */
+    uint8_t second;   /* of the clock, in which it sent so many: */
+    uint16_t frames;
     uint16_t wish;            /* code to close with; 0 = none */
     struct hf_unsent *unsent; /* NULL when nothing waits to be written */
     struct hf_wire wire;
     struct hf_visitor *visitor; /* its address; NULL: not counted */
-    struct hf_list life;        /* in one of conns->open, or conns->closing */
-    int64_t since_ms; /* OPEN: last heard; CLOSING: goodbye was said */
+    struct hf_list life; /* in one of conns->open, or paused, or closing */
+    int64_t since_ms;    /* OPEN: last heard; CLOSING: goodbye was said */
     struct hf_partial *partial; /* NULL between messages */
     struct hf_ws_decoder in;
 };
@@ -84,6 +88,18 @@ void hf_conn_drop_unsent(struct hf_conn *conn);
 void hf_conns_on_turn_end(struct hf_turn *turn);
 /* Sockets that have taken nothing for HF_STUCK_MS. */
 void hf_conns_look_at_stuck(struct hf_conns *conns, int64_t now_ms);
+
+/* For whatever it waits: to be read from, to be written to. 0 or HF_EIO. */
+int hf_conn_await(struct hf_conn *conn);
+
+/* --- ws_pause.c */
+
+/* So many frames came, in `len` bytes: it may have to pause. */
+void hf_conn_spend(struct hf_conn *conn, size_t frames, size_t len);
+/* Back to the others before its time. */
+void hf_conn_go_on(struct hf_conn *conn);
+/* conns->resume: who has paused long enough goes on. */
+void hf_conns_on_resume(struct hf_timer *timer);
 
 /* --- ws_silence.c */
 

@@ -219,7 +219,7 @@ static void on_control_piece(struct hf_conn *conn,
 void hf_conn_input(struct hf_conn *conn, size_t len)
 {
     char *at = conn->conns->input;
-    bool heard = false;
+    size_t came = len, frames = 0;
 
     hf_count_many(HF_COUNT_RECEIVED_BYTES, len);
     while (len > 0 && !is_finished(conn)) {
@@ -234,15 +234,30 @@ void hf_conn_input(struct hf_conn *conn, size_t len)
         }
         at += used;
         len -= used;
-        /* Whole frames only: a peer that dribbles is not alive. */
-        heard |= piece.ends_frame;
+        frames += piece.ends_frame;
         if (piece.kind >= HF_WS_CLOSE)
             on_control_piece(conn, &piece);
         else if (piece.kind != HF_WS_CONTINUATION)
             on_message_piece(conn, &piece);
     }
-    if (heard && conn->state == HF_CONN_OPEN)
+    if (conn->state != HF_CONN_OPEN)
+        return;
+    /* Whole frames only: a peer that dribbles is not alive. */
+    if (frames > 0)
         hf_conn_heard(conn);
+    hf_conn_spend(conn, frames, came);
+}
+
+/* A layer wants room for all it may have; what comes behind a goodbye costs no
+ * more than the call. */
+static size_t helping(const struct hf_conn *conn)
+{
+    size_t size = HF_READ_HELPING;
+
+    if (conn->wire.layer || conn->state != HF_CONN_OPEN ||
+        conn->in.left >= HF_READ_BYTES - size)
+        return HF_READ_BYTES;
+    return size + (size_t)conn->in.left;
 }
 
 /* Has a service that answers in turn still to do so? */
@@ -258,7 +273,9 @@ void hf_conn_read(struct hf_conn *conn)
 
     if (has_to_wait(conn))
         return;
-    len = hf_wire_read(&conn->wire, conn->conns->input, HF_READ_BYTES);
+    if (conn->paused) /* the end has come, perhaps behind other things */
+        hf_conn_go_on(conn);
+    len = hf_wire_read(&conn->wire, conn->conns->input, helping(conn));
     if (len == HF_EAGAIN)
         return;
     if (len < 0)

@@ -51,10 +51,18 @@ void hf_conn_schedule(struct hf_conn *conn)
     hf_loop_at_turn_end(conns->loop, &conns->turn);
 }
 
+int hf_conn_await(struct hf_conn *conn)
+{
+    bool read =
+        !conn->paused && (!conn->blocked || !conn->conns->service->in_turn);
+
+    return hf_wire_await(&conn->wire, conn->conns->loop,
+                         (read ? EPOLLIN : 0u) |
+                             (conn->blocked ? EPOLLOUT : 0u));
+}
+
 static int want_writable(struct hf_conn *conn, bool on)
 {
-    bool read = !on || !conn->conns->service->in_turn;
-
     if (conn->blocked == on)
         return 0;
     conn->blocked = on;
@@ -62,8 +70,7 @@ static int want_writable(struct hf_conn *conn, bool on)
         hf_count_more(HF_HAS_BLOCKED);
     else
         hf_count_less(HF_HAS_BLOCKED);
-    return hf_wire_await(&conn->wire, conn->conns->loop,
-                         (read ? EPOLLIN : 0u) | (on ? EPOLLOUT : 0u));
+    return hf_conn_await(conn);
 }
 
 /* Fill the batch from the session. *out_more: there may be further messages. 0

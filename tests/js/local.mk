@@ -2,6 +2,7 @@
 # node --test with HOLDFAST_BIN naming the build folder; see ../../check
 EXTRA_DIST += \
 	tests/js/addresses.test.js \
+	tests/js/attacks.test.js \
 	tests/js/auth.test.js \
 	tests/js/budget.test.js \
 	tests/js/checker.test.js \

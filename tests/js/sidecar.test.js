@@ -380,11 +380,11 @@ describe("frames", () => {
   );
 
   it(
-    "of ten thousand pings are answered up to the last",
+    "of two thousand pings are answered up to the last",
     story(async (ws) => {
-      const pings = Array.from({ length: 10000 }, (_, i) => frame(OP.ping, `${i}`));
+      const pings = Array.from({ length: 2000 }, (_, i) => frame(OP.ping, `${i}`));
       ws.write(Buffer.concat(pings));
-      for (let last = -1; last < 9999;) {
+      for (let last = -1; last < 1999;) {
         const { kind, data } = await ws.inbox.next();
         assert.equal(kind, "pong");
         assert.ok(Number(data) > last, "in order");

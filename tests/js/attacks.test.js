@@ -1,0 +1,334 @@
+// Clients that mean harm, and others that notice nothing: a message each 20 ms
+// goes from one bystander to another all the time, and somebody new is let in.
+// How long that takes is bench/hostile.mjs; here it is what comes and what not,
+// and what an attack can use up. (Bad input: hostile.test.js.)
+import { it } from "node:test";
+import assert from "node:assert/strict";
+import { execFile, spawn } from "node:child_process";
+import { readFileSync, readdirSync } from "node:fs";
+import net from "node:net";
+import { promisify } from "node:util";
+import { frame, OP, RawWs } from "./lib/rawws.js";
+import { Sidecar } from "./lib/sidecar.js";
+import { sleep, until, within } from "./lib/wait.js";
+
+const run = promisify(execFile);
+const HEARTBEAT = '[null,"h","phoenix","heartbeat",{}]';
+const HEAD =
+  "GET /socket/websocket?vsn=2.0.0 HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n" +
+  "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+// 500 frames and twice push_rate, then a second's pause (P-6.8)
+const PER_SECOND = 600;
+
+// Bystanders until `attack` is over; nothing may be missing.
+const beside =
+  (options, attack) =>
+  async () => {
+    const sidecar = await Sidecar.start({ ...options, up: ["--listen", "127.0.0.1:0"] });
+    const where = { socket: undefined, port: sidecar.port };
+    const open = async (more = {}) => answersPings(await sidecar.open({ ...where, ...more }));
+    try {
+      const [speaks, hears] = [await open(), await open()];
+      for (const ws of [speaks, hears]) {
+        ws.text(JSON.stringify(["1", "1", "room:quiet", "phx_join", {}]));
+        assert.equal((await ws.json())[4].status, "ok");
+      }
+      let over = false;
+      let said = 0;
+      const talk = (async () => {
+        for (; !over || said < 20; await sleep(20))
+          speaks.text(JSON.stringify(["1", `${++said}`, "room:quiet", "tick", { said }]));
+      })();
+      await attack({ sidecar, open });
+      over = true;
+      await talk;
+      for (let i = 1; i <= said; i++) {
+        const [, , , event, payload] = await hears.json(10000, `message ${i} of ${said}`);
+        assert.deepEqual([event, payload], ["tick", { said: i }]);
+      }
+      await beats(await open());
+    } catch (error) {
+      error.message += `\n${sidecar.log}`;
+      throw error;
+    } finally {
+      await sidecar.stop();
+    }
+  };
+
+// As browsers do.
+function answersPings(ws) {
+  const push = ws.inbox.push.bind(ws.inbox);
+  ws.inbox.push = (got) => (got.kind === "ping" ? ws.send(OP.pong, got.data) : push(got));
+  return ws;
+}
+
+async function beats(ws) {
+  assert.equal(ws.status, 101, ws.body);
+  ws.text(HEARTBEAT);
+  assert.equal((await ws.json(8000, "the reply to a heartbeat"))[1], "h");
+}
+
+// Writes `bytes` again and again, as fast as they are taken, until it ends.
+function flood(ws, bytes) {
+  const chunk = Buffer.concat(new Array(Math.ceil(65536 / bytes.length)).fill(bytes));
+  const go = () => {
+    while (!ws.socket.destroyed && ws.socket.write(chunk));
+  };
+  ws.socket.on("drain", go);
+  go();
+}
+
+// What came in `ms` since the flood began, by kind.
+async function count(ws, ms, wanted) {
+  const end = performance.now() + ms;
+  let all = 0;
+  while (performance.now() < end) {
+    const got = await ws.inbox.next(Math.max(1, end - performance.now())).catch(() => null);
+    if (got && wanted(got)) all++;
+  }
+  return all;
+}
+
+const cpuOf = (pid) => {
+  const fields = readFileSync(`/proc/${pid}/stat`, "latin1").split(") ")[1].split(" ");
+  return (Number(fields[11]) + Number(fields[12])) / 100;
+};
+
+// Sanitizers reserve terabytes of addresses.
+const sanitized = (pid) =>
+  Number(/^VmSize:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"))[1]) > 1e9;
+
+// From now on this process gets no further descriptor, or as many as ever.
+async function noMoreDescriptors(pid, yes) {
+  const open = new Set(readdirSync(`/proc/${pid}/fd`).map(Number));
+  let free = 0;
+  while (open.has(free)) free++;
+  await run("prlimit", ["--pid", `${pid}`, `--nofile=${yes ? free : 4096}:20000`]);
+}
+
+it(
+  "1,500 requests that never end keep nobody out for long",
+  beside({ conf: { sidecar: { handshake: "3s" } } }, async ({ sidecar, open }) => {
+    const before = sidecar.descriptors();
+    const timers = [];
+    const loris = Array.from({ length: 1500 }, () => {
+      const socket = net.connect(sidecar.port, "127.0.0.1").on("error", () => {});
+      let at = 0;
+      timers.push(setInterval(() => socket.write(HEAD[at++ % 40]), 200));
+      return socket;
+    });
+    await until(3000, "all are connected", () => loris.every((socket) => !socket.connecting));
+    for (let i = 0; i < 5; i++) {
+      const ws = await open();
+      await beats(ws);
+      ws.destroy();
+    }
+    assert.ok(sidecar.descriptors() < before + 1100);
+    timers.forEach(clearInterval);
+    loris.forEach((socket) => socket.destroy());
+  }),
+);
+
+it(
+  "pings without end are answered, but no faster than anybody needs",
+  beside({}, async ({ sidecar, open }) => {
+    const all = await Promise.all(Array.from({ length: 5 }, () => open()));
+    const cpu = cpuOf(sidecar.worker);
+    all.forEach((ws) => flood(ws, frame(OP.ping, "x")));
+    const counts = await Promise.all(all.map((ws) => count(ws, 2500, ({ kind }) => kind === "pong")));
+    for (const pongs of counts) assert.ok(pongs > 0 && pongs <= 4 * (PER_SECOND + 700), `${pongs}`);
+    assert.ok(cpuOf(sidecar.worker) - cpu < 1.5, "its share of the processor is small");
+    all.forEach((ws) => ws.destroy());
+  }),
+);
+
+it(
+  "pings without end whose answers nobody reads take no memory",
+  beside({}, async ({ sidecar, open }) => {
+    const before = sidecar.memory();
+    const all = await Promise.all(Array.from({ length: 20 }, () => open()));
+    for (const ws of all) {
+      ws.socket.pause();
+      flood(ws, frame(OP.ping, "x".repeat(125)));
+    }
+    await sleep(2500);
+    // a sanitizer keeps what was freed
+    if (!sanitized(sidecar.worker)) assert.ok(sidecar.memory() - before < 5e6);
+    all.forEach((ws) => ws.destroy());
+  }),
+);
+
+it(
+  "messages without end are read no faster than anybody needs",
+  beside({}, async ({ open }) => {
+    const ws = await open();
+    flood(ws, frame(OP.text, HEARTBEAT));
+    const replies = await count(ws, 2500, ({ kind }) => kind === "text");
+    assert.ok(replies > PER_SECOND / 2 && replies <= 4 * (PER_SECOND + 100), `${replies}`);
+    ws.destroy();
+  }),
+);
+
+it(
+  "without a limit for pushes there is none for frames",
+  beside({ conf: { http: { push_rate: "0" } } }, async ({ open }) => {
+    const ws = await open();
+    const started = performance.now();
+    for (let group = 0; group < 20; group++) {
+      for (let i = 0; i < 200; i++) ws.text(`[null,"${i}","phoenix","heartbeat",{}]`);
+      for (let i = 0; i < 200; i++) assert.equal((await ws.json(8000))[1], `${i}`);
+    }
+    // it would take more than six pauses
+    assert.ok(performance.now() - started < 6000);
+    ws.destroy();
+  }),
+);
+
+it(
+  "frames of one byte are put together, and no faster than that",
+  beside({}, async ({ open }) => {
+    const ws = await open();
+    const last = HEARTBEAT.length - 1;
+    const bytes = [...HEARTBEAT].map((c, i) =>
+      frame(i === 0 ? OP.text : OP.more, c, { fin: i === last }),
+    );
+    flood(ws, Buffer.concat(bytes));
+    const replies = await count(ws, 2500, ({ kind }) => kind === "text");
+    assert.ok(replies > 0 && replies <= (4 * (PER_SECOND + 700)) / bytes.length, `${replies}`);
+    ws.destroy();
+  }),
+);
+
+it(
+  "fragments without end come to an end",
+  beside({}, async ({ open }) => {
+    const ws = await open();
+    ws.send(OP.text, "[", { fin: false });
+    flood(ws, frame(OP.more, "", { fin: false }));
+    const got = await ws.inbox.next(20000, "a close");
+    assert.deepEqual([got.kind, got.code], ["close", 1008]);
+    ws.destroy();
+  }),
+);
+
+it(
+  "who is held up and then hangs up is gone at once, and who says goodbye is heard",
+  beside({}, async ({ sidecar, open }) => {
+    await sleep(100);
+    const before = sidecar.descriptors();
+    const all = await Promise.all(Array.from({ length: 5 }, () => open()));
+    for (const ws of all) flood(ws, frame(OP.ping, ""));
+    await sleep(500);
+    all.forEach((ws) => ws.socket.resetAndDestroy());
+    await until(2000, "their descriptors are free", () => sidecar.descriptors() <= before);
+    const polite = await open();
+    for (let i = 0; i < PER_SECOND + 10; i++) polite.send(OP.pong, "");
+    polite.sendClose(1000);
+    const got = await polite.inbox.next(4000, "a close");
+    assert.deepEqual([got.kind, got.code], ["close", 1000]);
+    polite.destroy();
+  }),
+);
+
+// Everybody but the bystanders says nothing for ever, though their machines
+// still acknowledge what comes.
+it(
+  "clients that were stopped are pinged, and gone after a while",
+  beside({ conf: { sidecar: { ping: "500ms", idle: "2s" } } }, async ({ sidecar }) => {
+    await sleep(300);
+    const before = sidecar.descriptors();
+    const program = `
+      import { RawWs } from ${JSON.stringify(new URL("./lib/rawws.js", import.meta.url).href)};
+      for (let i = 0; i < 50; i++) {
+        const ws = await RawWs.open({ port: ${sidecar.port} });
+        ws.text('["1","1","room:quiet","phx_join",{}]');
+        await ws.json();
+      }
+      console.log("there");
+      setInterval(() => {}, 1000);`;
+    const child = spawn(process.execPath, ["--input-type=module", "-e", program], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    try {
+      await within(10000, "they are there", new Promise((done) => child.stdout.once("data", done)));
+      assert.ok(sidecar.descriptors() >= before + 50);
+      child.kill("SIGSTOP");
+      await until(12000, "they are gone", () => sidecar.descriptors() <= before);
+    } finally {
+      child.kill("SIGKILL");
+    }
+  }),
+);
+
+for (const [what, topic] of [
+  ["of topics that are allowed", "room"],
+  ["of topics that are not", "secret"],
+]) {
+  it(
+    `two thousand joins ${what} are each answered, and few are let in`,
+    beside({}, async ({ open }) => {
+      const ws = await open();
+      const frames = Array.from({ length: 2000 }, (_, i) =>
+        frame(OP.text, JSON.stringify([`${i}`, `${i}`, `${topic}:${i}`, "phx_join", {}])),
+      );
+      ws.write(Buffer.concat(frames));
+      const said = new Map();
+      for (let i = 0; i < 2000; i++) {
+        const [, ref, , event, { status, response }] = await ws.json(8000, `reply ${i}`);
+        assert.deepEqual([event, ref], ["phx_reply", `${i}`]);
+        const reason = status === "ok" ? "ok" : response.reason;
+        said.set(reason, (said.get(reason) ?? 0) + 1);
+      }
+      assert.equal(said.get("ok") ?? 0, topic === "room" ? 100 : 0);
+      assert.ok(said.get("rate_limited") > 1500, JSON.stringify([...said]));
+      ws.destroy();
+    }),
+  );
+}
+
+it(
+  "without a descriptor left clients wait, nothing spins, and then they are served",
+  beside({}, async ({ sidecar, open }) => {
+    const { worker } = sidecar;
+    await noMoreDescriptors(worker, true);
+    const waiting = Array.from({ length: 10 }, () => open({ ms: 15000 }));
+    waiting.forEach((one) => one.catch(() => {}));
+    const first = await Promise.race([
+      ...waiting.map((one) => one.then(() => "served")),
+      sleep(1000).then(() => "waits"),
+    ]);
+    assert.equal(first, "waits");
+    const cpu = cpuOf(worker);
+    await sleep(1000);
+    assert.ok(cpuOf(worker) - cpu < 0.4, "it does not spin");
+    assert.match(sidecar.log, /event=accept_failed/);
+    await noMoreDescriptors(worker, false);
+    for (const ws of await Promise.all(waiting)) {
+      await beats(ws);
+      ws.destroy();
+    }
+  }),
+);
+
+it(
+  "when the last descriptor goes while handshakes are under way, nobody else notices",
+  beside({}, async ({ sidecar, open }) => {
+    const { worker } = sidecar;
+    const half = Array.from({ length: 3 }, () => {
+      const socket = net.connect(sidecar.port, "127.0.0.1").on("error", () => {});
+      socket.write(HEAD.slice(0, -4));
+      return socket;
+    });
+    await sleep(300);
+    await noMoreDescriptors(worker, true);
+    const ends = half.map((socket) => new Promise((done) => socket.on("close", done)));
+    half.forEach((socket) => {
+      socket.resume();
+      socket.write(HEAD.slice(-4));
+    });
+    await within(3000, "at least one is lost", Promise.any(ends));
+    half.forEach((socket) => socket.destroy());
+    await noMoreDescriptors(worker, false);
+    await beats(await open());
+  }),
+);
