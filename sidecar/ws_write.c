@@ -125,6 +125,16 @@ static void wait_writable(struct hf_conn *conn, bool progress)
     }
 }
 
+static void flush(struct hf_conn *conn);
+
+/* All is answered: its turn has come. At once, for the peer may have shut its
+ * side already. */
+static void say_what_waited(struct hf_conn *conn)
+{
+    hf_conn_goodbye(conn, conn->wish);
+    flush(conn);
+}
+
 /* Everything queued is with the kernel. */
 static void written(struct hf_conn *conn, bool more)
 {
@@ -134,7 +144,7 @@ static void written(struct hf_conn *conn, bool more)
         return;
     }
     if (conn->state == HF_CONN_OPEN && conn->wish != 0 && !more)
-        hf_conn_goodbye(conn, conn->wish); /* its turn has come */
+        say_what_waited(conn);
     else if (conn->state == HF_CONN_CLOSING)
         hf_wire_shutdown(&conn->wire);
     else if (more || conn->ask)

@@ -3,7 +3,8 @@
  *
  * Each line is a header, "Name: value". Whoever is upgraded has shown one host
  * and one key of 16 bytes, and a value said twice is refused where only one can
- * be meant.
+ * be meant. In which order they come, and in which letters their names are,
+ * makes no difference.
  */
 #include "tests/fuzz/fuzz.h"
 
@@ -48,6 +49,56 @@ static unsigned feed(struct hf_str text, const char *counted,
     return count;
 }
 
+static bool is_upgraded(const struct hf_handshake *handshake)
+{
+    return hf_handshake_request(handshake, HF_STR("GET")).status == 0 &&
+           !hf_handshake_foreign(handshake) &&
+           hf_handshake_upgrade(handshake, HF_STR("HTTP/1.1")).status == 0;
+}
+
+/* From the last line to the first. */
+static void feed_backwards(struct hf_str text, struct hf_handshake *handshake)
+{
+    while (text.len > 0) {
+        const char *stop = memrchr(text.at, '\n', text.len);
+        struct hf_str line =
+            stop ? hf_str_from(text, (size_t)(stop - text.at) + 1) : text;
+
+        (void)feed(line, "", handshake);
+        text.len = stop ? (size_t)(stop - text.at) : 0;
+    }
+}
+
+/* The names in the other letters; values stay. */
+static void feed_shouting(struct hf_str text, struct hf_handshake *handshake,
+                          char *copy)
+{
+    bool value = false;
+    size_t i;
+
+    for (i = 0; i < text.len; i++) {
+        bool letter = (text.at[i] >= 'a' && text.at[i] <= 'z') ||
+                      (text.at[i] >= 'A' && text.at[i] <= 'Z');
+
+        value = text.at[i] != '\n' && (value || text.at[i] == ':');
+        copy[i] = (char)(text.at[i] ^ (letter && !value ? 0x20 : 0));
+    }
+    (void)feed(hf_str(copy, text.len), "", handshake);
+}
+
+static void check_others(struct hf_str text, bool upgraded)
+{
+    struct hf_handshake backwards = {0}, shouted = {0};
+    char *copy = malloc(text.len + 1);
+
+    CHECK(copy);
+    feed_backwards(text, &backwards);
+    CHECK(is_upgraded(&backwards) == upgraded);
+    feed_shouting(text, &shouted, copy);
+    CHECK(is_upgraded(&shouted) == upgraded);
+    free(copy);
+}
+
 static void check_upgraded(const struct hf_handshake *handshake)
 {
     char accept[HF_ACCEPT_LEN + 1];
@@ -84,6 +135,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         CHECK(request.status != 0);
     if (handshake.bearers == 0 && handshake.phoenix)
         CHECK(!hf_handshake_foreign(&handshake));
+    check_others(text, is_upgraded(&handshake));
     if (request.status == 0 && upgrade.status == 0) {
         CHECK(keys == 1);
         check_upgraded(&handshake);

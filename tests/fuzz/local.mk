@@ -25,6 +25,7 @@ fuzz_programs = \
 	tests/fuzz/fuzz_row \
 	tests/fuzz/fuzz_token \
 	tests/fuzz/fuzz_utf8 \
+	tests/fuzz/fuzz_ws_conn \
 	tests/fuzz/fuzz_ws_frame
 
 fuzz_driver = tests/fuzz/driver.c tests/fuzz/fuzz.h
@@ -81,6 +82,9 @@ tests_fuzz_fuzz_token_SOURCES = tests/fuzz/fuzz_token.c $(fuzz_driver)
 tests_fuzz_fuzz_token_LDADD = $(CHANNEL_LINK)
 tests_fuzz_fuzz_utf8_SOURCES = tests/fuzz/fuzz_utf8.c $(fuzz_driver)
 tests_fuzz_fuzz_utf8_LDADD = $(BASE_LINK)
+tests_fuzz_fuzz_ws_conn_SOURCES = tests/fuzz/fuzz_ws_conn.c \
+	tests/unit/ws_heard.h $(fuzz_driver)
+tests_fuzz_fuzz_ws_conn_LDADD = $(SIDECAR_LINK)
 tests_fuzz_fuzz_ws_frame_SOURCES = tests/fuzz/fuzz_ws_frame.c \
 	tests/unit/ws_trace.h $(fuzz_driver)
 tests_fuzz_fuzz_ws_frame_LDADD = $(SIDECAR_LINK)

@@ -7,6 +7,7 @@ EXTRA_DIST += \
 	tests/js/budget.test.js \
 	tests/js/checker.test.js \
 	tests/js/clients.test.js \
+	tests/js/conformance.test.js \
 	tests/js/crash.test.js \
 	tests/js/demo.test.js \
 	tests/js/exact.test.js \
