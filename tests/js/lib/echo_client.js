@@ -1,6 +1,7 @@
 // echo_client.js - plays a case of tests/conformance against a server, over a
 // socket: in pieces, cut wherever the test says
 import net from "node:net";
+import tls from "node:tls";
 import { randomBytes } from "node:crypto";
 import { frame, OP } from "./rawws.js";
 import { sleep, within } from "./wait.js";
@@ -8,8 +9,10 @@ import { sleep, within } from "./wait.js";
 const KINDS = { 1: "text", 2: "binary" };
 
 class EchoClient {
-  static async open({ port, path }) {
-    const client = new EchoClient(net.connect({ port, host: "127.0.0.1", noDelay: true }));
+  // `secure`: over TLS, whosever certificate it is.
+  static async open({ port, path, secure }) {
+    const where = { port, host: "127.0.0.1", noDelay: true, rejectUnauthorized: false };
+    const client = new EchoClient(secure ? tls.connect(where) : net.connect(where));
     client.socket.write(
       `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nConnection: Upgrade\r\n` +
         "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" +

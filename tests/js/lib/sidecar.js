@@ -51,7 +51,7 @@ export class Sidecar {
     sidecar.dir = mkdtempSync(join(tmpdir(), "holdfast-sidecar."));
     sidecar.files = files;
     sidecar.processes = conf.sidecar?.workers ?? 1;
-    sidecar.binary = binary ?? program("holdfast-sidecar");
+    sidecar.binary = binary;
     await run(program("holdfast"), ["init", sidecar.dir]);
     if (secure) {
       await sidecar.renew();
@@ -69,7 +69,7 @@ export class Sidecar {
   }
 
   async up(...args) {
-    const command = [this.binary, "--dir", this.dir, ...args];
+    const command = [this.binary ?? program("holdfast-sidecar"), "--dir", this.dir, ...args];
     if (this.files) command.unshift("prlimit", `--nofile=${this.files}:${this.files}`);
     this.log = "";
     this.child = spawn(command[0], command.slice(1), { stdio: ["ignore", "ignore", "pipe"] });
