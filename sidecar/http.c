@@ -338,6 +338,8 @@ static void came_all(struct hf_accept *accept)
 static void cut(struct shake *shake)
 {
     hf_count(HF_REFUSED_SLOW);
+    HF_LOG(HF_LOG_DEBUG, "handshake_cut",
+           hf_field_i("after_ms", hf_boot_ms() - shake->since_ms));
     hf_list_remove(&shake->node);
     if (!hf_relay_lives(&shake->relay)) {
         (void)shutdown(shake->fd, SHUT_RDWR);
@@ -515,6 +517,9 @@ static void on_upgrade(void *cls, struct MHD_Connection *connection, void *came,
     if (fd < 0) {
         if (!shake->through->tls) /* there the client has gone meanwhile */
             no_room(http, "socket_lost", strerror(errno));
+        else
+            HF_LOG(HF_LOG_DEBUG, "socket_lost",
+                   hf_field("reason", "the client has gone"));
         return;
     }
     log_upgraded(shake, fd);
@@ -687,9 +692,12 @@ static int start_library(struct hf_http *http)
      * upgraded ourselves, as it knows of it only if that stays with it. */
     unsigned limit = HF_HANDSHAKES + HF_ACCEPT_BATCH +
                      (unsigned)(http->keep ? http->max_all : 0);
-    /* Ours comes first; this one only ends what ours could not be kept for. */
+    /* Ours comes first; this one is for what is not in our list any more. It is
+     * one for all: connections with their own are a list that is searched. */
     unsigned timeout_s = (unsigned)(http->settings->handshake_ms / 1000) + 2;
 
+    /* Without MHD_USE_ERROR_LOG: it would tell, five lines for each, that a Unix
+     * socket has none of TCP's options. */
     http->daemon = MHD_start_daemon(
         MHD_USE_EPOLL | MHD_ALLOW_UPGRADE | MHD_ALLOW_SUSPEND_RESUME |
             MHD_USE_NO_LISTEN_SOCKET,

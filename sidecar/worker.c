@@ -192,7 +192,7 @@ static int take_signals(struct worker *w)
     (void)sigaddset(&set, SIGINT);
     (void)sigaddset(&set, SIGQUIT);
     (void)sigaddset(&set, SIGHUP);
-    (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGPIPE, SIG_IGN); /* OpenSSL writes without MSG_NOSIGNAL */
     (void)signal(SIGXFSZ, SIG_IGN); /* like a full disk (space.h) */
     w->signals = (struct hf_watch){
         .fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC),
