@@ -555,9 +555,10 @@ describe("not ready, in words", { timeout: 60000 }, () => {
   const ready = (sidecar) =>
     until(5000, "ready again", async () => (await ask(sidecar, "/healthz/ready")).status === 200);
 
-  it("while it says goodbye to its clients", serving({ sidecar: { drain: "3s" } }, async (sidecar) => {
+  it("while it says goodbye to its clients", serving({}, async (sidecar) => {
     const clients = [];
     for (let i = 0; i < 3; i++) clients.push(await sidecar.joined());
+    for (const ws of clients) ws.socket.pause(); // who answers no goodbye is waited for
     sidecar.child.kill("SIGTERM");
     await notReady(sidecar, /^leaving: .*\n$/);
     await until(2000, "no worker takes connections", async () =>
