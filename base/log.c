@@ -262,8 +262,10 @@ void hf_log_open(const char *program, enum hf_log_level level, bool syslog)
 struct rate {
     char event[32];
     int64_t second;
-    unsigned lines;
-    unsigned left_out;
+    int64_t minute;
+    unsigned lines;     /* in this second */
+    unsigned of_minute; /* and in this minute, those of debug left out */
+    unsigned left_out;  /* since the last one that was written */
 };
 
 static struct rate *rate_of(const char *event)
@@ -276,27 +278,38 @@ static struct rate *rate_of(const char *event)
     return &rates[hash % 64];
 }
 
+static void begin_anew(struct rate *rate, int64_t second)
+{
+    if (rate->second != second)
+        rate->lines = 0;
+    rate->second = second;
+    if (rate->minute != second / 60)
+        rate->of_minute = 0;
+    rate->minute = second / 60;
+}
+
 /* May this line be written? *out_left_out: lines of the event that were not,
- * since the last one that was. */
-static bool within_rate(const char *event, unsigned *out_left_out)
+ * since the last one that was. Who asked for debug wants them. */
+static bool within_rate(enum hf_log_level level, const char *event,
+                        unsigned *out_left_out)
 {
     struct rate *rate = rate_of(event);
-    int64_t second = hf_boot_ms() / 1000;
 
-    *out_left_out = 0;
     if (strncmp(rate->event, event, sizeof(rate->event) - 1) != 0) {
-        *rate = (struct rate){.second = second};
+        *rate = (struct rate){.second = 0};
         (void)snprintf(rate->event, sizeof(rate->event), "%s", event);
-    } else if (rate->second != second) {
-        *out_left_out = rate->left_out;
-        rate->second = second;
-        rate->lines = rate->left_out = 0;
     }
-    if (rate->lines >= HF_LOG_PER_SECOND) {
+    begin_anew(rate, hf_boot_ms() / 1000);
+    if (rate->lines >= HF_LOG_PER_SECOND ||
+        (level > HF_LOG_DEBUG && rate->of_minute >= HF_LOG_PER_MINUTE)) {
         rate->left_out++;
         return false;
     }
     rate->lines++;
+    if (level > HF_LOG_DEBUG)
+        rate->of_minute++;
+    *out_left_out = rate->left_out;
+    rate->left_out = 0;
     return true;
 }
 
@@ -307,7 +320,7 @@ void hf_log(enum hf_log_level level, const char *event,
     struct line line;
     unsigned left_out;
 
-    if (level < config.level || !within_rate(event, &left_out))
+    if (level < config.level || !within_rate(level, event, &left_out))
         return;
     build(&line, level, event, left_out, fields, count);
     if (config.syslog)

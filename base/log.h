@@ -9,8 +9,9 @@
  *     ts=2026-05-01T10:00:00.123Z level=warn event=journal_busy pid=7 ...
  *
  * Of one event at most HF_LOG_PER_SECOND lines a second and thread are written,
- * so that a flood from outside cannot fill a disk; the next line says how many
- * were not: left_out=N. Values are quoted where needed and control bytes escaped; a value is cut at
+ * and, but for those of debug, HF_LOG_PER_MINUTE a minute, so that a flood from
+ * outside cannot fill a disk; the next line says how many were not: left_out=N.
+ * Values are quoted where needed and control bytes escaped; a value is cut at
  * 1,000 bytes. A line leaves in one write, so lines of several processes do
  * not mix. Tokens and payloads never belong in a field.
  */
@@ -22,6 +23,7 @@
 #include "base/str.h"
 
 #define HF_LOG_PER_SECOND 20u
+#define HF_LOG_PER_MINUTE 100u
 
 enum hf_log_level { HF_LOG_DEBUG, HF_LOG_INFO, HF_LOG_WARN, HF_LOG_ERROR };
 

@@ -24,7 +24,9 @@ static void failed(const struct hf_gate *gate)
         return;
     HF_LOG(HF_LOG_WARN, "accept_failed",
            hf_field("address", gate->listener->address),
-           hf_field("hint", strerror(errno)));
+           hf_field("why", strerror(errno)),
+           hf_field("effect", "clients wait to be let in"),
+           hf_field("next", "trying again within a second"));
     gate->accept->resting = true;
 }
 

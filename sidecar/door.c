@@ -52,8 +52,9 @@ static bool is_believed(const struct hf_door *door,
     if (handshake->proxies == 1 && hf_equal_secret(handshake->proxy, secret))
         return true;
     HF_LOG(HF_LOG_WARN, "proxy_not_believed",
-           hf_field("hint", "its X-Holdfast-Proxy is not proxy_secret of "
-                            "holdfast.conf"));
+           hf_field("why", "its X-Holdfast-Proxy is not proxy_secret of "
+                           "holdfast.conf"),
+           hf_field("effect", "it is taken for the client itself"));
     return false;
 }
 
@@ -97,7 +98,10 @@ static void log_refused(enum hf_welcome welcome,
     hf_count(often ? HF_REFUSED_RATE : HF_REFUSED_ADDRESS);
     HF_LOG(HF_LOG_WARN, "address_refused", hf_field("address", text),
            hf_field("reason", often ? "connect_rate_per_address"
-                                    : "max_sockets_per_address"));
+                                    : "max_sockets_per_address"),
+           hf_field("effect", "told to come back later, HTTP 429"),
+           hf_field("hint", "where many clients share an address raise it; "
+                            "of a proxy of yours see proxy_secret"));
 }
 
 static unsigned seconds(int64_t ms)

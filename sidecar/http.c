@@ -246,12 +246,15 @@ static void on_due(struct hf_timer *timer)
 
 /* Somebody is turned away for want of room. */
 static void no_room(const struct hf_http *http, const char *event,
-                    const char *hint)
+                    const char *why)
 {
     hf_count(HF_REFUSED_FULL);
     HF_LOG(HF_LOG_WARN, event, hf_field_i("sockets", (long long)sockets(http)),
            hf_field_i("handshakes", (long long)http->shaking),
-           hf_field("hint", hint));
+           hf_field("why", why),
+           hf_field("effect", "a client is turned away, and tries again"),
+           hf_field("hint", "see max_sockets and workers of holdfast.conf, and "
+                            "the limit of open files"));
 }
 
 static void give(struct shake *shake, int fd, const struct hf_guest *guest)
@@ -609,8 +612,7 @@ static struct hf_refusal judge(struct hf_http *http, struct visit *visit,
     if (refusal.status || visit->request.state == HF_REQUEST_ASKING ||
         sockets(http) < http->max_sockets)
         return refusal;
-    no_room(http, "sockets_full",
-            "raise the limit of open files, or max_sockets");
+    no_room(http, "sockets_full", "as many are open as may be");
     return (struct hf_refusal){.status = 503,
                                .text = "no room for another socket now\n",
                                .retry_s = HF_RETRY_S};

@@ -81,8 +81,9 @@ static void start(struct parent *p, struct place *place)
     }
     place->started_ms = hf_boot_ms();
     if (pid < 0) {
-        HF_LOG(HF_LOG_ERROR, "fork_failed",
-               hf_field("reason", strerror(errno)));
+        HF_LOG(HF_LOG_ERROR, "fork_failed", hf_field("why", strerror(errno)),
+               hf_field("effect", "a worker is missing"),
+               hf_field("next", "trying again"));
         lengthen_pause(place);
         place->start_ms = place->started_ms + place->pause_ms;
         return;
@@ -113,7 +114,10 @@ static void log_end(pid_t worker, int status)
 {
     if (WIFSIGNALED(status))
         HF_LOG(HF_LOG_ERROR, "worker_killed", hf_field_i("worker", worker),
-               hf_field_i("signal", WTERMSIG(status)));
+               hf_field_i("signal", WTERMSIG(status)),
+               hf_field("why", strsignal(WTERMSIG(status))),
+               hf_field("effect", "its clients connect again, nothing is lost "
+                                  "of what was acknowledged"));
     else
         HF_LOG(WEXITSTATUS(status) ? HF_LOG_ERROR : HF_LOG_INFO, "worker_ended",
                hf_field_i("worker", worker),
@@ -234,7 +238,9 @@ static void kill_all(struct parent *p)
     for (place = p->places; place < end_of(p); place++)
         if (place->pid)
             HF_LOG(HF_LOG_ERROR, "worker_does_not_end",
-                   hf_field_i("worker", place->pid));
+                   hf_field_i("worker", place->pid),
+                   hf_field("next", "it is killed; what was acknowledged is "
+                                    "in the journal"));
     (void)wait_for_all(p, SIGKILL, NEVER);
 }
 

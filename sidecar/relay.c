@@ -212,7 +212,8 @@ static void start_http(struct hf_relay *relay)
 
     if (make_pair(relay, &fd)) {
         HF_LOG(HF_LOG_WARN, "handshake_lost",
-               hf_field("reason", strerror(errno)));
+               hf_field("why", strerror(errno)),
+               hf_field("effect", "its client connects again"));
         end(relay);
         return;
     }

@@ -364,7 +364,8 @@ int hf_worker_run(void *ctx, unsigned worker)
     err = hf_loop_run(w.loop);
     if (err)
         HF_LOG(HF_LOG_ERROR, "loop_failed",
-               hf_field("reason", hf_strerror(err)));
+               hf_field("why", hf_strerror(err)),
+               hf_field("next", "another worker takes its place"));
     close_all(&w);
     return err ? 1 : 0;
 }

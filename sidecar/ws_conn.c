@@ -211,8 +211,8 @@ static void drop(struct hf_conns *conns, int fd, struct hf_layer *layer)
 {
     struct hf_wire wire = {.watch = {.fd = fd}, .layer = layer};
 
-    HF_LOG(HF_LOG_ERROR, "socket_lost",
-           hf_field("reason", hf_strerror(HF_ENOMEM)));
+    HF_LOG(HF_LOG_ERROR, "socket_lost", hf_field("why", hf_strerror(HF_ENOMEM)),
+           hf_field("effect", "its client connects again"));
     hf_wire_close(&wire, conns->loop);
 }
 

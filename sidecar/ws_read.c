@@ -68,7 +68,9 @@ static void bound_partials(struct hf_conns *conns)
         hf_conn_goodbye(HF_ITEM(oldest, struct hf_partial, node)->conn,
                         HF_WS_LATER);
         HF_LOG(HF_LOG_WARN, "partial_messages_full",
-               hf_field_i("max_bytes", HF_PARTIAL_BYTES));
+               hf_field_i("max_bytes", HF_PARTIAL_BYTES),
+               hf_field("effect", "who has been at its message longest is "
+                                  "closed with 1013"));
     }
 }
 

@@ -288,6 +288,41 @@ static void a_flood_of_one_event_is_bounded_and_told(void **state)
     assert_null(strstr(text, "left_out="));
 }
 
+/* A second's worth at most, with the clock shifted by `ms`. */
+static unsigned written_at(int64_t ms, enum hf_log_level level)
+{
+    unsigned n;
+
+    boot_shift = ms - 1000; /* to which it adds as much */
+    begin_capture();
+    for (n = 0; n < HF_LOG_PER_SECOND; n++)
+        HF_LOG(level, "lasting", hf_field_i("n", n));
+    end_capture();
+    return (unsigned)lines_written();
+}
+
+static void an_event_that_lasts_is_bounded_per_minute(void **state)
+{
+    unsigned all = 0, debug = 0, second;
+    int64_t begin_ms;
+
+    (void)state;
+    /* from the beginning of a minute on, so that none ends in between */
+    hf_clock_shift(0, wall_shift);
+    begin_ms = (boot_shift / 60000 + 2) * 60000 - hf_boot_ms() % 60000;
+    hf_log_open("test", HF_LOG_DEBUG, false);
+    for (second = 0; second < 50; second++)
+        all += written_at(begin_ms + second * 1000, HF_LOG_WARN);
+    assert_int_equal(all, HF_LOG_PER_MINUTE);
+    for (second = 50; second < 52; second++)
+        debug += written_at(begin_ms + second * 1000, HF_LOG_DEBUG);
+    assert_int_equal(debug, 2 * HF_LOG_PER_SECOND);
+    assert_int_equal(written_at(begin_ms + 55000, HF_LOG_WARN), 0);
+    assert_int_equal(written_at(begin_ms + 60000, HF_LOG_WARN),
+                     HF_LOG_PER_SECOND);
+    assert_non_null(strstr(text, "left_out="));
+}
+
 static void a_log_for_syslog_does_not_go_to_stderr(void **state)
 {
     (void)state;
@@ -316,6 +351,8 @@ int main(void)
                                set_up),
         cmocka_unit_test_setup(logging_leaves_errno_alone, set_up),
         cmocka_unit_test_setup(a_flood_of_one_event_is_bounded_and_told,
+                               set_up),
+        cmocka_unit_test_setup(an_event_that_lasts_is_bounded_per_minute,
                                set_up),
         cmocka_unit_test_setup(a_log_for_syslog_does_not_go_to_stderr, set_up),
     };
