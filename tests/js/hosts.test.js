@@ -1,4 +1,4 @@
-// The recipes for lighttpd and nginx in docs/hosts, each around the real programs;
+// The recipes for lighttpd, nginx and haproxy in docs/hosts, each around the real programs;
 // what is checked of all of them stands in lib/host_checks.js.
 import { describe } from "node:test";
 import assert from "node:assert/strict";
@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import http2 from "node:http2";
 import net from "node:net";
 import { checkHost, survives } from "./lib/host_checks.js";
-import { lighttpd, nginx, NOBODY } from "./lib/hosts.js";
+import { haproxy, lighttpd, nginx, NOBODY } from "./lib/hosts.js";
 import { Poller } from "./lib/poll.js";
 import { sleep, until, within } from "./lib/server.js";
 
@@ -134,6 +134,15 @@ describe("the recipe for", { concurrency: true }, () => {
     front: nginx,
     account: NOBODY,
     recipe: "nginx.conf",
+    gateway: "socket",
+    sidecar: true,
+  });
+
+  checkHost({
+    name: "haproxy, with a gateway on a socket and a side-car",
+    front: haproxy,
+    recipe: "haproxy.cfg",
+    paths: () => ({ "bind :80": "bind 127.0.0.1:@PORT@" }),
     gateway: "socket",
     sidecar: true,
   });

@@ -23,11 +23,37 @@ const port = await freePort();
 describe("Apache", { concurrency: true }, () => {
   checkHost({
     name: "event with a gateway on a socket and a side-car",
-    front: apache("EVENT", "PROXY"),
+    front: apache("EVENT", "PROXY", "WSTUNNEL"),
     account: NOBODY,
     recipe: "apache-event.conf",
     gateway: "socket",
     sidecar: true,
+  });
+
+  // Which module carries them differs from host to host.
+  for (const [module, parts] of [
+    ["mod_proxy_http alone", []],
+    ["mod_proxy_wstunnel", ["WSTUNNEL", "TUNNELS"]],
+  ])
+    checkHost({
+      name: `event, and WebSockets by ${module}`,
+      front: apache("EVENT", "PROXY", ...parts),
+      account: NOBODY,
+      recipe: "apache-event.conf",
+      gateway: "socket",
+      sidecar: true,
+      only: "sockets",
+    });
+
+  checkHost({
+    name: "event, and WebSockets by upgrade=websocket",
+    front: apache("EVENT", "PROXY"),
+    account: NOBODY,
+    recipe: "apache-event.conf",
+    edit: (text) => text.replace(/\|ws:(.*) retry=0/, "|http:$1 upgrade=websocket retry=0"),
+    gateway: "socket",
+    sidecar: true,
+    only: "sockets",
   });
 
   checkHost({
@@ -51,7 +77,7 @@ describe("Apache", { concurrency: true }, () => {
     {
       ...fcgid,
       name: ".htaccess: mod_fcgid, and WebSockets by the socket of a side-car",
-      front: apache("EVENT", "FCGID", "PROXY"),
+      front: apache("EVENT", "FCGID", "PROXY", "WSTUNNEL"),
       account: NOBODY,
       htaccess: ["htaccess-fcgid", "htaccess-websocket"],
       // what its comment says of hosts where Apache runs as the user
@@ -65,7 +91,7 @@ describe("Apache", { concurrency: true }, () => {
 
   checkHost({
     name: ".htaccess: a gateway on a socket, and WebSockets by the port of a side-car",
-    front: apache("EVENT", "PROXY"),
+    front: apache("EVENT", "PROXY", "WSTUNNEL"),
     account: NOBODY,
     htaccess: ["htaccess-socket", "htaccess-websocket"],
     paths: () => ({ "127.0.0.1:4000": `127.0.0.1:${port}` }),

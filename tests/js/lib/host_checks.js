@@ -10,6 +10,7 @@
 //     patience       seconds that one may wait for a process while another is busy
 //     outage         (host, t) instead of what is done to have error pages
 //     crowd          how many pages of each kind at a reload, see crowd.js
+//     only           "sockets": no more than what concerns WebSockets
 //     more           (check) => further ones, by check(name, (host, t) => ...)
 import { after, before, describe, it } from "node:test";
 import assert from "node:assert/strict";
@@ -20,6 +21,7 @@ import { Host } from "./hosts.js";
 import { answer, connect, disconnect } from "./phoenix.js";
 import { Poller } from "./poll.js";
 import { RawWs } from "./rawws.js";
+import { checkGoodbyes, checkSockets, listenInSilence } from "./socket_checks.js";
 import { request } from "./http.js";
 import { Writer } from "./story.js";
 import { mint, readKeys } from "./tokens.js";
@@ -377,17 +379,29 @@ export function checkHost(given) {
   describe(spec.name, { concurrency: 1 }, () => {
     let host;
     let holds;
-    const check = (name, body) =>
+    let silent;
+    const all = spec.only !== "sockets";
+    const check = (name, body, ms) =>
       it(
         name,
         told(
           () => host,
           (t) => body(host, t),
+          ms,
         ),
       );
 
+    // Behind what can go on beside it.
+    const checkQuiet = (check) => {
+      check("a WebSocket that only answers pings for 70 s is still there", async () => (await silent)(), 90000);
+      checkGoodbyes(check);
+    };
+
     before(async () => {
       host = await Host.start(spec);
+      if (spec.sidecar) silent = listenInSilence(host);
+      silent?.catch(() => {}); // told by its test
+      if (!all) return;
       holds = {
         stock: hold(host, "vsn=2.0.0"),
         ours: hold(host, "vsn=2.0.0&paced=1"),
@@ -396,11 +410,14 @@ export function checkHost(given) {
     });
     after(() => host?.stop());
 
-    for (const transport of spec.sidecar ? ["websocket", "longpoll"] : ["longpoll"]) {
+    const transports = [...(spec.sidecar ? ["websocket"] : []), ...(all ? ["longpoll"] : [])];
+    for (const transport of transports) {
       check(`our client joins, pushes and hears by ${transport}`, chats("ours", transport));
       check(`phoenix joins, pushes and hears by ${transport}`, chats("since", transport));
       check(`a page of the site is let in by ${transport}, one of another site is not`, (h) => knowsPages(h, transport));
     }
+    if (spec.sidecar) checkSockets(check);
+    if (!all) return checkQuiet(check);
     check("what is published reaches a held poll at once", deliversAtOnce);
     check("a browser that closes its connection in a hold misses nothing", survivesAbort("close"));
     check("a browser that resets its connection in a hold misses nothing", survivesAbort("reset"));
@@ -420,6 +437,7 @@ export function checkHost(given) {
         assert.equal(status, 204);
         assert.ok(took > expected - 0.2 && took < expected + 3, `held for ${seconds(took)}`);
       });
+    if (spec.sidecar) checkQuiet(check);
     check("a graceful reload under load loses nothing to who resumes", (h, t) => survives(h, t, () => h.reload()));
     // behind the reload: who was sent error pages says so, and fewer polls are held
     check("pages recover from the web server's error pages, and miss nothing", spec.outage ?? survivesErrorPages);

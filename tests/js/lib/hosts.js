@@ -115,6 +115,20 @@ export const apache = (...parts) => ({
   stop: "SIGTERM",
 });
 
+// It includes no files: the recipe stands within the frame.
+export const haproxy = {
+  frame: "haproxy.cfg.in",
+  command: (host) => ["haproxy", ["-W", "-db", "-f", host.path("server.conf")]],
+  async reload(host) {
+    const before = descendantsOf(host.front.pid);
+    host.front.child.kill("SIGUSR2");
+    await until(20000, "haproxy has a new worker", () =>
+      descendantsOf(host.front.pid).some((pid) => !before.includes(pid)),
+    );
+  },
+  stop: "SIGTERM",
+};
+
 const NAMES = ["holdfast-gateway", "holdfast.fcgi", "holdfast.cgi"];
 
 function isGateway(pid) {
@@ -238,7 +252,8 @@ export class Host extends Server {
     front.prepare?.(this);
     for (let tries = 0; ; tries++) {
       this.ports = [await freePort()];
-      const conf = fill(frame, { "@PORT@": String(this.port), "@TOP@": this.top });
+      const recipe = readFileSync(this.path("recipe.conf"), "utf8");
+      const conf = fill(frame, { "@RECIPE@": recipe, "@PORT@": String(this.port), "@TOP@": this.top });
       writeFileSync(this.path("server.conf"), conf);
       try {
         return await this.#runFront();

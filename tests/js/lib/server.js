@@ -414,9 +414,9 @@ ${others.join("\n")}
 
 // A test body that ends within a minute, with a server's logs added to what it
 // throws.
-export const told = (getServer, body) => async (t) => {
+export const told = (getServer, body, ms = 60000) => async (t) => {
   try {
-    await within(60000, "the test", body(t));
+    await within(ms, "the test", body(t));
   } catch (error) {
     error.message += getServer()?.logs() ?? "";
     throw error;
