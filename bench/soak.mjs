@@ -149,7 +149,7 @@ const samples = [];
 console.log(`${new Date().toISOString()} ${machine()}; ${JSON.stringify(options)}${given.sidecar ? ` ${dirname(given.sidecar)}` : ""}`);
 const { joined } = await load.do("connect");
 console.log(`${joined} joined`);
-const filling = Math.min(40 * topics, 400); // a second; a client may push 50
+const filling = Math.min(40 * topics, 200); // a second; a client may push 50
 load.set(`rate ${filling}`);
 await load.do(`run ${Math.ceil((RING_ROWS * topics) / filling) + 1}`);
 load.set(`rate ${rate}`);
