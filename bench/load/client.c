@@ -217,8 +217,9 @@ static void joined(struct hf_fleet *fleet, struct hf_client *client,
     if (resumed && !recovered)
         fleet->counts[HF_TALLY_GAPS]++;
     if (!resumed || !recovered) {
+        /* else the next row says it: pushes may be under way */
         member->strict = topic->newest == fleet->options.from;
-        member->last = topic->newest;
+        member->last = member->strict ? topic->newest : 0;
     }
     keep_cursor(member, hf_wire_string(response, "\"cursor\":"));
     member->joined = true;
