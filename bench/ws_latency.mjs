@@ -25,7 +25,8 @@ async function push({ load }) {
 const insert = (extra) => async ({ load, server, from }) => {
   const args = ["-r", RATE, "-s", SECONDS, "-t", TOPICS, "-f", from, ...extra].map(String);
   const publishing = outputOf("ws_insert", [...args, ...server.insertArgs]);
-  const report = await load.do(`run ${SECONDS + 0.5}`);
+  // clients read while a command is under way: until all of it is there
+  const report = await load.do(`reach ${from + Math.floor((RATE * SECONDS) / TOPICS)}`);
   const { rows, commit_ms } = await publishing;
   return { report, count: rows, commit_ms };
 };
