@@ -2,10 +2,12 @@
 // connection, or of the one that a proxy of ours speaks for (D21).
 import { it } from "node:test";
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import http from "node:http";
 import net from "node:net";
 import { networkInterfaces } from "node:os";
 import { RawWs } from "./lib/rawws.js";
+import { Server } from "./lib/server.js";
 import { Sidecar } from "./lib/sidecar.js";
 import { sleep, until } from "./lib/wait.js";
 
@@ -305,4 +307,32 @@ it("the application is told the address, and the log", async () => {
     application.closeAllConnections();
     application.close();
   }
+});
+
+// A client that names an address of its own, behind a real web server.
+const behindLighttpd = async (settings) => {
+  const server = await Server.start({
+    conf: { log: { level: "debug" }, sidecar: settings },
+  });
+  try {
+    const headers = { "X-Forwarded-For": "192.0.2.1" };
+    const all = [
+      await RawWs.open({ port: server.port }),
+      await RawWs.open({ port: server.port, headers }),
+    ];
+    for (const ws of all) await beats(ws);
+    end(all);
+    const log = readFileSync(server.path("sidecar.log"), "utf8");
+    return [...log.matchAll(/event=connected .*address=(\S+)/g)].map((m) => m[1]);
+  } finally {
+    await server.stop();
+  }
+};
+
+it("behind lighttpd it is the address that asked lighttpd, whatever the client says", async () => {
+  assert.deepEqual(await behindLighttpd({}), ["127.0.0.1", "127.0.0.1"]);
+});
+
+it("and if that is a proxy of ours, the address that asked the proxy", async () => {
+  assert.deepEqual(await behindLighttpd({ proxies: "127.0.0.1" }), ['""', "192.0.2.1"]);
 });

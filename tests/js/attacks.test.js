@@ -2,7 +2,7 @@
 // goes from one bystander to another all the time, and somebody new is let in.
 // How long that takes is bench/hostile.mjs; here it is what comes and what not,
 // and what an attack can use up. (Bad input: hostile.test.js.)
-import { it } from "node:test";
+import { after, it } from "node:test";
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
 import { readFileSync, readdirSync } from "node:fs";
@@ -258,6 +258,62 @@ it(
       child.kill("SIGKILL");
     }
   }),
+);
+
+// A network of its own for the clients, whose cable is then pulled: no word of
+// theirs comes any more, and none of ours is acknowledged.
+const space = `hf${process.pid}`;
+const ip = (...args) => run("ip", args);
+const network = await ip("netns", "add", space)
+  .then(() => ip("link", "add", `${space}a`, "type", "veth", "peer", "name", `${space}b`, "netns", space))
+  .then(() => ip("addr", "add", "198.18.77.1/30", "dev", `${space}a`))
+  .then(() => ip("link", "set", `${space}a`, "up"))
+  .then(() => ip("-n", space, "addr", "add", "198.18.77.2/30", "dev", `${space}b`))
+  .then(() => ip("-n", space, "link", "set", `${space}b`, "up"))
+  .then(
+    () => true,
+    () => false,
+  );
+after(() => ip("netns", "del", space).catch(() => {}));
+
+it(
+  "clients whose line is cut are gone after a while, whatever waits for them",
+  { skip: network ? false : "no network of our own to be had here" },
+  async () => {
+    const sidecar = await Sidecar.start({
+      conf: { sidecar: { ping: "500ms", idle: "2s" } },
+      up: ["--listen", "198.18.77.1:0"],
+    });
+    const port = Number(/address=198\.18\.77\.1:(\d+)/.exec(sidecar.log)[1]);
+    const before = sidecar.descriptors();
+    const program = `
+      import net from "node:net";
+      import { RawWs } from ${JSON.stringify(new URL("./lib/rawws.js", import.meta.url).href)};
+      net.connect = ((connect) => (port) => connect(port, "198.18.77.1"))(net.connect);
+      for (let i = 0; i < 20; i++) {
+        const ws = await RawWs.open({ port: ${port} });
+        ws.text('["1","1","room:a","phx_join",{}]');
+        await ws.json();
+      }
+      console.log("there");
+      setInterval(() => {}, 1000);`;
+    const child = spawn(
+      "ip",
+      ["netns", "exec", space, process.execPath, "--input-type=module", "-e", program],
+      { stdio: ["ignore", "pipe", "inherit"] },
+    );
+    try {
+      await within(10000, "they are there", new Promise((done) => child.stdout.once("data", done)));
+      assert.ok(sidecar.descriptors() >= before + 20);
+      await ip("link", "set", `${space}a`, "down");
+      await sidecar.holdfast("publish", "room:a", "x", JSON.stringify("x".repeat(30000)));
+      // joining has opened one or two of its own
+      await until(15000, "they are gone", () => sidecar.descriptors() <= before + 3);
+    } finally {
+      child.kill("SIGKILL");
+      await sidecar.stop();
+    }
+  },
 );
 
 for (const [what, topic] of [
