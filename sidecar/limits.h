@@ -68,6 +68,11 @@
 /* Handshakes under way when we begin to leave have so long, ms. */
 #define HF_LEAVE_HANDSHAKES_MS 1000
 
+/* What the kernel has not got rid of for so long, ms, because the line was cut or
+ * nothing is read, it gives up, after we closed too; left to itself it tries
+ * for many minutes. More than the two above, so that our own word comes first. */
+#define HF_GONE_MS 45000
+
 /* --- all sockets of a worker --------------------------------------------- */
 
 /* Bytes of unfinished messages, all sockets together. Beyond it the socket that

@@ -177,11 +177,15 @@ bool hf_conns_goodbye_one(struct hf_conns *conns, int code,
 /* Neither fails on a socket of its kind; the other kind refuses NODELAY. */
 static void tune(int fd)
 {
-    int size = HF_SEND_BUFFER, on = 1;
+    int size = HF_SEND_BUFFER, on = 1, gone_ms = HF_GONE_MS;
 
     (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
     /* libmicrohttpd has just switched it off */
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    /* A line that was cut: what the kernel still has to send, after we closed
+     * too, it would offer for many minutes. */
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &gone_ms,
+                     sizeof(gone_ms));
 }
 
 static struct hf_conn *conn_new(struct hf_conns *conns, int fd,

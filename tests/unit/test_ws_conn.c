@@ -436,6 +436,8 @@ static void a_socket_sends_at_once_and_buffers_little(void **state)
     hf_conns_add(&conns, served, NULL, &(struct hf_client){.vsn = HF_VSN_2},
                  NULL, HF_STR(""));
     assert_int_equal(option_of(copy, IPPROTO_TCP, TCP_NODELAY), 1);
+    assert_int_equal(option_of(copy, IPPROTO_TCP, TCP_USER_TIMEOUT),
+                     HF_GONE_MS);
     /* the kernel doubles what it is asked for */
     assert_int_equal(option_of(copy, SOL_SOCKET, SO_SNDBUF),
                      2 * HF_SEND_BUFFER);
