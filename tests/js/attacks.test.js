@@ -17,7 +17,7 @@ const HEARTBEAT = '[null,"h","phoenix","heartbeat",{}]';
 const HEAD =
   "GET /socket/websocket?vsn=2.0.0 HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n" +
   "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-// 500 frames and twice push_rate, then a second's pause (P-6.8)
+// 500 frames and twice push_rate, then a second's pause (P-6.9)
 const PER_SECOND = 600;
 
 // Bystanders until `attack` is over; nothing may be missing.

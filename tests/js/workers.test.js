@@ -385,6 +385,22 @@ describe("a side-car that is told to end", { concurrency: false }, () => {
     })();
   });
 
+  it("lets in who waits already, and tells them, too", async () => {
+    const sidecar = await Sidecar.start({ up: TCP });
+    const { worker, port } = sidecar;
+    process.kill(worker, "SIGSTOP");
+    const early = Array.from({ length: 300 }, () => sidecar.open({ socket: undefined, port }));
+    await sleep(300); // they are in the backlog
+    const stopped = sidecar.stop();
+    await sleep(100);
+    process.kill(worker, "SIGCONT");
+    for (const ws of await Promise.all(early)) {
+      assert.equal(ws.status, 101);
+      assert.equal((await ws.inbox.next()).code, 1012);
+    }
+    await stopped;
+  });
+
   for (const [what, signals] of Object.entries({
     "told so twice": ["SIGTERM", "SIGTERM"],
     "told so by SIGQUIT": ["SIGQUIT"],
