@@ -229,9 +229,11 @@ static int add_page(struct row_context *c, const struct hf_common_page *page)
     for (n = 0; n < page->count && err == 0; n++) {
         const struct hf_common_row *row = &page->rows[n];
 
+#ifndef HF_BROKEN_ALL_IN_COMMON
         if (is_skipped(c->token, hf_common_skip(page, row)) ||
             (row->presence && row->id <= c->told))
             continue;
+#endif
         item.id = row->id;
         err = store(c->stream, hf_common_text(page, row), &item.text);
         if (err == 0)
@@ -569,7 +571,8 @@ static int emit_all(struct hf_stream *stream, struct hf_journal *journal,
     }
     stream->more = stop || stream->cut;
 #ifdef HF_BROKEN_TWO_SNAPSHOTS
-    hf_journal_snapshot_end(journal);
+    while (hf_journal_in_snapshot(journal))
+        hf_journal_snapshot_end(journal);
     if (err == 0)
         err = hf_journal_head(journal, &stream->head);
 #endif

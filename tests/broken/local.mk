@@ -31,7 +31,9 @@ broken_programs = \
 	tests/broken/reply_cursor_is_head \
 	tests/broken/stale_post \
 	tests/broken/trim_unseen \
+	tests/broken/all_in_common \
 	tests/broken/two_snapshots \
+	tests/broken/unkept \
 	tests/broken/ack_before_commit \
 	tests/broken/ack_before_commit_writer \
 	tests/broken/budget_forgets_nothing \
@@ -188,6 +190,18 @@ tests_broken_trim_unseen_SOURCES = \
 tests_broken_trim_unseen_CPPFLAGS = $(AM_CPPFLAGS) -DHF_BROKEN_TRIM_UNSEEN
 tests_broken_trim_unseen_CFLAGS = $(BROKEN_CFLAGS)
 tests_broken_trim_unseen_LDADD = $(CHANNEL_TEST_LINK)
+
+tests_broken_all_in_common_SOURCES = \
+	tests/unit/test_longpoll_turn.c channel/stream.c
+tests_broken_all_in_common_CPPFLAGS = $(AM_CPPFLAGS) -DHF_BROKEN_ALL_IN_COMMON
+tests_broken_all_in_common_CFLAGS = $(BROKEN_CFLAGS)
+tests_broken_all_in_common_LDADD = $(CHANNEL_TEST_LINK)
+
+tests_broken_unkept_SOURCES = \
+	tests/unit/test_longpoll_turn.c channel/longpoll_turn.c
+tests_broken_unkept_CPPFLAGS = $(AM_CPPFLAGS) -DHF_BROKEN_UNKEPT
+tests_broken_unkept_CFLAGS = $(BROKEN_CFLAGS)
+tests_broken_unkept_LDADD = $(CHANNEL_TEST_LINK)
 
 tests_broken_two_snapshots_SOURCES = \
 	tests/unit/test_stream.c channel/stream.c
