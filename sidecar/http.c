@@ -830,6 +830,7 @@ void hf_http_close(struct hf_http *http)
     if (!http)
         return;
     hf_accept_close(&http->accept);
+    hf_count_many(HF_REFUSED_LEAVING, http->shaking);
     if (http->daemon) {
         end_asking(http);
         do {

@@ -8,6 +8,7 @@ import http from "node:http";
 import net from "node:net";
 import { join } from "node:path";
 import { readMetrics, value } from "./lib/prometheus.js";
+import { RawWs } from "./lib/rawws.js";
 import { Sidecar } from "./lib/sidecar.js";
 import { childrenOf, program } from "./lib/server.js";
 import { sleep, until, within } from "./lib/wait.js";
@@ -398,6 +399,30 @@ describe("the figures", { timeout: 60000 }, () => {
     const all = families.holdfast_refusals_total.samples.reduce((sum, { value: n }) => sum + n, 0);
     assert.equal(all, 9);
     one.destroy();
+  }));
+
+  it("tell wss from ws", serving({ secure: true }, async (sidecar) => {
+    const secure = [await sidecar.joined(), await sidecar.joined()];
+    const plain = await RawWs.open({ socket: sidecar.socket });
+    assert.equal(plain.status, 101);
+    const garbage = net.connect(sidecar.tlsPort, "127.0.0.1");
+    garbage.on("error", () => {});
+    garbage.write("\x00".repeat(100));
+    await become(
+      sidecar,
+      ["holdfast_connections", { transport: "wss" }, 2],
+      ["holdfast_connections", { transport: "ws" }, 1],
+      ["holdfast_tls_handshakes_total", {}, 2],
+      ["holdfast_handshakes_total", {}, 3],
+      ["holdfast_refusals_total", { reason: "tls" }, 1],
+    );
+    for (const ws of [...secure, plain]) ws.destroy();
+    garbage.destroy();
+    await become(
+      sidecar,
+      ["holdfast_connections", { transport: "wss" }, 0],
+      ["holdfast_connections", { transport: "ws" }, 0],
+    );
   }));
 
   it("count a slow reader while it is one", serving({}, async (sidecar) => {
