@@ -1,139 +1,100 @@
 // idle_ws.js - what an idle, joined WebSocket costs the side-car in memory
 //
-//     HOLDFAST_BIN=build node bench/idle_ws.js [N...]      default: 1000 10000
+//     HOLDFAST_BIN=build node bench/idle_ws.js [CLIENTS [TOPICS [wss]]]
+//                                              default: 18000, 1
 //
-// N clients connect to the side-car's Unix socket, each joins one of 100 topics
-// and then does nothing. The memory of the worker before and after is compared:
-// its private pages, and Pss, which counts a page shared by k processes as 1/k
-// (and so wavers when other processes come and go). Then one message to each
-// topic shows that all N are there. N needs as many descriptors in both
-// processes (ulimit -n).
-import { execFileSync, spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import net from "node:net";
-import { cpus, tmpdir } from "node:os";
-import { join } from "node:path";
-import { frame, OP } from "../tests/js/lib/rawws.js";
-import { childrenOf } from "../tests/js/lib/server.js";
-import { sleep, until } from "../tests/js/lib/wait.js";
+// CLIENTS connect to the side-car's Unix socket, or with wss through TLS on TCP,
+// each joins a topic, and then they do nothing. The memory of the worker is
+// compared with what it was before: its resident and its private pages, and the
+// heap in use (bench/heap.c, compiled here and loaded before the C library), which
+// has malloc's own words in it. Then one message to each topic shows that all are
+// there; half a minute later, and when they are gone, it is looked at again. Each
+// process needs as many descriptors as there are clients (ulimit -n).
+import { execFileSync } from "node:child_process";
+import { readFileSync, writeFileSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { freePort } from "../tests/js/lib/server.js";
+import { Holdfast, Load, machine, sleep } from "./load/drive.mjs";
 
-const build = process.env.HOLDFAST_BIN ?? ".";
-const TOPICS = 100;
-const AT_ONCE = 100; // handshakes side by side
-const sizes = process.argv.slice(2).map(Number);
+const [CLIENTS = 18000, TOPICS = 1] = process.argv.slice(2, 4).map(Number);
+const wss = process.argv[4] === "wss";
 const top = mkdtempSync(join(tmpdir(), "holdfast-idle."));
-const dir = join(top, "journal");
-const holdfast = (...args) =>
-  execFileSync(join(build, "holdfast"), ["--dir", dir, ...args], { encoding: "utf8" });
-let sidecar;
+process.on("exit", () => rmSync(top, { recursive: true, force: true }));
 
-const REQUEST = [
-  "GET /socket/websocket?vsn=2.0.0 HTTP/1.1",
-  "Host: localhost",
-  "Connection: Upgrade",
-  "Upgrade: websocket",
-  "Sec-WebSocket-Version: 13",
-  "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-  "",
-  "",
-].join("\r\n");
+function loadHeapCounter() {
+  const library = join(top, "heap.so");
+  const source = join(dirname(fileURLToPath(import.meta.url)), "heap.c");
+  execFileSync(process.env.CC ?? "cc", ["-O2", "-shared", "-fPIC", "-o", library, source]);
+  process.env.HEAP_FILE = join(top, "heap");
+  writeFileSync(process.env.HEAP_FILE, Buffer.alloc(16));
+  process.env.LD_PRELOAD = library;
+}
 
-function memory() {
-  const kb = (name, text) => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(text)[1]);
-  const worker = childrenOf(sidecar.pid)[0];
+async function tls() {
+  const [key, certificate] = [join(top, "key.pem"), join(top, "cert.pem")];
+  execFileSync(
+    "openssl",
+    ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=localhost", "-keyout", key, "-out", certificate],
+    { stdio: "ignore" },
+  );
+  return { listen_tls: `127.0.0.1:${await freePort()}`, certificate, private_key: key };
+}
+
+function memory(worker) {
   const rollup = readFileSync(`/proc/${worker}/smaps_rollup`, "utf8");
+  const bytes = (name) => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(rollup)[1]) * 1024;
+  const counts = readFileSync(process.env.HEAP_FILE);
   return {
-    pss: kb("Pss", rollup),
-    dirty: kb("Private_Dirty", rollup),
-    slab: kb("SUnreclaim", readFileSync("/proc/meminfo", "utf8")),
+    rss: bytes("Rss"),
+    own: bytes("Private_Dirty"),
+    heap: Number(counts.readBigInt64LE(0)),
+    pieces: Number(counts.readBigInt64LE(8)),
   };
 }
 
-async function start() {
-  let log = "";
-  sidecar = spawn(join(build, "holdfast-sidecar"), ["--dir", dir], {
-    stdio: ["ignore", "ignore", "pipe"],
-  });
-  sidecar.stderr.on("data", (data) => (log += data));
-  await until(10000, "the side-car serves", () => log.includes("event=serving"));
-}
+loadHeapCounter();
+const settings = wss ? await tls() : {};
+const server = await Holdfast.start({ conf: { sidecar: settings } });
+delete process.env.LD_PRELOAD;
+const target = wss ? settings.listen_tls : server.target;
+const args = ["-i", 0, ...(wss ? ["-s"] : [])];
+const [worker] = server.workers;
 
-async function end() {
-  const ended = new Promise((done) => sidecar.on("exit", done));
-  sidecar.kill("SIGTERM");
-  await ended;
-}
+// What the first clients bring in is no cost of each.
+const first = new Load(target, [...args, "-n", 100, "-t", 100]);
+await first.do("connect");
+await first.do("cut");
+await first.end();
+await sleep(2000);
 
-// Resolves once joined; `heard` counts the messages after that.
-function client(i) {
-  const socket = net.connect(join(dir, "sidecar.sock"));
-  const self = { socket, heard: 0 };
-  socket.write(REQUEST);
-  socket.write(frame(OP.text, JSON.stringify(["1", "1", `room:${i % TOPICS}`, "phx_join", {}])));
-  return new Promise((done, fail) => {
-    let text = "";
-    socket.on("error", fail);
-    socket.on("data", (data) => {
-      if (text === null) return (self.heard += 1);
-      text += data.toString("latin1");
-      if (!text.includes('"status":"ok"')) return;
-      text = null;
-      done(self);
-    });
-  });
-}
-
-async function connect(count) {
-  const clients = [];
-  while (clients.length < count) {
-    const batch = Array.from({ length: Math.min(AT_ONCE, count - clients.length) }, (_, i) =>
-      client(clients.length + i),
-    );
-    clients.push(...(await Promise.all(batch)));
-  }
-  return clients;
-}
-
-async function reachAll(clients) {
-  const rows = Array.from({ length: TOPICS }, (_, i) =>
-    JSON.stringify({ topic: `room:${i}`, event: "tick", payload: {} }),
-  );
-  const begun = performance.now();
-  execFileSync(join(build, "holdfast"), ["--dir", dir, "publish"], {
-    input: `${rows.join("\n")}\n`,
-  });
-  await until(60000, "every client has heard it", () => clients.every(({ heard }) => heard > 0));
-  return performance.now() - begun;
-}
-
-async function measure(count) {
-  await start();
-  // what the first clients bring in is no cost of each
-  (await connect(TOPICS)).forEach(({ socket }) => socket.destroy());
-  await sleep(500);
-  const before = memory();
-  const clients = await connect(count);
-  await sleep(1500);
-  const during = memory();
-  const ms = await reachAll(clients);
-  clients.forEach(({ socket }) => socket.destroy());
-  await sleep(500);
-  const after = memory();
-  const each = (name) => (((during[name] - before[name]) * 1024) / count).toFixed(0);
+const load = new Load(target, [...args, "-n", CLIENTS, "-t", TOPICS]);
+const before = memory(worker);
+const { joined } = await load.do("connect");
+if (joined !== CLIENTS) throw new Error(`${joined} of ${CLIENTS} have joined`);
+const show = (when) => {
+  const now = memory(worker);
+  const each = (name) => Math.round((now[name] - before[name]) / CLIENTS);
   console.log(
-    `${count} WebSockets: ${each("dirty")} B private memory each; ` +
-      `Pss ${before.pss} -> ${during.pss} kB (after: ${after.pss}), ${each("pss")} B each; kernel ${each("slab")} B each (whole machine, both ends); ` +
-      `all reached ${ms.toFixed(0)} ms after the publish began`,
+    `  ${when.padEnd(24)} heap in use ${each("heap")} B each (${((now.pieces - before.pieces) / CLIENTS).toFixed(2)} pieces), ` +
+      `resident ${each("rss")} B, of it private ${each("own")} B; in all ${Math.round(now.rss / 1024)} kB, before ${Math.round(before.rss / 1024)} kB`,
   );
-  await end();
-}
-
-try {
-  holdfast("init", dir);
-  holdfast("allow", "room:*", "join,publish");
-  console.log(`${cpus()[0].model.trim()}, ${cpus().length} cores`);
-  for (const count of sizes.length > 0 ? sizes : [1000, 10000]) await measure(count);
-} finally {
-  sidecar?.kill("SIGTERM");
-  rmSync(top, { recursive: true, force: true });
-}
+};
+console.log(`${machine()}; ${CLIENTS} clients on ${TOPICS} topic${TOPICS > 1 ? "s" : ""}${wss ? ", wss" : ""}`);
+await load.do("run 3");
+show("idle");
+const lines = Array.from({ length: TOPICS }, (_, i) => JSON.stringify({ topic: `room:${i}`, event: "m", payload: { n: 1, t: 0 } }));
+execFileSync(join(process.env.HOLDFAST_BIN ?? ".", "holdfast"), ["--dir", server.sidecar.dir, "publish", "--batch"], {
+  input: `${lines.join("\n")}\n`,
+  stdio: ["pipe", "ignore", "inherit"],
+});
+await load.do("reach 1");
+show("all have a message");
+await load.do("run 30");
+show("half a minute later");
+await load.do("cut");
+await sleep(3000);
+show("when they are gone");
+await load.end();
+await server.stop();

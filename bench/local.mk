@@ -40,7 +40,7 @@ bench_ws_load_SOURCES = bench/ws_load.c bench/load/churn.c bench/load/client.c \
 	bench/load/times.h bench/load/stream.c bench/load/stream.h \
 	bench/load/wire.c bench/load/wire.h
 bench_ws_load_LDADD = $(BASE_LINK) -lssl -lcrypto
-EXTRA_DIST += bench/RESULTS.md bench/frame.sh bench/cgi.mjs bench/idle_ws.js bench/idle_wss.mjs bench/joins.mjs \
+EXTRA_DIST += bench/RESULTS.md bench/frame.sh bench/cgi.mjs bench/heap.c bench/idle_ws.js bench/idle_wss.mjs bench/joins.mjs \
 	bench/replay.mjs bench/parked.js bench/pollers.mjs \
 	bench/fanout.mjs bench/fanout_ws.mjs bench/hostile.mjs bench/restart.mjs bench/syscalls.js \
 	bench/load/drive.mjs bench/ws_joins.mjs bench/ws_latency.mjs bench/ws_storm.mjs bench/soak.mjs \
