@@ -56,7 +56,7 @@ async function holdfast() {
   const run = (...args) => execFileSync(join(build, "holdfast"), ["--dir", dir, ...args]);
   run("init", dir);
   run("allow", "room:*", "join,publish");
-  appendFileSync(join(dir, "holdfast.conf"), `\n[http]\npush_rate = 0\n[sidecar]\nlisten = 127.0.0.1:${port}\n`);
+  appendFileSync(join(dir, "holdfast.conf"), `\n[http]\npush_rate = 0\n[sidecar]\nping = 0\nidle = 1h\nlisten = 127.0.0.1:${port}\n`);
   const child = start(join(build, "holdfast-sidecar"), ["--dir", dir]);
   await until(10000, "the side-car serves", () => child.said.includes("event=serving"));
   const pid = childrenOf(child.pid)[0];

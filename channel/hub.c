@@ -136,13 +136,21 @@ static void read_page(struct hf_hub *hub)
     int err;
 
     hub->behind = false;
+    hub->page_ms = hf_boot_ms();
     err = hf_tail_page(hub, &more);
+    hub->flood = more;
     if (err == HF_EREPLACED)
         err = hf_tail_end(hub); /* the journal has said why */
     if (err)
         try_again(hub, err);
     else if (more)
         hf_hub_soon(hub);
+}
+
+static bool may_read(const struct hf_hub *hub)
+{
+    return !hub->flood || !hub->busy || !hub->busy(hub->busy_ctx) ||
+           hf_boot_ms() - hub->page_ms >= HF_FLOOD_WAIT_MS;
 }
 
 /* One page a turn, so that what was read is flushed before more comes (D1). */
@@ -152,8 +160,12 @@ static void end_of_turn(struct hf_turn *turn)
 
     hub->refill_left = HF_REFILL_TURN;
     hf_session_undefer(&hub->deferred);
-    if (hub->behind)
+    if (!hub->behind)
+        return;
+    if (may_read(hub))
         read_page(hub);
+    else
+        hf_hub_soon(hub);
 }
 
 /* At once, in the snapshot that has found it; unless pages are read one after
@@ -212,6 +224,12 @@ void hf_hub_close(struct hf_hub *hub)
     hf_map_release(&hub->topics);
     hf_map_release(&hub->users);
     free(hub);
+}
+
+void hf_hub_heed(struct hf_hub *hub, bool (*busy)(void *ctx), void *ctx)
+{
+    hub->busy = busy;
+    hub->busy_ctx = ctx;
 }
 
 struct hf_hub_counts hf_hub_counts(const struct hf_hub *hub)

@@ -25,11 +25,11 @@ struct hf_hub_counts {
     uint64_t pushes;         /* journaled, those that a hook decides left out */
     uint64_t pushes_refused; /* for what they are, or too many */
     uint64_t pushes_failed;  /* the journal did not take them */
-    uint64_t rows_read; /* by the tail, of joined topics */
-    uint64_t encoded;   /* messages encoded: rows times variants */
-    uint64_t delivered; /* rows taken by transports */
-    uint64_t refilled;  /* of these, read again from the journal */
-    uint64_t gaps;      /* memberships ended as rows were gone */
+    uint64_t rows_read;      /* by the tail, of joined topics */
+    uint64_t encoded;        /* messages encoded: rows times variants */
+    uint64_t delivered;      /* rows taken by transports */
+    uint64_t refilled;       /* of these, read again from the journal */
+    uint64_t gaps;           /* memberships ended as rows were gone */
     /* From a row's `at` to the snapshot in which the tail read it, by the wall
      * clock, to the millisecond: of rows_read, less `untimed`, whose `at` lies
      * ahead, or so far back that it was not set when they were written. */
@@ -51,6 +51,10 @@ struct hf_hub {
     struct hf_map users;        /* topic -> struct hf_user (user.h) */
     struct hf_rings rings;
     bool behind;             /* the tail stopped before the end */
+    bool flood;              /* and the last page was full */
+    int64_t page_ms;         /* hf_boot_ms, when that was read */
+    bool (*busy)(void *ctx); /* hf_hub_heed; or NULL */
+    void *busy_ctx;
     bool reading;            /* by the tail, at this moment */
     size_t refill_left;      /* rows that refills may still read this turn */
     struct hf_list deferred; /* sessions that wait for the next turn's share */
@@ -82,6 +86,12 @@ static inline struct hf_str hf_topic_name(const struct hf_topic *topic)
 int hf_hub_open(struct hf_process *process, struct hf_hub **out);
 /* All sessions must be detached. NULL: nothing. */
 void hf_hub_close(struct hf_hub *hub);
+
+/* Does the transport still hold what it has not had the time to take? While it
+ * does, and there are more rows than one page holds, the next page waits, if not
+ * for long: else the rings would lose rows before their members have seen them,
+ * and each member would read them from the journal by itself. */
+void hf_hub_heed(struct hf_hub *hub, bool (*busy)(void *ctx), void *ctx);
 
 struct hf_hub_counts hf_hub_counts(const struct hf_hub *hub);
 

@@ -65,6 +65,9 @@
 #define HF_PAGE_ROWS  128u
 #define HF_PAGE_BYTES (256u * 1024u)
 
+/* In a flood the next page waits for the transport, at most so long, ms. */
+#define HF_FLOOD_WAIT_MS 1000
+
 /* Rows that refills may read in one turn of the loop, all members together. */
 #define HF_REFILL_TURN 2048u
 

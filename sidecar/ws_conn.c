@@ -285,6 +285,8 @@ int hf_conns_init(struct hf_conns *conns, struct hf_loop *loop,
     hf_list_init(&conns->waiting);
     hf_list_init(&conns->stuck);
     hf_list_init(&conns->partials);
+    if (hub) /* the echo has none */
+        hf_hub_heed(hub, hf_conns_busy, conns);
     conns->input = malloc(HF_READ_BYTES);
     return conns->input ? 0 : HF_ENOMEM;
 }
@@ -304,6 +306,8 @@ void hf_conns_release(struct hf_conns *conns)
     while ((node = hf_list_first(&conns->closing)))
         hf_conn_end(HF_ITEM(node, struct hf_conn, life));
     hf_loop_disarm(conns->loop, &conns->resume);
+    if (conns->hub)
+        hf_hub_heed(conns->hub, NULL, NULL);
     hf_loop_cancel_turn(&conns->turn);
     free(conns->spare);
     free(conns->input);

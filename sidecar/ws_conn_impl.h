@@ -86,6 +86,8 @@ struct hf_unsent *hf_conn_unsent(struct hf_conn *conn);
 void hf_conn_drop_unsent(struct hf_conn *conn);
 /* conns->turn: write to whoever is ready. */
 void hf_conns_on_turn_end(struct hf_turn *turn);
+/* `ctx`, the hf_conns: are there sockets that wait for a turn? (hf_hub_heed) */
+bool hf_conns_busy(void *ctx);
 /* Sockets that have taken nothing for HF_STUCK_MS. */
 void hf_conns_look_at_stuck(struct hf_conns *conns, int64_t now_ms);
 

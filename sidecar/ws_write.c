@@ -223,6 +223,13 @@ static bool enough(unsigned count, int64_t began_us)
            hf_boot_us() - began_us >= HF_WRITE_US;
 }
 
+bool hf_conns_busy(void *ctx)
+{
+    const struct hf_conns *conns = ctx;
+
+    return !hf_list_empty(&conns->ready) || !hf_list_empty(&conns->waiting);
+}
+
 /* In turns, so that a heartbeat's answer need not wait for all of a broadcast
  * that came before it, nor the rest of that for others without end. NULL: both
  * are empty. */

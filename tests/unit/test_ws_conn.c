@@ -887,6 +887,143 @@ static void a_broadcast_to_many_takes_more_than_one_turn(void **state)
     hang_up(&sender);
 }
 
+/* Rows of another process, each with its number. */
+static void publish(unsigned from, unsigned count, size_t padding)
+{
+    struct hf_publish row = {.topic = HF_STR("room:a"), .event = HF_STR("say")};
+    struct hf_journal *journal;
+    struct hf_why why;
+    char payload[2048];
+    unsigned n;
+
+    assert_true(padding < 2000);
+    assert_int_equal(hf_journal_open(&process.dir, &process.settings,
+                                     HF_JOURNAL_WRITE, &journal, &why),
+                     0);
+    assert_int_equal(hf_journal_begin(journal), 0);
+    for (n = from; n < from + count; n++) {
+        bool repeated;
+        uint64_t id;
+        int len = snprintf(payload, sizeof(payload),
+                           "{\"n\":%u,\"x\":\"%0*u\"}", n, (int)padding, 0u);
+
+        row.payload = hf_str(payload, (size_t)len);
+        assert_int_equal(hf_journal_append(journal, &row, &id, &repeated), 0);
+    }
+    assert_int_equal(hf_journal_commit(journal), 0);
+    hf_journal_close(journal);
+}
+
+/* All of them came, in order; what was collected is given back. */
+static void expect_numbers(struct client *client, unsigned from, unsigned count)
+{
+    const char *at = client->got.at, *end = at + client->got.len;
+    unsigned n;
+
+    for (n = from; n < from + count; n++) {
+        char mark[16];
+        int len = snprintf(mark, sizeof(mark), "\"n\":%u,", n);
+        const char *next =
+            memmem(at, (size_t)(end - at), "\"n\":", strlen("\"n\":"));
+
+        assert_non_null(next);
+        assert_memory_equal(next, mark, (size_t)len);
+        at = next + len;
+    }
+    assert_null(memmem(at, (size_t)(end - at), "\"n\":", strlen("\"n\":")));
+    hf_buf_reset(&client->got);
+}
+
+static void turn_until_has(struct client *client, unsigned number)
+{
+    char mark[16];
+    int tries = 500;
+
+    (void)snprintf(mark, sizeof(mark), "\"n\":%u,", number);
+    while (!has(client, mark) && tries-- > 0) {
+        assert_int_equal(hf_loop_turn(loop, 10), 0);
+        collect(client);
+    }
+    assert_true(has(client, mark));
+}
+
+static void who_reads_late_loses_nothing_and_holds_little(void **state)
+{
+#define ROWS (3 * HF_RING_ROWS)
+    struct client slow, quick;
+
+    (void)state;
+    connect_client(&slow);
+    connect_client(&quick);
+    join(&slow);
+    join(&quick);
+    publish(1, ROWS, 1000);
+    turn_until_has(&quick, ROWS);
+    expect_numbers(&quick, 1, ROWS);
+    /* What the kernel has not taken is no more than a batch, by reference; the
+     * ring has gone on. */
+    assert_false(hf_list_empty(&conns.stuck));
+    assert_int_equal(hub->counts.refilled, 0);
+    assert_true(hub->rings.bytes <= HF_RING_BYTES);
+    turn_until_has(&slow, ROWS);
+    expect_numbers(&slow, 1, ROWS);
+    assert_in_range(hub->counts.refilled, 1, ROWS);
+    assert_true(hf_list_empty(&conns.stuck));
+    publish(ROWS + 1, 1, 0); /* and it is live again */
+    turn_until_has(&slow, ROWS + 1);
+    hang_up(&slow);
+    hang_up(&quick);
+}
+
+/* A socket is written 32 messages in a turn, and a page has more. */
+static void in_a_flood_who_reads_is_served_from_the_ring(void **state)
+{
+    struct client clients[20];
+    size_t c;
+
+    (void)state;
+    for (c = 0; c < 20; c++) {
+        connect_client(&clients[c]);
+        join(&clients[c]);
+    }
+    publish(1, 4 * HF_RING_ROWS, 0);
+    for (c = 0; c < 20; c++) {
+        turn_until_has(&clients[c], 4 * HF_RING_ROWS);
+        expect_numbers(&clients[c], 1, 4 * HF_RING_ROWS);
+        hang_up(&clients[c]);
+    }
+    assert_int_equal(hub->counts.refilled, 0);
+}
+
+static void a_quiet_topic_holds_no_rows(void **state)
+{
+    struct client client;
+    struct hf_topic *topic;
+
+    (void)state;
+    connect_client(&client);
+    join(&client);
+    topic = hf_hub_find(hub, HF_STR("room:a"));
+    publish(1, 10, 0);
+    turn_until_has(&client, 10);
+    assert_int_equal(topic->ring.count, 10);
+    pass_ms(HF_RING_QUIET_MS / 2);
+    publish(11, 1, 0);
+    turn_until_has(&client, 11);
+    pass_ms(HF_RING_QUIET_MS / 2); /* not quiet yet */
+    assert_int_equal(topic->ring.count, 11);
+    pass_ms(HF_RING_QUIET_MS);
+    assert_int_equal(topic->ring.count, 0);
+    assert_int_equal(topic->ring.size, 0);
+    assert_int_equal(hub->rings.bytes, 0);
+    hf_buf_reset(&client.got);
+    publish(12, 1, 0);
+    turn_until_has(&client, 12);
+    expect_numbers(&client, 12, 1);
+    assert_int_equal(hub->counts.refilled, 0);
+    hang_up(&client);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -913,6 +1050,9 @@ int main(void)
         TEST(a_goodbye_that_is_not_answered_ends_after_a_while),
         TEST(when_partial_messages_are_too_many_the_oldest_goes),
         TEST(a_broadcast_to_many_takes_more_than_one_turn),
+        TEST(who_reads_late_loses_nothing_and_holds_little),
+        TEST(in_a_flood_who_reads_is_served_from_the_ring),
+        TEST(a_quiet_topic_holds_no_rows),
     };
 
     return cmocka_run_group_tests_name("ws_conn", tests, NULL, NULL);
