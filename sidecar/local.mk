@@ -13,7 +13,8 @@ libsidecar_a_SOURCES = \
 	sidecar/door.c sidecar/door.h \
 	sidecar/drain.c sidecar/drain.h \
 	sidecar/handshake.c sidecar/handshake.h \
-	sidecar/http.c sidecar/http.h \
+	sidecar/http.c sidecar/http.h sidecar/http_impl.h \
+	sidecar/http_answer.c \
 	sidecar/limits.h \
 	sidecar/listen.c sidecar/listen.h \
 	sidecar/meter.c sidecar/meter.h \
