@@ -491,4 +491,8 @@ void hf_client_on_event(struct hf_fleet *fleet, struct hf_client *client)
         (void)flush(fleet, client);
     while (read_some(fleet, client) && hf_stream_pending(&client->stream))
         continue;
+    /* Reading may have finished the handshake that writing waited for, and then
+     * nothing else would tell. */
+    if (client->out.len > 0 && client->stream.fd >= 0)
+        (void)flush(fleet, client);
 }
