@@ -113,5 +113,6 @@ int hf_echo_init(struct hf_conns *conns, struct hf_loop *loop,
     conns->service = &echo_service;
     conns->max_message = HF_ECHO_BYTES;
     conns->max_fragments = HF_ECHO_FRAGMENTS;
+    conns->max_frames = 0; /* as fast as its answers are read */
     return err;
 }

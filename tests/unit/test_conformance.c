@@ -32,8 +32,10 @@ static struct hf_conns conns;
 
 static int set_up(void **state)
 {
-    static const struct hf_settings settings = {
-        .max_frame = 100, .idle_ms = 600000, .lease_ms = 45000};
+    static const struct hf_settings settings = {.max_frame = 100,
+                                                .idle_ms = 600000,
+                                                .lease_ms = 45000,
+                                                .push_rate = 10};
 
     (void)state;
     hf_log_open("test", HF_LOG_ERROR, false);
