@@ -25,6 +25,7 @@ struct layer {
     struct hf_layer head;
     struct hf_tls *tls;
     SSL *ssl;
+    char *kept;        /* what is held, or NULL */
     uint16_t held;     /* bytes taken, of the record that is not sent yet */
     uint16_t fragment; /* the most in one record; the client may ask for less */
     bool read_blocked; /* until it can write */
@@ -77,6 +78,20 @@ static int choose_protocol(SSL *ssl, const unsigned char **out,
     return SSL_TLSEXT_ERR_OK;
 }
 
+/* The head of each record. OpenSSL refuses another handshake of TLS 1.2 by a
+ * warning and reads on, within one call, for as long as a client sends more of
+ * them. So the first one is the end. (That of TLS 1.3 is not seen here.) */
+static void on_message(int written, int version, int type, const void *bytes,
+                       size_t len, SSL *ssl, void *ctx)
+{
+    (void)version;
+    (void)ctx;
+    if (!written && type == SSL3_RT_HEADER && len > 0 &&
+        *(const unsigned char *)bytes == SSL3_RT_HANDSHAKE &&
+        SSL_is_init_finished(ssl))
+        SSL_set_shutdown(ssl, SSL_RECEIVED_SHUTDOWN);
+}
+
 static void set_rules(SSL_CTX *context)
 {
     /* The first two are bounds: a client may neither make us compress nor
@@ -90,6 +105,10 @@ static void set_rules(SSL_CTX *context)
     SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS |
                                   SSL_MODE_ENABLE_PARTIAL_WRITE |
                                   SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    /* What is no data is read one record a call: a client that has us change
+     * keys without end would keep SSL_read, and with it all others. */
+    SSL_CTX_clear_mode(context, SSL_MODE_AUTO_RETRY);
+    SSL_CTX_set_msg_callback(context, on_message);
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
     (void)SSL_CTX_set_num_tickets(context, 0); /* cannot fail */
     /* Read no more than a record: see the header. */
@@ -305,24 +324,47 @@ static ssize_t read_records(struct hf_layer *head, int fd, char *room,
     return len > 0 ? (ssize_t)len : got;
 }
 
-/* One record. The same when it was held: OpenSSL looks at its length alone, as
- * it has the bytes, encrypted. */
-static int write_record(struct layer *layer, size_t len)
+/* It must come again with the same bytes. As a rule OpenSSL has them, encrypted;
+ * but where an answer of its own has to go first (a change of keys, an alert)
+ * it has not looked at them yet, and the room that all share has another's by
+ * then. */
+static int hold(struct layer *layer, const char *record, size_t len)
+{
+    if (!layer->kept) {
+        layer->kept = malloc(len);
+        if (!layer->kept) {
+            layer->broken = true; /* it cannot go on without them */
+            return HF_ECLOSED;
+        }
+        memcpy(layer->kept, record, len);
+    }
+    layer->held = (uint16_t)len;
+    return HF_EAGAIN;
+}
+
+static void hold_no_more(struct layer *layer)
+{
+    layer->held = 0;
+    free(layer->kept);
+    layer->kept = NULL;
+}
+
+/* One record, a new one or the one that is held. */
+static int write_record(struct layer *layer, const char *record, size_t len)
 {
     bool other_way;
     int result;
 
     ERR_clear_error();
-    result = SSL_write(layer->ssl, layer->tls->record, (int)len);
+    result = SSL_write(layer->ssl, record, (int)len);
     layer->write_blocked = false;
-    layer->held = 0;
-    if (result > 0)
-        return (size_t)result == len ? 0 : HF_ECLOSED;
-    if (judge(layer, result, SSL_ERROR_WANT_WRITE, &other_way) == HF_ECLOSED)
-        return HF_ECLOSED;
-    layer->write_blocked = other_way;
-    layer->held = (uint16_t)len;
-    return HF_EAGAIN;
+    if (result <= 0 &&
+        judge(layer, result, SSL_ERROR_WANT_WRITE, &other_way) == HF_EAGAIN) {
+        layer->write_blocked = other_way;
+        return hold(layer, record, len);
+    }
+    hold_no_more(layer);
+    return result > 0 && (size_t)result == len ? 0 : HF_ECLOSED;
 }
 
 /* Where in the parts we are. */
@@ -366,11 +408,11 @@ static int write_parts(struct hf_layer *head, int fd, const struct iovec *parts,
     if (layer->broken)
         return HF_ECLOSED;
     if (layer->held > 0)
-        err = write_record(layer, layer->held);
+        err = write_record(layer, layer->kept, layer->held);
     while (!err && place.count > 0) {
         size_t len = fill(layer->tls->record, layer->fragment, &place);
 
-        err = write_record(layer, len);
+        err = write_record(layer, layer->tls->record, len);
         if (err != HF_ECLOSED)
             *out_taken += len;
     }
@@ -398,6 +440,7 @@ static void close_layer(struct hf_layer *head, int fd)
     if (layer->upgraded)
         hf_count_less(HF_HAS_TLS_SOCKETS);
     SSL_free(layer->ssl);
+    free(layer->kept);
     free(layer);
     hf_close(&fd);
 }

@@ -10,9 +10,9 @@
  *     a record     is at most 16 KiB: with as much room SSL_read takes all of
  *                  it, so that nothing stays in OpenSSL which the loop would
  *                  not tell of
- *     held         a record that the socket does not take at once is kept by
- *                  OpenSSL, encrypted; its bytes are taken, and it must be
- *                  finished before anything else is written
+ *     held         a record that the socket does not take at once is kept, by
+ *                  us and as a rule by OpenSSL, encrypted; its bytes are taken,
+ *                  and it must be finished before anything else is written
  *     either way   reading may have to wait until it can write, and the other
  *                  way round: the loop looks for what OpenSSL waits for
  */
