@@ -145,8 +145,7 @@ bool hf_door_open(struct hf_door *door, const struct hf_guest *guest,
     }
     log_refused(welcome, &caller.address);
     if (!guest->through->tls) /* who would not understand it */
-        if (!guest->through->tls)
-            answer_at_once(guest->fd, seconds(retry_ms));
+        answer_at_once(guest->fd, seconds(retry_ms));
     (void)close(guest->fd);
     return false;
 }
