@@ -51,7 +51,10 @@ EXTRA_DIST += $(schema_sql)
 nodist_libschema_a_SOURCES = schema/sql.c
 CLEANFILES += schema/sql.c
 
+# Nothing but what is relative to the build: in a copy of a build directory an
+# absolute name would make the file of the other one, and this one's texts would
+# stay as they are.
 schema/sql.c: build-aux/embed-sql $(schema_sql)
-	$(AM_V_GEN)$(MKDIR_P) schema && cd $(srcdir) && \
-	  $(AWK) -f build-aux/embed-sql $(schema_sql) >$(abs_builddir)/$@.tmp && \
-	  mv $(abs_builddir)/$@.tmp $(abs_builddir)/$@
+	$(AM_V_GEN)$(MKDIR_P) schema && \
+	  $(AWK) -f $(srcdir)/build-aux/embed-sql $(schema_sql:%=$(srcdir)/%) \
+	    >$@.tmp && mv $@.tmp $@
