@@ -46,7 +46,7 @@ static unsigned newest(const struct hf_dir *dir)
     return number;
 }
 
-static int fill(struct hf_db *db)
+static int fill(struct hf_db *db, struct hf_why *why)
 {
     int err;
 
@@ -55,25 +55,40 @@ static int fill(struct hf_db *db)
         err = hf_db_run(db, hf_sql_live);
     if (!err)
         return hf_db_run(db, "COMMIT");
+    (void)hf_explain(why, err, "%s", sqlite3_errmsg(db->handle));
     (void)hf_db_run(db, "ROLLBACK"); /* the first error counts */
     return err;
 }
 
-static int check_version(struct hf_db *db)
+static int read_version(struct hf_db *db, int64_t *application,
+                        int64_t *version)
+{
+    int err = hf_db_number(db, "PRAGMA application_id", application);
+
+    return err ? err : hf_db_number(db, "PRAGMA user_version", version);
+}
+
+/* Filled first when it is empty. Of what is filled the version is read, too: a
+ * program whose text is of another one would refuse its own files. */
+static int check_version(struct hf_db *db, struct hf_why *why)
 {
     int64_t application = 0, version = 0;
     int err;
 
-    err = hf_db_number(db, "PRAGMA application_id", &application);
-    if (!err)
-        err = hf_db_number(db, "PRAGMA user_version", &version);
+    err = read_version(db, &application, &version);
+    if (!err && application == 0 && version == 0) {
+        err = fill(db, why);
+        if (!err)
+            err = read_version(db, &application, &version);
+    }
     if (err)
         return err;
-    if (application == 0 && version == 0)
-        return fill(db);
-    return application == APPLICATION_ID && version == SCHEMA_VERSION
-               ? 0
-               : HF_ESTORE;
+    if (application != APPLICATION_ID)
+        return hf_explain(why, HF_ESTORE, "not ours");
+    if (version != SCHEMA_VERSION)
+        return hf_explain(why, HF_ESTORE, "of version %lld, not %d",
+                          (long long)version, SCHEMA_VERSION);
+    return 0;
 }
 
 /* Times since another boot mean nothing. */
@@ -113,6 +128,7 @@ static int open_number(struct hf_live *live, const struct hf_dir *dir,
                        unsigned number, struct hf_why *why)
 {
     char name[32], path[PATH_MAX];
+    struct hf_why here = {""};
     struct stat st;
     int err, fd;
 
@@ -129,12 +145,13 @@ static int open_number(struct hf_live *live, const struct hf_dir *dir,
     err = hf_db_run(&live->db, "PRAGMA journal_mode = WAL");
     hf_db_keep_few(&live->db);
     if (!err)
-        err = check_version(&live->db);
+        err = check_version(&live->db, &here);
     if (!err)
         err = forget_other_boot(&live->db);
     if (err) {
         (void)hf_explain(why, err, "%s: %s", path,
-                         sqlite3_errmsg(live->db.handle));
+                         here.text[0] ? here.text
+                                      : sqlite3_errmsg(live->db.handle));
         hf_db_close(&live->db);
         return err;
     }

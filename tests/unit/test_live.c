@@ -4,6 +4,8 @@
 
 #include <sys/stat.h>
 
+#include "base/sys.h"
+
 static struct hf_live *live;
 static char seen[1024];
 
@@ -269,6 +271,108 @@ static void a_damaged_file_is_left_and_the_next_name_taken(void **state)
     assert_int_equal(access(path_of("live-2.db"), F_OK), 0);
 }
 
+/* What opening it says in the log. */
+static const char *said_at_open(void)
+{
+    int ends[2], stderr_before = dup(STDERR_FILENO);
+    ssize_t len;
+
+    assert_true(stderr_before >= 0);
+    assert_int_equal(pipe(ends), 0); /* holds a few lines */
+    assert_true(dup2(ends[1], STDERR_FILENO) >= 0);
+    hf_log_open("test", HF_LOG_WARN, false);
+    live = open_live();
+    hf_log_open("test", HF_LOG_ERROR + 1, false);
+    assert_true(dup2(stderr_before, STDERR_FILENO) >= 0);
+    hf_close(&stderr_before);
+    hf_close(&ends[1]);
+    len = read(ends[0], seen, sizeof(seen) - 1);
+    assert_true(len >= 0);
+    seen[len] = '\0';
+    hf_close(&ends[0]);
+    return seen;
+}
+
+static void assert_put_aside(const char *sql, const char *why)
+{
+    hf_live_close(live);
+    assert_int_equal(access(path_of("live-1.db"), F_OK), -1);
+    run_on(HF_FILE_LIVE, sql);
+    assert_non_null(strstr(said_at_open(), why));
+    assert_int_equal(access(path_of("live-1.db"), F_OK), 0);
+    assert_int_equal(park("s"), 1);
+}
+
+static void a_file_of_another_version_is_left_and_the_log_says_so(void **state)
+{
+    (void)state;
+    park("s");
+    assert_put_aside("PRAGMA user_version = 4", "/live.db: of version 4, not ");
+}
+
+static void
+a_file_that_cannot_be_filled_is_left_and_the_log_says_so(void **state)
+{
+    (void)state;
+    park("s");
+    assert_put_aside("PRAGMA user_version = 0; PRAGMA application_id = 0",
+                     "/live.db: table boot already exists");
+}
+
+#define CROWD  8
+#define ROUNDS 20
+
+/* When `gate` ends. 0: it has found the only file, and can write there. */
+static int open_in_crowd(int gate)
+{
+    struct hf_live *mine;
+    uint64_t poll_no;
+    char nothing;
+    int err;
+
+    (void)!read(gate, &nothing, 1);
+    if (hf_live_open(&f.dir, &mine, NULL))
+        return 1;
+    err = hf_live_park(mine, HF_STR("s"), HF_LIVE_OURS, &poll_no);
+    hf_live_close(mine);
+    return err ? 2 : 0;
+}
+
+static void many_make_one_file_and_put_none_aside(void **state)
+{
+    int round, i, status;
+
+    (void)state;
+    for (round = 0; round < ROUNDS; round++) {
+        int gate[2];
+
+        hf_live_close(live);
+        live = NULL;
+        (void)unlink(path_of(HF_FILE_LIVE));
+        (void)unlink(path_of(HF_FILE_LIVE "-wal"));
+        (void)unlink(path_of(HF_FILE_LIVE "-shm"));
+        assert_int_equal(pipe(gate), 0);
+        for (i = 0; i < CROWD; i++) {
+            pid_t child = fork();
+
+            assert_true(child >= 0);
+            if (child == 0) {
+                hf_close(&gate[1]);
+                _exit(open_in_crowd(gate[0]));
+            }
+        }
+        hf_close(&gate[0]);
+        hf_close(&gate[1]);
+        for (i = 0; i < CROWD; i++) {
+            assert_true(wait(&status) > 0);
+            assert_int_equal(status, 0);
+        }
+        assert_int_equal(access(path_of("live-1.db"), F_OK), -1);
+        live = open_live();
+        assert_int_equal(poll_no_of(live, "s"), CROWD);
+    }
+}
+
 static void a_deleted_file_is_made_again(void **state)
 {
     (void)state;
@@ -398,6 +502,9 @@ int main(void)
         LIVE_TEST(a_change_by_others_is_told_once),
         LIVE_TEST(what_another_boot_left_is_forgotten),
         LIVE_TEST(a_damaged_file_is_left_and_the_next_name_taken),
+        LIVE_TEST(a_file_of_another_version_is_left_and_the_log_says_so),
+        LIVE_TEST(a_file_that_cannot_be_filled_is_left_and_the_log_says_so),
+        LIVE_TEST(many_make_one_file_and_put_none_aside),
         LIVE_TEST(a_deleted_file_is_made_again),
         LIVE_TEST(what_goes_together_is_seen_by_others_at_its_end),
         LIVE_TEST(a_part_that_fails_takes_nothing_else_along),
