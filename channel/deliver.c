@@ -109,10 +109,9 @@ static int refill_page(struct hf_member *member, struct batch *batch)
     struct hf_journal *journal = hub->process->journal;
     struct hf_str topic = hf_topic_name(member->topic);
     struct refill refill = {member, batch};
-    size_t max =
-        least(least(HF_PAGE_ROWS, hub->refill_left), batch->max - batch->count);
     uint64_t last;
     bool gap, more;
+    size_t max;
     int err;
 
     err = hf_journal_gap(journal, topic, member->cursor, &gap);
@@ -125,6 +124,10 @@ static int refill_page(struct hf_member *member, struct batch *batch)
     err = hf_rings_reach_back(member->topic, member->cursor);
     if (err != HF_ENOTFOUND)
         return err; /* or the ring has them now */
+    max =
+        least(least(HF_PAGE_ROWS, hub->refill_left), batch->max - batch->count);
+    if (max == 0) /* looking was all that was left of this turn */
+        return HF_EAGAIN;
     err = hf_journal_read_topic(journal, topic, member->cursor, hub->cursor,
                                 max, batch->max_bytes, refill_row, &refill,
                                 &last, &more);
