@@ -54,8 +54,8 @@
 /* So many members make it worthwhile to read what one of them missed into the
  * ring, where the others find it; and so many rows at most, for a ring is to have
  * room for live ones too. */
-#define HF_CROWD         4u
-#define HF_CROWD_ROWS    (HF_RING_ROWS / 2)
+#define HF_CROWD      4u
+#define HF_CROWD_ROWS (HF_RING_ROWS / 2)
 
 /* Encodings kept of one row, one for each distinct join_ref. Clients count refs
  * alike, so there are few; odd ones are encoded for each member anew. */
@@ -71,10 +71,14 @@
 /* Rows that refills may read in one turn of the loop, all members together. */
 #define HF_REFILL_TURN 2048u
 
-/* Replies and frames that wait for one client on a WebSocket: beyond it the
- * client does not read what it asks for, and is closed with 1008. */
-#define HF_REPLIES_MAX   1024u
-#define HF_REPLIES_BYTES (1024u * 1024u) /* a reply may repeat a long topic */
+/* Replies and answers that wait for one client on a WebSocket, and their bytes,
+ * for a reply may repeat a long topic: with so many it is not read from until
+ * half of them are gone. What was read before, 64 KiB at most, is still answered;
+ * with what that cannot be it is closed with 1008. */
+#define HF_REPLIES_FULL       1024u
+#define HF_REPLIES_FULL_BYTES (512u * 1024u)
+#define HF_REPLIES_MAX        4096u
+#define HF_REPLIES_BYTES      (1024u * 1024u)
 
 /* Client frames that wait for an answer of the application or behind an
  * unfinished leave, per client (G8), and their bytes. */

@@ -1,13 +1,14 @@
 /*
  * link.h - the seam between the protocol and a transport that stays connected
  *
- * Seven calls down, two callbacks up; all on the loop's thread. The transport
+ * Eight calls down, two callbacks up; all on the loop's thread. The transport
  * turns bytes into whole frames and messages into bytes; it knows nothing of
  * topics. (Long-poll, which stays connected never, has longpoll.h.)
  *
  *     transport                          channel
  *     hf_session_open  ---------------->
  *     hf_session_receive  ------------->  decode, decide
+ *     hf_session_is_full  ------------->  shall I wait before I read more?
  *                      <---------------   link->wake: there is something
  *     hf_session_take  ---------------->  next messages, oldest first
  *     (hf_session_expect  ------------->  it is about to be called)
@@ -42,10 +43,15 @@ int hf_session_open(struct hf_hub *hub, struct hf_link *link,
                     const struct hf_client *client, struct hf_session **out);
 
 /* One complete frame from the peer; borrowed. 0; HF_EMALFORMED: close with
- * 1011 (4.9); HF_ELIMIT: the peer asks faster than it reads: close with 1008;
+ * 1011 (4.9); HF_ELIMIT: too much waits already: close with 1008;
  * HF_ENOMEM: close with 1011. */
 int hf_session_receive(struct hf_session *session, struct hf_str frame,
                        bool binary);
+
+/* The peer asks faster than its answers are given or it takes them: read no more
+ * of it for now, until this is false again. Nobody tells when it is: ask after
+ * hf_session_take, and now and then, for answers may also be dropped. */
+bool hf_session_is_full(struct hf_session *session);
 
 /*
  * The next messages to send, at most max and about max_bytes (at least one

@@ -308,6 +308,17 @@ int hf_session_receive(struct hf_session *session, struct hf_str bytes,
     return err;
 }
 
+/* From the mark down to half of it, so that a transport does not change its mind
+ * with every few messages. */
+bool hf_session_is_full(struct hf_session *session)
+{
+    unsigned part = session->full ? 2 : 1;
+
+    session->full = session->waiting >= HF_REPLIES_FULL / part ||
+                    session->waiting_bytes >= HF_REPLIES_FULL_BYTES / part;
+    return session->full;
+}
+
 struct hf_str hf_session_id(struct hf_session *session)
 {
     if (!session->named && hf_token_new_session(session->id) == 0)

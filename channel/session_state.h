@@ -42,6 +42,7 @@ struct hf_session {
     bool unstall;  /* some that are stalled may go on */
     bool unstalling;
     bool named;      /* id is drawn: see hf_session_id */
+    bool full;       /* see hf_session_is_full */
     uint16_t ending; /* close with this when all replies are out; 0 = no */
     struct hf_client client;
     struct hf_list deferred; /* in hub->deferred */

@@ -16,6 +16,11 @@ static int receive(void *session, struct hf_str message, bool binary)
     return hf_session_receive(session, message, binary);
 }
 
+static bool is_full(void *session)
+{
+    return hf_session_is_full(session);
+}
+
 static size_t take(void *session, struct hf_msg **out, size_t max,
                    size_t max_bytes)
 {
@@ -45,6 +50,7 @@ static void detach(void *session)
 const struct hf_service hf_service_channels = {
     .open = open_session,
     .receive = receive,
+    .is_full = is_full,
     .take = take,
     .expect = expect,
     .has_presence = has_presence,

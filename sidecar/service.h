@@ -14,6 +14,7 @@ struct hf_service {
     int (*open)(struct hf_hub *hub, struct hf_link *link,
                 const struct hf_client *client, void **out_session);
     int (*receive)(void *session, struct hf_str message, bool binary);
+    bool (*is_full)(void *session); /* or NULL: never */
     size_t (*take)(void *session, struct hf_msg **out, size_t max,
                    size_t max_bytes);
     void (*expect)(void *session); /* or NULL */

@@ -86,7 +86,7 @@ static void begin_to_close(struct hf_conn *conn, int code, struct hf_str reason)
     conn->state = HF_CONN_CLOSING;
     conn->conns->closing_count++;
     if (conn->paused) {
-        conn->paused = false;
+        conn->paused = conn->full = false;
         (void)hf_conn_await(conn); /* it has a deadline now, whatever comes */
     }
     hf_conn_move_to(conn, &conn->conns->closing);
@@ -153,6 +153,7 @@ void hf_conns_tick(struct hf_conns *conns)
     while ((conn = hf_conn_longest(&conns->closing, now_ms - HF_CLOSING_MS)))
         cut(conn);
     hf_conns_look_at_stuck(conns, now_ms);
+    hf_conns_look_at_full(conns);
     hf_conns_look_at_silence(conns, now_ms);
 }
 
@@ -163,7 +164,9 @@ bool hf_conns_goodbye_one(struct hf_conns *conns, int code,
     struct hf_list *node;
     unsigned n;
 
-    node = hf_list_first(&conns->paused);
+    node = hf_list_first(&conns->full);
+    if (!node)
+        node = hf_list_first(&conns->paused);
     for (n = HF_SILENCES; !node && n-- > 0;)
         node = hf_list_first(&conns->open[n]);
     if (!node)
@@ -280,6 +283,7 @@ int hf_conns_init(struct hf_conns *conns, struct hf_loop *loop,
     for (n = 0; n < HF_SILENCES; n++)
         hf_list_init(&conns->open[n]);
     hf_list_init(&conns->paused);
+    hf_list_init(&conns->full);
     hf_list_init(&conns->closing);
     hf_list_init(&conns->ready);
     hf_list_init(&conns->waiting);
@@ -302,6 +306,8 @@ void hf_conns_release(struct hf_conns *conns)
         while ((node = hf_list_first(&conns->open[n])))
             hf_conn_end(HF_ITEM(node, struct hf_conn, life));
     while ((node = hf_list_first(&conns->paused)))
+        hf_conn_end(HF_ITEM(node, struct hf_conn, life));
+    while ((node = hf_list_first(&conns->full)))
         hf_conn_end(HF_ITEM(node, struct hf_conn, life));
     while ((node = hf_list_first(&conns->closing)))
         hf_conn_end(HF_ITEM(node, struct hf_conn, life));

@@ -15,7 +15,8 @@
  *      (freed) <-------------------------------------(freed)
  *
  *     OPEN     the session lives; in one of `open`, longest silent first, or,
- *              while it sends too much, in `paused`
+ *              while it sends too much, in `paused`, or while too many
+ *              answers wait for it, in `full`
  *     CLOSING  no session; the close frame is under way or sent, and after it
  *              our side of the connection is shut; what comes in is dropped
  *
@@ -73,6 +74,7 @@ struct hf_conns {
     /* private */
     struct hf_list open[HF_SILENCES]; /* each by when last heard */
     struct hf_list paused;            /* by since when they are not read */
+    struct hf_list full;              /* the same, until they are answered */
     struct hf_list closing;           /* by when the goodbye was said */
     struct hf_timer resume;           /* armed while anybody is paused */
     struct hf_list ready;             /* may have something to write */

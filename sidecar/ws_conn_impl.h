@@ -4,7 +4,7 @@
  *     ws_conn.c     its life, from the upgrade to the end; all sockets
  *     ws_read.c     bytes -> frames -> messages for the session
  *     ws_write.c    the end of a turn: the session's messages -> the kernel
- *     ws_pause.c    who sends too much
+ *     ws_pause.c    who sends too much, or more than it is answered
  *     ws_silence.c  who has said nothing for long
  *
  * For these files alone; others use ws_conn.h.
@@ -30,7 +30,8 @@ struct hf_conn {
     bool ask : 1;     /* with a ping, at the end of a turn */
     bool pinged : 1;  /* in this silence */
     bool blocked : 1; /* waiting for EPOLLOUT */
-    bool paused : 1;  /* OPEN, in conns->paused: not read from */
+    bool paused : 1;  /* OPEN, in conns->paused or full: not read from */
+    bool full : 1;    /* paused, in conns->full */
     uint8_t second;   /* of the clock, in which it sent so many: */
     uint16_t frames;
     uint16_t wish;            /* code to close with; 0 = none */
@@ -96,10 +97,15 @@ int hf_conn_await(struct hf_conn *conn);
 
 /* --- ws_pause.c */
 
-/* So many frames came, in `len` bytes: it may have to pause. */
+/* So many frames came, in `len` bytes: it may have to pause, or to wait for its
+ * answers. */
 void hf_conn_spend(struct hf_conn *conn, size_t frames, size_t len);
 /* Back to the others before its time. */
 void hf_conn_go_on(struct hf_conn *conn);
+/* It waits for its answers, and some were written: it may be read again. */
+void hf_conn_answered(struct hf_conn *conn);
+/* The same for all that wait, whatever became of their answers. */
+void hf_conns_look_at_full(struct hf_conns *conns);
 /* conns->resume: who has paused long enough goes on. */
 void hf_conns_on_resume(struct hf_timer *timer);
 

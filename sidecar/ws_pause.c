@@ -30,13 +30,34 @@ static void pause(struct hf_conn *conn)
     hf_conn_move_to(conn, &conns->paused);
 }
 
-void hf_conn_spend(struct hf_conn *conn, size_t frames, size_t len)
+/* Its peer's socket holds it up until it takes its answers; when it takes nothing
+ * at all the deadline of what is stuck is its own. */
+static void wait_for_answers(struct hf_conn *conn)
+{
+    conn->paused = conn->full = true;
+    if (hf_conn_await(conn)) {
+        conn->paused = conn->full = false;
+        return;
+    }
+    conn->silence = HF_SILENCE_NONE;
+    hf_conn_move_to(conn, &conn->conns->full);
+}
+
+static bool is_full(struct hf_conn *conn)
+{
+    const struct hf_service *service = conn->conns->service;
+
+    return service->is_full && service->is_full(conn->session);
+}
+
+/* Has it sent all it may in this second? */
+static bool has_spent(struct hf_conn *conn, size_t frames, size_t len)
 {
     uint32_t max = conn->conns->max_frames;
     uint8_t second;
 
     if (max == 0)
-        return;
+        return false;
     second = second_of(hf_boot_ms());
     if (conn->second != second) {
         conn->second = second;
@@ -44,17 +65,38 @@ void hf_conn_spend(struct hf_conn *conn, size_t frames, size_t len)
     }
     /* below HF_READ_FRAMES_MOST before, and a helping has fewer than 11,000 */
     conn->frames = (uint16_t)(conn->frames + frames + len / HF_READ_FRAME);
-    if (conn->frames >= max)
+    return conn->frames >= max;
+}
+
+void hf_conn_spend(struct hf_conn *conn, size_t frames, size_t len)
+{
+    if (has_spent(conn, frames, len))
         pause(conn);
+    else if (is_full(conn))
+        wait_for_answers(conn);
 }
 
 void hf_conn_go_on(struct hf_conn *conn)
 {
-    conn->paused = false;
+    conn->paused = conn->full = false;
     conn->frames = 0;
     hf_conn_heard(conn); /* it is, and for a second nobody listened */
     if (hf_conn_await(conn))
         hf_conn_goodbye(conn, HF_WS_FAULT);
+}
+
+void hf_conn_answered(struct hf_conn *conn)
+{
+    if (conn->full && !is_full(conn))
+        hf_conn_go_on(conn);
+}
+
+void hf_conns_look_at_full(struct hf_conns *conns)
+{
+    struct hf_list *node, *next;
+
+    HF_LIST_EACH(node, next, &conns->full)
+    hf_conn_answered(HF_ITEM(node, struct hf_conn, life));
 }
 
 void hf_conns_on_resume(struct hf_timer *timer)

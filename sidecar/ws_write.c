@@ -149,6 +149,7 @@ static void written(struct hf_conn *conn, bool more)
         hf_wire_shutdown(&conn->wire);
     else if (more || conn->ask)
         hf_conn_schedule(conn);
+    hf_conn_answered(conn);
 }
 
 static void settle(struct hf_conn *conn, int err, bool progress, bool more)

@@ -182,7 +182,8 @@ static void a_long_absence_is_replayed_in_pages_without_a_hole(void **state)
 
 /* --- many who come back at once */
 
-#define CROWD 6u
+#define HEARTBEAT "[null,\"9\",\"phoenix\",\"heartbeat\",{}]"
+#define CROWD     6u
 static struct client crowd[CROWD];
 
 /* They join before any of them is served; the nth has seen all to seen[n]. */
@@ -326,6 +327,33 @@ static void many_who_missed_more_than_a_ring_holds_get_all_of_it(void **state)
         has_rows(&crowd[n], ids, 1, MISSED + 20);
     /* the last part of it was read once for all */
     assert_true(hf_hub_counts(hub).refilled < CROWD * (size_t)MISSED);
+    disperse();
+}
+
+/* What was read for all of them and not kept counts, too. */
+static void
+those_who_come_back_read_no_more_in_a_turn_than_they_may(void **state)
+{
+    enum { MISSED = 2 * HF_RING_ROWS };
+    static uint64_t ids[MISSED + 1];
+    uint64_t seen[CROWD];
+    size_t n;
+
+    (void)state;
+    publish_rows(ids, 0, MISSED);
+    for (n = 0; n < CROWD; n++)
+        seen[n] = ids[0];
+    come_back(seen);
+    hub->refill_left = HF_CROWD_ROWS + 10;
+    for (n = 0; n < CROWD; n++) {
+        take_all(&crowd[n]);
+        assert_true(hub->refill_left <= HF_CROWD_ROWS + 10);
+    }
+    assert_int_equal(hub->refill_left, 0);
+    assert_true(hf_hub_counts(hub).refilled <= 10);
+    serve_crowd(1 + MISSED);
+    for (n = 0; n < CROWD; n++)
+        has_rows(&crowd[n], ids, 1, MISSED);
     disperse();
 }
 
@@ -562,11 +590,29 @@ static void malformed_frames_are_fatal_and_floods_are_bounded(void **state)
     assert_int_equal(hf_session_receive(a.session, HF_STR("\0"), true),
                      HF_EMALFORMED);
     for (n = 0; n < HF_REPLIES_MAX + 1 && err == 0; n++)
-        err = hf_session_receive(
-            a.session, HF_STR("[null,\"9\",\"phoenix\",\"heartbeat\",{}]"),
-            false);
+        err = hf_session_receive(a.session, HF_STR(HEARTBEAT), false);
     assert_int_equal(err, HF_ELIMIT);
     assert_int_equal(n, HF_REPLIES_MAX + 1);
+}
+
+static void
+who_has_many_replies_is_full_until_half_of_them_are_taken(void **state)
+{
+    struct hf_msg *msg;
+    size_t n;
+
+    (void)state;
+    for (n = 0; n < HF_REPLIES_FULL; n++) {
+        assert_false(hf_session_is_full(a.session));
+        assert_int_equal(
+            hf_session_receive(a.session, HF_STR(HEARTBEAT), false), 0);
+    }
+    for (; n >= HF_REPLIES_FULL / 2; n--) {
+        assert_true(hf_session_is_full(a.session));
+        assert_int_equal(hf_session_take(a.session, &msg, 1, 1), 1);
+        hf_msg_unref(msg);
+    }
+    assert_false(hf_session_is_full(a.session));
 }
 
 static void replies_are_bounded_in_bytes_too(void **state)
@@ -624,6 +670,7 @@ int main(void)
         T(many_who_come_back_are_read_to_once),
         T(many_who_come_back_from_different_places_miss_nothing),
         T(many_who_missed_more_than_a_ring_holds_get_all_of_it),
+        T(those_who_come_back_read_no_more_in_a_turn_than_they_may),
         T(a_member_far_behind_loses_nothing),
         T(an_unknown_epoch_or_a_future_cursor_is_a_reset),
         T(what_was_deleted_is_a_gap_never_silence),
@@ -636,6 +683,7 @@ int main(void)
         T(refused_pushes_keep_their_place_among_the_answers),
         T(a_client_that_leaves_in_mid_push_is_journaled_all_the_same),
         T(malformed_frames_are_fatal_and_floods_are_bounded),
+        T(who_has_many_replies_is_full_until_half_of_them_are_taken),
         T(replies_are_bounded_in_bytes_too),
         T(nobody_joins_more_topics_than_allowed),
     };

@@ -389,22 +389,84 @@ static void a_message_may_have_so_many_fragments_and_no_more(void **state)
     hang_up(&client);
 }
 
-static void who_asks_and_never_reads_is_closed_with_1008(void **state)
+#define ASKED 20000u
+
+/* So many heartbeats, numbered. */
+static void write_down(struct hf_buf *asked)
 {
-    struct client client;
+    char frame[64];
+    unsigned n;
+
+    hf_buf_init(asked, (size_t)1 << 24);
+    for (n = 0; n < ASKED; n++) {
+        int len = snprintf(frame + 6, sizeof(frame) - 6,
+                           "[null,\"%05u\",\"phoenix\",\"heartbeat\",{}]", n);
+
+        memcpy(frame, "\x81\x80\0\0\0", 6);
+        frame[1] = (char)(0x80 | len);
+        assert_int_equal(hf_buf_add(asked, frame, 6 + (size_t)len), 0);
+    }
+}
+
+static void ask_what_is_taken(const struct client *client, struct hf_str *asked)
+{
+    ssize_t sent = 0;
+
+    while (asked->len > 0 && sent >= 0) {
+        sent = send(client->fd, asked->at, asked->len, MSG_NOSIGNAL);
+        if (sent > 0)
+            *asked = hf_str_from(*asked, (size_t)sent);
+    }
+}
+
+static void expect_all_answers(const struct client *client)
+{
+    const char *at = client->got.at, *end = at + client->got.len;
+    unsigned n;
+
+    for (n = 0; n < ASKED; n++) {
+        char mark[40];
+        int len = snprintf(mark, sizeof(mark), "[null,\"%05u\",", n);
+
+        at = memmem(at, (size_t)(end - at), mark, (size_t)len);
+        assert_non_null(at);
+    }
+}
+
+static void who_asks_faster_than_it_reads_is_not_read_meanwhile(void **state)
+{
+    struct client client, other;
+    struct hf_buf bytes;
+    struct hf_str asked;
     int i;
 
     (void)state;
+    hf_conns_release(&conns);
+    process.settings.push_rate = 0; /* or it would be paused before */
+    assert_int_equal(hf_conns_init(&conns, loop, hub, &process.settings), 0);
     connect_client(&client);
-    for (i = 0; i < 6000; i++)
-        send_text(&client, HEARTBEAT);
-    turns(10);
-    while (!client.ended) {
-        collect(&client);
+    connect_client(&other);
+    write_down(&bytes);
+    asked = hf_buf_str(&bytes);
+    for (i = 0; i < 400; i++) {
+        ask_what_is_taken(&client, &asked);
         turns(1);
     }
-    assert_true(ends_with(&client, HF_STR("\x88\x02\x03\xf0")));
+    assert_false(hf_list_empty(&conns.full));
+    assert_true(asked.len > 0); /* its own socket holds it up */
+    expect_alive(&other);
+    for (i = 0; i < 10000 && !has(&client, "\"19999\",\"phoenix\""); i++) {
+        ask_what_is_taken(&client, &asked);
+        turns(1);
+        collect(&client);
+    }
+    expect_all_answers(&client);
+    assert_true(hf_list_empty(&conns.full));
+    hf_buf_reset(&client.got);
+    expect_alive(&client);
+    hf_buf_release(&bytes);
     hang_up(&client);
+    hang_up(&other);
 }
 
 static int option_of(int fd, int level, int name)
@@ -1032,7 +1094,7 @@ int main(void)
         TEST(an_idle_socket_holds_no_memory_of_its_own),
         TEST(pings_in_pieces_may_come_inside_a_message_in_pieces),
         TEST(a_message_may_have_so_many_fragments_and_no_more),
-        TEST(who_asks_and_never_reads_is_closed_with_1008),
+        TEST(who_asks_faster_than_it_reads_is_not_read_meanwhile),
         TEST(a_socket_sends_at_once_and_buffers_little),
         TEST(who_is_silent_is_asked_and_a_pong_will_do),
         TEST(who_is_silent_too_long_is_sent_away),
