@@ -54,7 +54,7 @@ static void on_gate(struct hf_watch *watch, uint32_t events)
     unsigned left = HF_ACCEPT_BATCH;
 
     (void)events;
-    while (left > 0 && accept_one(gate))
+    while (left > 0 && gate->accept->has_room(gate->accept) && accept_one(gate))
         left--;
     gate->accept->came_all(gate->accept);
     hf_accept_update(gate->accept);

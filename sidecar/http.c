@@ -479,6 +479,7 @@ void hf_http_close(struct hf_http *http)
 
     if (!http)
         return;
+    http->closing = true;
     hf_accept_close(&http->accept);
     hf_count_many(HF_REFUSED_LEAVING, http->shaking);
     if (http->daemon) {
@@ -499,6 +500,7 @@ void hf_http_close(struct hf_http *http)
     forget_lost(http);
     while ((node = hf_list_first(&http->pending)))
         shake_free(HF_ITEM(node, struct hf_shake, node));
+    hf_count_now(HF_HAS_HANDSHAKES, 0);
     free(http->early);
     free(http);
 }

@@ -47,8 +47,9 @@ int hf_http_open(const struct hf_http_options *options, struct hf_http **out,
 void hf_http_leave(struct hf_http *http);
 /* Handshakes under way. */
 size_t hf_http_shaking(const struct hf_http *http);
-/* Stops accepting and drops handshakes under way; upgraded sockets live on, but
- * with `keep` there must be none any more. Not from within its own callbacks. */
+/* Stops accepting and drops handshakes under way, so that the sockets' lists are
+ * used no more; upgraded sockets live on, but with `keep` there must be none any
+ * more. Not from within its own callbacks. */
 void hf_http_close(struct hf_http *http);
 
 /* Once a second: cuts handshakes that take too long. */

@@ -124,20 +124,22 @@ static void on_upgrade(void *cls, struct MHD_Connection *connection, void *came,
     hf_http_shaken(shake);
     shake->done = true;
     shake->handle = handle;
+    if (http->closing)
+        hf_relay_end(&shake->relay);
     if (hf_relay_lives(&shake->relay)) {
         fd = take_secured(shake, socket, &early, &layer);
-    } else if (shake->through->tls) {
-        fd = -1; /* it went while we were asking the application */
+    } else if (shake->through->tls || http->closing) {
+        fd = -1; /* it went while we were asking the application, or we do */
         hf_list_append(&http->leaving, &shake->leaving);
     } else {
         fd = take_plain(http, socket, handle, &layer);
     }
     if (fd < 0) {
-        if (!shake->through->tls) /* there the client has gone meanwhile */
-            hf_http_no_room(http, "socket_lost", strerror(errno));
-        else
+        if (hf_list_linked(&shake->leaving))
             HF_LOG(HF_LOG_DEBUG, "socket_lost",
-                   hf_field("reason", "the client has gone"));
+                   hf_field("reason", "the client has gone, or we go"));
+        else
+            hf_http_no_room(http, "socket_lost", strerror(errno));
         return;
     }
     log_upgraded(shake, fd);
@@ -213,6 +215,10 @@ static struct hf_refusal judge(struct hf_http *http, struct hf_visit *visit,
     char peer[HF_ADDRESS_TEXT];
     struct hf_refusal refusal = {.status = 0};
 
+    if (http->closing)
+        return (struct hf_refusal){.status = 503,
+                                   .text = "this server is leaving\n",
+                                   .retry_s = HF_RETRY_S};
     if (!shake->asked)
         refusal = hf_door_ask(http->door, shake->through, asked->handshake,
                               &shake->caller);

@@ -33,6 +33,7 @@ struct hf_http {
     struct hf_watch library; /* libmicrohttpd's epoll descriptor */
     struct hf_timer due;     /* when it wants to run */
     bool again;              /* it must run once more, see upgrade.h */
+    bool closing;            /* nobody becomes a socket any more */
     struct hf_list pending;  /* struct hf_shake, oldest first */
     struct hf_list arriving; /* those the library has not taken up yet */
     struct hf_list asking;   /* requests whose client the application judges */

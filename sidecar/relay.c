@@ -168,8 +168,11 @@ static void hand_on(struct hf_relay *relay)
         start_ending(relay);
         return;
     }
-    if (err != HF_ECLOSED && !relay->library_waits && !relay->client_waits)
+    if (err != HF_ECLOSED && !relay->library_waits && !relay->client_waits) {
         err = hand_all(relay, hand_in);
+        /* The next turn goes on, for OpenSSL may have the rest of a record. */
+        relay->client_waits |= err == 0;
+    }
     if (err == HF_ECLOSED || rearm(relay))
         end(relay);
 }
