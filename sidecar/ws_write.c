@@ -143,9 +143,11 @@ static void written(struct hf_conn *conn, bool more)
         hf_conn_end(conn);
         return;
     }
-    if (conn->state == HF_CONN_OPEN && conn->wish != 0 && !more)
-        say_what_waited(conn);
-    else if (conn->state == HF_CONN_CLOSING)
+    if (conn->state == HF_CONN_OPEN && conn->wish != 0 && !more) {
+        say_what_waited(conn); /* that may have been its end */
+        return;
+    }
+    if (conn->state == HF_CONN_CLOSING)
         hf_wire_shutdown(&conn->wire);
     else if (more || conn->ask)
         hf_conn_schedule(conn);

@@ -27,6 +27,7 @@
 #include "channel/process.h"
 #include "channel/tracker.h"
 #include "schema/policies.h"
+#include "sidecar/echo.h"
 
 #define HEARTBEAT "[null,\"1\",\"phoenix\",\"heartbeat\",{}]"
 #define REPLY                                                                  \
@@ -1086,6 +1087,62 @@ static void a_quiet_topic_holds_no_rows(void **state)
     hang_up(&client);
 }
 
+/* --- the last word ---------------------------------------------------------- */
+
+/* Takes one write, and then its line is cut. */
+struct fragile {
+    struct hf_layer head;
+    bool used;
+};
+
+static int write_once(struct hf_layer *layer, int fd, const struct iovec *parts,
+                      size_t count, size_t *out_taken)
+{
+    struct fragile *fragile = HF_ITEM(layer, struct fragile, head);
+    size_t i;
+
+    (void)fd;
+    if (fragile->used)
+        return HF_ECLOSED;
+    for (i = 0; i < count; i++)
+        *out_taken += parts[i].iov_len;
+    fragile->used = true;
+    return 0;
+}
+
+static void close_fragile(struct hf_layer *layer, int fd)
+{
+    (void)layer;
+    close(fd);
+}
+
+/* It answers, and then has to say why it closes. */
+static void a_line_that_is_cut_before_the_last_word_is_the_end(void **state)
+{
+    static const struct hf_layer_ops ops = {.write = write_once,
+                                            .close = close_fragile};
+    static const char text_and_nonsense[] = "\x81\x81\0\0\0\0a"
+                                            "\xf1\x80\0\0\0";
+    struct fragile fragile = {.head = {.ops = &ops}};
+    struct hf_client who = {.vsn = HF_VSN_2};
+    struct hf_conns echo;
+    int pair[2];
+
+    (void)state;
+    assert_int_equal(hf_echo_init(&echo, loop, &process.settings), 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair),
+                     0);
+    hf_conns_add(&echo, pair[1], &fragile.head, &who, NULL, HF_STR(""));
+    assert_int_equal(
+        send(pair[0], text_and_nonsense, sizeof(text_and_nonsense), 0),
+        sizeof(text_and_nonsense));
+    turns(3);
+    assert_true(fragile.used);
+    assert_int_equal(echo.count, 0);
+    close(pair[0]);
+    hf_conns_release(&echo);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -1115,6 +1172,7 @@ int main(void)
         TEST(who_reads_late_loses_nothing_and_holds_little),
         TEST(in_a_flood_who_reads_is_served_from_the_ring),
         TEST(a_quiet_topic_holds_no_rows),
+        TEST(a_line_that_is_cut_before_the_last_word_is_the_end),
     };
 
     return cmocka_run_group_tests_name("ws_conn", tests, NULL, NULL);
