@@ -390,6 +390,97 @@ static void a_message_may_have_so_many_fragments_and_no_more(void **state)
     hang_up(&client);
 }
 
+static void who_sends_too_much_is_not_read_for_a_second(void **state)
+{
+    struct client client;
+    unsigned n;
+
+    (void)state;
+    connect_client(&client);
+    for (n = 0; n < conns.max_frames; n++)
+        send_frame(&client, 0x8a, HF_STR(""));
+    turns(20);
+    assert_false(hf_list_empty(&conns.paused));
+    send_text(&client, HEARTBEAT);
+    turns(3);
+    pass_ms(HF_READ_PAUSE_MS - 200);
+    expect_nothing(&client);
+    pass_ms(300);
+    expect_text(&client, REPLY);
+    assert_true(hf_list_empty(&conns.paused));
+    expect_alive(&client);
+    hang_up(&client);
+}
+
+static bool many_answers_wait;
+
+static bool is_full_as_told(void *session)
+{
+    (void)session;
+    return many_answers_wait;
+}
+
+static void answers_that_were_dropped_hold_nobody_up(void **state)
+{
+    struct hf_service service = hf_service_channels;
+    struct client client;
+
+    (void)state;
+    service.is_full = is_full_as_told;
+    conns.service = &service;
+    connect_client(&client);
+    many_answers_wait = true;
+    expect_alive(&client);
+    send_text(&client, HEARTBEAT);
+    turns(3);
+    many_answers_wait = false;
+    turns(3);
+    expect_nothing(&client);
+    assert_false(hf_list_empty(&conns.full));
+    pass_ms(HF_TICK_MS);
+    expect_text(&client, REPLY);
+    assert_true(hf_list_empty(&conns.full));
+    hang_up(&client);
+    turns(2);
+}
+
+static struct hf_link *its_link;
+
+static int open_and_note(struct hf_hub *its_hub, struct hf_link *link,
+                         const struct hf_client *who, void **out_session)
+{
+    its_link = link;
+    return hf_service_channels.open(its_hub, link, who, out_session);
+}
+
+/* As a token that expires: all has been said. */
+static size_t take_the_end(void *session, struct hf_msg **out, size_t max,
+                           size_t max_bytes)
+{
+    (void)session;
+    (void)out;
+    (void)max;
+    (void)max_bytes;
+    its_link->close(its_link, HF_WS_POLICY);
+    return 0;
+}
+
+static void who_hangs_up_as_we_say_goodbye_is_gone(void **state)
+{
+    struct hf_service service = hf_service_channels;
+    struct client client;
+
+    (void)state;
+    service.open = open_and_note;
+    service.take = take_the_end;
+    conns.service = &service;
+    connect_client(&client);
+    send_text(&client, HEARTBEAT);
+    hang_up(&client);
+    turns(3);
+    assert_int_equal(conns.count, 0);
+}
+
 #define ASKED 20000u
 
 /* So many heartbeats, numbered. */
@@ -1151,6 +1242,9 @@ int main(void)
         TEST(an_idle_socket_holds_no_memory_of_its_own),
         TEST(pings_in_pieces_may_come_inside_a_message_in_pieces),
         TEST(a_message_may_have_so_many_fragments_and_no_more),
+        TEST(who_sends_too_much_is_not_read_for_a_second),
+        TEST(answers_that_were_dropped_hold_nobody_up),
+        TEST(who_hangs_up_as_we_say_goodbye_is_gone),
         TEST(who_asks_faster_than_it_reads_is_not_read_meanwhile),
         TEST(a_socket_sends_at_once_and_buffers_little),
         TEST(who_is_silent_is_asked_and_a_pong_will_do),
