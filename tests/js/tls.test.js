@@ -228,6 +228,18 @@ describe("wss", () => {
     assert.ok(performance.now() - began < 6000);
   });
 
+  // The library keeps a descriptor, and 22 KB, for each connection it is not told
+  // to let go.
+  it("has one descriptor for each client that stays, and nothing else of it", async () => {
+    await sleep(1500); // what others left is cut
+    const before = sidecar.descriptors();
+    const clients = await Promise.all(Array.from({ length: 50 }, () => sidecar.open()));
+    for (const ws of clients) await beats(ws);
+    assert.equal(sidecar.descriptors(), before + clients.length);
+    for (const ws of clients) ws.destroy();
+    await until(5000, "as many descriptors as before", () => sidecar.descriptors() <= before);
+  });
+
   it("leaves nothing behind, however clients go", async () => {
     await sleep(1500); // what others left is cut
     const before = sidecar.descriptors();

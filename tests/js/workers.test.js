@@ -4,9 +4,12 @@
 import { after, afterEach, before, describe, it } from "node:test";
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
+import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
 import http from "node:http";
 import net from "node:net";
+import path from "node:path";
 import { createInterface } from "node:readline";
+import tls from "node:tls";
 import { fileURLToPath } from "node:url";
 import WebSocket from "ws";
 import { Socket } from "../../www/holdfast.js";
@@ -453,18 +456,29 @@ describe("sockets that were passed", { concurrency: false }, () => {
     await sidecar.stop();
   });
   let child;
+  let log;
+  let ports;
   afterEach(() => child?.kill("SIGKILL"));
 
-  it("are served by all workers, and keep clients waiting while they are replaced", async () => {
+  // The side-car with what a manager holds for it; no address of its settings counts.
+  async function manage(...options) {
     const manager = fileURLToPath(new URL("lib/manager.py", import.meta.url));
     const command = [program("holdfast-sidecar"), "--dir", sidecar.dir, "--listen", "unix:other.sock"];
-    child = own(spawn("python3", [manager, ...command], { stdio: ["pipe", "pipe", "pipe"] }));
-    let log = "";
+    child = own(
+      spawn("python3", [manager, ...options, ...command], { stdio: ["pipe", "pipe", "pipe"] }),
+    );
+    log = "";
     child.stderr.on("data", (data) => (log += data));
     const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-    const port = Number((await lines.next()).value.split(" ")[1]);
+    ports = (await lines.next()).value.split(" ").slice(1).map(Number);
     await lines.next(); // it is started
-    const serves = (n) => () => (log.match(/event=serving/g) ?? []).length >= n;
+  }
+
+  const serves = (n) => () => (log.match(/event=serving/g) ?? []).length >= n;
+
+  it("are served by all workers, and keep clients waiting while they are replaced", async () => {
+    await manage();
+    const [port] = ports;
     await until(10000, "both serve", serves(2));
     assert.match(log, new RegExp(`address=127\\.0\\.0\\.1:${port} `));
     const open = () => sidecar.open({ socket: undefined, port });
@@ -482,6 +496,32 @@ describe("sockets that were passed", { concurrency: false }, () => {
     const ended = new Promise((done) => child.on("close", done));
     child.stdin.end();
     assert.equal(await within(10000, "all end", ended), 0, log);
+  });
+
+  it("speak TLS where they are named tls, and only there", async () => {
+    await sidecar.renew();
+    const conf = path.join(sidecar.dir, "holdfast.conf");
+    const plain = readFileSync(conf);
+    appendFileSync(conf, "\n[sidecar]\ncertificate = cert.pem\nprivate_key = key.pem\n");
+    try {
+      // as FileDescriptorName= has it, "tlsx" is another one
+      await manage("-n", "ws:tls:tlsx");
+      await until(10000, "both serve", serves(2));
+      const [ws, wss, other] = ports;
+      assert.match(log, new RegExp(`=127.0.0.1:${ws},tls:127.0.0.1:${wss},127.0.0.1:${other} `));
+      const secured = () => tls.connect({ host: "127.0.0.1", port: wss, rejectUnauthorized: false });
+      for (const options of [{ port: ws }, { connect: secured }, { port: other }]) {
+        const one = await sidecar.open({ socket: undefined, ...options });
+        assert.equal(one.status, 101);
+        await join(one);
+        one.destroy();
+      }
+      const ended = new Promise((done) => child.on("close", done));
+      child.stdin.end();
+      assert.equal(await within(10000, "all end", ended), 0, log);
+    } finally {
+      writeFileSync(conf, plain);
+    }
   });
 
   const has = spawnSync("systemd-socket-activate", ["--version"]).status === 0;

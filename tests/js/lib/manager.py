@@ -1,29 +1,42 @@
-# manager.py COMMAND... - hold a listening socket for a program, as systemd does
+# manager.py [-n NAMES] COMMAND... - hold listening sockets for a program, as
+# systemd does
 #
-# Opens a free loopback port, says "port N", and starts the command with that
-# socket as descriptor 3 (LISTEN_FDS). A line on standard input: SIGTERM to the
+# Opens a free loopback port for each of NAMES, with colons between (LISTEN_FDNAMES),
+# or one without a name, says "port N...", and starts the command with the sockets
+# as descriptors 3, 4, ... (LISTEN_FDS). A line on standard input: SIGTERM to the
 # program and, when it has ended, start it again, "started"; end of input:
 # SIGTERM, and end with it.
+import fcntl
 import os
 import signal
 import socket
 import subprocess
 import sys
 
-listener = socket.create_server(("127.0.0.1", 0), backlog=100)
-print("port", listener.getsockname()[1], flush=True)
+command = sys.argv[1:]
+names = None
+if command[0] == "-n":
+    names = command[1]
+    command = command[2:]
+listeners = [
+    socket.create_server(("127.0.0.1", 0), backlog=100)
+    for _ in (names or "one").split(":")
+]
+print("port", *(each.getsockname()[1] for each in listeners), flush=True)
 
 
 def start():
     def prepare():
         os.environ["LISTEN_PID"] = str(os.getpid())
-        if listener.fileno() == 3:
-            os.set_inheritable(3, True)
-        else:
-            os.dup2(listener.fileno(), 3)
-        os.execvp(sys.argv[1], sys.argv[1:])
+        # out of the way first: one may have the number of another's place
+        fds = [fcntl.fcntl(each, fcntl.F_DUPFD_CLOEXEC, 100) for each in listeners]
+        for i, fd in enumerate(fds):
+            os.dup2(fd, 3 + i)
+        os.execvp(command[0], command)
 
-    os.environ["LISTEN_FDS"] = "1"
+    os.environ["LISTEN_FDS"] = str(len(listeners))
+    if names:
+        os.environ["LISTEN_FDNAMES"] = names
     child = subprocess.Popen(["false"], preexec_fn=prepare, close_fds=False)
     print("started", child.pid, flush=True)
     return child
