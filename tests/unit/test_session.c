@@ -257,6 +257,20 @@ static void disperse(void)
         close_client(&crowd[n]);
 }
 
+static void the_last_to_leave_a_topic_takes_its_rows_along(void **state)
+{
+    (void)state;
+    say(&a, JOIN("1"));
+    got(&a, 0, JOINED("1"));
+    publish("room:a", "1");
+    got(&a, 1, "[null,null,\"room:a\",\"news\",1]");
+    assert_false(hf_list_empty(&hub->rings.held));
+    say(&a, "[\"1\",\"2\",\"room:a\",\"phx_leave\",{}]");
+    wait_for(&a, 4);
+    assert_true(hf_list_empty(&hub->rings.held));
+    assert_int_equal(hub->rings.bytes, 0);
+}
+
 static void many_who_come_back_are_read_to_once(void **state)
 {
     uint64_t ids[102], seen[CROWD];
@@ -667,6 +681,7 @@ int main(void)
         T(a_leave_waits_for_its_pushes_and_heartbeats_overtake),
         T(a_join_with_since_gets_what_it_missed_then_live),
         T(a_long_absence_is_replayed_in_pages_without_a_hole),
+        T(the_last_to_leave_a_topic_takes_its_rows_along),
         T(many_who_come_back_are_read_to_once),
         T(many_who_come_back_from_different_places_miss_nothing),
         T(many_who_missed_more_than_a_ring_holds_get_all_of_it),
