@@ -8,7 +8,7 @@ import net from "node:net";
 import { checkHost, survives } from "./lib/host_checks.js";
 import { haproxy, lighttpd, nginx, NOBODY } from "./lib/hosts.js";
 import { Poller } from "./lib/poll.js";
-import { sleep, until, within } from "./lib/server.js";
+import { freePort, sleep, until, within } from "./lib/server.js";
 
 async function listener(host, where) {
   const poller = await new Poller(host.port, { path: host.longpoll }).open();
@@ -86,6 +86,37 @@ function ask(session, path) {
   return within(10000, `an answer to ${path}`, new Promise((done, failed) => stream.on("error", failed).on("end", () => done(text))));
 }
 
+// Each with a side-car on a port in the place of its socket.
+const SECRET = "some secret text";
+const byPort = [
+  {
+    front: lighttpd,
+    recipe: "lighttpd.conf",
+    port: await freePort(),
+    edit: (text, port) =>
+      text
+        .replace(/"socket" => ".*sidecar.sock"/, `"host" => "127.0.0.1", "port" => ${port}`)
+        .replace('"mod_proxy"', '"mod_proxy", "mod_setenv"')
+        .replace('proxy.header =', `setenv.set-request-header = ( "X-Holdfast-Proxy" => "${SECRET}" )\n    $&`),
+  },
+  {
+    front: nginx,
+    account: NOBODY,
+    recipe: "nginx.conf",
+    port: await freePort(),
+    edit: (text, port) =>
+      text.replace(/http:\/\/unix:.*sidecar.sock:/, `http://127.0.0.1:${port}`).replace("proxy_set_header Host", `proxy_set_header X-Holdfast-Proxy "${SECRET}";\n    $&`),
+  },
+  {
+    front: haproxy,
+    recipe: "haproxy.cfg",
+    paths: () => ({ "bind :80": "bind 127.0.0.1:@PORT@" }),
+    port: await freePort(),
+    edit: (text, port) =>
+      text.replace(/^    server sidecar .*/m, `    http-request set-header X-Holdfast-Proxy "${SECRET}"\n    server sidecar 127.0.0.1:${port}`),
+  },
+];
+
 // They do little but wait: at once.
 describe("the recipe for", { concurrency: true }, () => {
   checkHost({
@@ -146,4 +177,18 @@ describe("the recipe for", { concurrency: true }, () => {
     gateway: "socket",
     sidecar: true,
   });
+
+  // As docs/HOSTING.md says under "Whose address".
+  for (const { front, recipe, edit, ...rest } of byPort)
+    checkHost({
+      name: `${recipe}, and WebSockets by a port, with proxy_secret`,
+      front,
+      recipe,
+      edit: (text) => edit(text, rest.port),
+      conf: { sidecar: { listen: `127.0.0.1:${rest.port}`, proxy_secret: SECRET } },
+      gateway: "socket",
+      sidecar: rest.port,
+      only: "sockets",
+      ...rest,
+    });
 });

@@ -18,6 +18,7 @@ async function hidesItsFiles(host) {
 
 const hides = (_, check) => check("nobody is shown where the journal is", hidesItsFiles);
 const port = await freePort();
+const known = await freePort();
 
 // They do little but wait: at once.
 describe("Apache", { concurrency: true }, () => {
@@ -98,6 +99,24 @@ describe("Apache", { concurrency: true }, () => {
     conf: { http: { origins: "www.example.com" }, sidecar: { listen: `127.0.0.1:${port}` } },
     gateway: "socket",
     sidecar: port,
+    anonymous: true,
+  });
+
+  // As docs/HOSTING.md says under "Whose address".
+  checkHost({
+    name: "event, and WebSockets by a port, with proxy_secret",
+    front: apache("EVENT", "PROXY", "HEADERS"),
+    account: NOBODY,
+    recipe: "apache-event.conf",
+    edit: (text) =>
+      text.replace(
+        /"unix:[^|]*sidecar.sock\|ws:\/\/localhost(.*)$/m,
+        `"ws://127.0.0.1:${known}$1\n    RequestHeader set X-Holdfast-Proxy "some secret text"`,
+      ),
+    conf: { sidecar: { listen: `127.0.0.1:${known}`, proxy_secret: "some secret text" } },
+    gateway: "socket",
+    sidecar: known,
+    only: "sockets",
   });
 
   checkHost(

@@ -10,6 +10,7 @@
 //     patience       seconds that one may wait for a process while another is busy
 //     outage         (host, t) instead of what is done to have error pages
 //     crowd          how many pages of each kind at a reload, see crowd.js
+//     anonymous      true: the side-car is not told who its clients are
 //     only           "sockets": no more than what concerns WebSockets
 //     more           (check) => further ones, by check(name, (host, t) => ...)
 import { after, before, describe, it } from "node:test";

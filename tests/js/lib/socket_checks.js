@@ -5,6 +5,7 @@
 // client is or let the client say so itself, and hang up on a quiet one. Each of
 // these is looked for with sockets of our own, which see every byte.
 import assert from "node:assert/strict";
+import net from "node:net";
 import { readFileSync } from "node:fs";
 import { frame, OP, RawWs } from "./rawws.js";
 import { sleep, until } from "./wait.js";
@@ -109,16 +110,20 @@ async function passesGoodbyes(host) {
 
 // --- who it is --------------------------------------------------------------
 
-// Whatever the client says of itself, the web server knows better. That is seen in
-// what the side-car says of one that it turns away.
+// A client of another address, which is still this machine, says that it is
+// somebody else; the web server knows better. Whom the side-car takes it for is
+// seen in what it says of one that it turns away.
 async function knowsWhoAsks(host) {
   const name = `https://spoof-${++topics}.example`;
   const headers = { Origin: name, "X-Forwarded-For": "203.0.113.9" };
-  assert.equal((await RawWs.open(handshake(host, headers))).status, 403);
+  const connect = () => net.connect({ port: host.port, host: "127.0.0.1", localAddress: "127.0.0.2" });
+  assert.equal((await RawWs.open({ ...handshake(host, headers), connect })).status, 403);
   const line = await until(3000, "it is logged", () =>
-    readFileSync(host.path("sidecar.log"), "utf8").split("\n").find((line) => line.includes(name)),
+    readFileSync(host.path("sidecar.log"), "utf8")
+      .split("\n")
+      .find((line) => line.includes(name)),
   );
-  assert.match(line, / peer=127\.0\.0\.1( |$)/);
+  assert.match(line, new RegExp(` peer=${host.spec.anonymous ? "127.0.0.1" : "127.0.0.2"}( |$)`));
 }
 
 // --- silence ----------------------------------------------------------------
