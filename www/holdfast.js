@@ -29,7 +29,8 @@
  * What a Socket and a Channel can be, and what may follow.
  *
  *     socket   connecting  a link is tried; it has not been useful yet
- *              open        the server has answered over the link
+ *              open        the server has answered over the link; open again:
+ *                          another link has taken its place
  *              waiting     no link; a timer runs until the next try
  *     channel  errored     not joined, and wants to be: joins again by itself
  */
@@ -37,7 +38,7 @@ const NEXT = {
   socket: {
     closed: ["connecting"],
     connecting: ["connecting", "open", "waiting", "closed"],
-    open: ["connecting", "waiting", "closed"],
+    open: ["open", "connecting", "waiting", "closed"],
     waiting: ["connecting", "closed"],
   },
   channel: {
@@ -97,6 +98,7 @@ const FALLBACK_MS = 2500; // a WebSocket has so long to become useful
 const GET_MS = 40000; // a poll is held 25 s; one that takes longer is lost
 const POST_MS = 20000;
 const SETTLED_MS = 10000; // a link that lived so long was a good one
+const OVERLAP_MS = 5000; // a link that was replaced is read no longer
 const POLL_TRIES = 5; // failed polls in a row before the link is given up
 const NEXT_MS = 30000; // the longest pause a server may ask for
 const REFUSALS = [500, 503, 508]; // of a web server that lets no more in
@@ -168,11 +170,13 @@ const SYSTEM = {
  * @property {string} topic
  * @property {string} event
  * @property {any} payload
+ * @property {object} [options] the sixth element of a frame, when we send it
  */
 
 /** @param {Message} message */
-export function encode({ join_ref, ref, topic, event, payload }) {
-  return JSON.stringify([join_ref, ref, topic, event, payload]);
+export function encode({ join_ref, ref, topic, event, payload, options }) {
+  const frame = [join_ref, ref, topic, event, payload];
+  return JSON.stringify(options ? [...frame, options] : frame);
 }
 
 /** @returns {Message|null} null: not a frame */
@@ -191,16 +195,23 @@ export function decode(text) {
 // --- links ---------------------------------------------------------------
 
 /**
- * A link carries frames and knows no channels: send(text), close(), and three
- * callbacks, none of which comes after close(): onopen() when frames may be
- * sent, onframe(text), onclose(reason) once, when it is of no more use.
+ * A link is one connection by one transport. It carries frames and knows no
+ * channels: send(message), close(), and three callbacks, none of which comes
+ * after close(): onopen() when frames may be sent, onframe(data), not decoded
+ * yet, onclose(reason) once, when it is of no more use.
  */
 class Link {
   onopen = () => {};
-  onframe = (_text) => {};
+  onframe = (_data) => {};
   onclose = (_reason) => {};
   ended = false;
   returnMs = null; // when the server wants us back, if it said so
+  // what follows is the Line's
+  name = ""; // of its transport
+  usefulAt = null; // when the server answered over it
+  timer; // its time to become useful
+  pulse; // until its next heartbeat, or the answer to this one
+  heartbeat; // ref of the last one
 
   close() {
     this.ended = true;
@@ -246,8 +257,8 @@ export class PollLink extends Link {
     this.#poll();
   }
 
-  send(text) {
-    this.#queue.push(text);
+  send(message) {
+    this.#queue.push(encode(message));
     if (this.#posting) return;
     this.#posting = true;
     // all that is sent in this turn shares a POST
@@ -384,8 +395,8 @@ export class SocketLink extends Link {
     this.#ws.onclose = ({ code, reason }) => this.#closed(code, reason);
   }
 
-  send(text) {
-    this.#ws.send(text);
+  send(message) {
+    this.#ws.send(encode(message));
   }
 
   close() {
@@ -402,7 +413,249 @@ export class SocketLink extends Link {
   }
 }
 
-// --- channels ------------------------------------------------------------
+// --- line ----------------------------------------------------------------
+
+/**
+ * What carries a Socket's messages to the server and back, whatever links it
+ * takes. Two things have this face: a Line, and what speaks through another
+ * tab. The Socket calls:
+ *
+ *     open(reason)     begin. Once; callbacks may come before it returns
+ *     check(reason)    something happened outside: what waits is tried at once
+ *     replace(reason)  host.transport was changed: use that one
+ *     send(message)    only between onup and ondown. It may be lost, and this is
+ *                      never told: what wants an answer waits for it with a
+ *                      time of its own, and is said again after the next onup
+ *     settled()        all that has to be said again has been, and was answered:
+ *                      the link before this one is not needed any more
+ *     close()          for good: no callback comes after it, none for it either
+ *
+ * and the carrier calls, never after close():
+ *
+ *     onup()           messages can be sent. Comes a second time WITHOUT ondown
+ *                      when another link takes over (make before break): what
+ *                      is sent from now on goes over the newer link, what comes
+ *                      in may be of either until settled() or OVERLAP_MS have
+ *                      passed. Each link knows only the joins that were sent
+ *                      over it, and replies to what was sent over it.
+ *     ondown()         nothing can be sent, and nothing that was sent will be
+ *                      answered. Only after onup; the next is onup again.
+ *     onframe(message) as the server sent it, heartbeats' replies included
+ *     onchange(state, reason, transport)
+ *                      "connecting", "open" or "waiting", as NEXT.socket has
+ *                      them; transport is null while there is no link. onup may
+ *                      come earlier than "open": only an answer proves a link.
+ *     onerror(reason, transport)
+ *                      an attempt failed or a link was lost; after onchange
+ *     beat()           returns the payload of the heartbeat to send now
+ *
+ * Why two links at once are safe: each delivers from a `since` at or before the
+ * channel's cursor without a hole, and a channel takes a row only when it is
+ * beyond its cursor. In whatever way the two mix, the union is exact.
+ *
+ * `host`, a Socket, says what to connect to: endPointURL(transport), transport,
+ * timeout, heartbeatIntervalMs, longPollFallbackMs, reconnectAfterMs(tries),
+ * makeRef(), log(kind, text, data).
+ */
+class Line {
+  onup = () => {};
+  ondown = () => {};
+  onframe = (_message) => {};
+  onchange = (_state, _reason, _transport) => {};
+  onerror = (_reason, _transport) => {};
+  beat = () => ({});
+  #host;
+  #io;
+  #link = null; // what is sent goes over it
+  #up = false; // and it may be used
+  #older = null; // the one before, still read
+  #next = null; // one that is to take over, once it is useful
+  #timer; // until the next try
+  #overlap; // until the older one is closed
+  #tries = 0;
+
+  constructor(host, io) {
+    this.#host = host;
+    this.#io = io;
+  }
+
+  open(reason) {
+    this.#dial(this.#firstChoice(), reason);
+  }
+
+  check(reason) {
+    if (!this.#link) this.open(reason);
+  }
+
+  replace(reason) {
+    const name = this.#firstChoice();
+    this.#next = this.#end(this.#next);
+    if (this.#link?.name === name) return;
+    if (this.#link && this.#link.usefulAt === null) this.#drop();
+    this.#dial(name, reason);
+  }
+
+  send(message) {
+    this.#send(this.#link, message);
+  }
+
+  settled() {
+    this.#io.clock.clearTimeout(this.#overlap);
+    this.#older = this.#end(this.#older);
+  }
+
+  close() {
+    this.#io.clock.clearTimeout(this.#timer);
+    this.settled();
+    this.#next = this.#end(this.#next);
+    this.#link = this.#end(this.#link);
+  }
+
+  #firstChoice() {
+    const auto = this.#io.WebSocket ? "websocket" : "longpoll";
+    return this.#host.transport ?? auto;
+  }
+
+  /** Beside the link there is, if that is useful. */
+  #dial(name, reason) {
+    const { clock } = this.#io;
+    const host = this.#host;
+    const Kind = name === "websocket" ? SocketLink : PollLink;
+    const link = new Kind(host.endPointURL(name), this.#io);
+    const fallback = name === "websocket" && !host.transport;
+    link.name = name;
+    link.onopen = () => this.#opened(link);
+    link.onframe = (data) => this.#receive(link, data);
+    link.onclose = (why) => this.#lost(link, why);
+    link.timer = clock.setTimeout(
+      () => this.#lost(link, REASONS.unproven),
+      fallback ? host.longPollFallbackMs : host.timeout,
+    );
+    clock.clearTimeout(this.#timer);
+    if (this.#link) {
+      this.#next = link;
+      return;
+    }
+    this.#link = link;
+    this.onchange("connecting", reason, name);
+  }
+
+  /**
+   * Frames can be sent. Joins go out with the heartbeat that proves the
+   * link: should it be mute they are said again elsewhere, and pushes wait
+   * for the answer to a join anyway.
+   */
+  #opened(link) {
+    if (link.heartbeats) this.#beat(link);
+    if (link === this.#link) {
+      this.#up = true;
+      this.onup();
+    }
+    if (!link.heartbeats) this.#useful(link);
+  }
+
+  #useful(link) {
+    if (link.ended) return;
+    this.#io.clock.clearTimeout(link.timer);
+    link.usefulAt = this.#io.clock.now();
+    if (link === this.#link) this.onchange("open", REASONS.useful, link.name);
+    else this.#takeOver(link);
+  }
+
+  /** Make before break. */
+  #takeOver(link) {
+    this.settled();
+    this.#older = this.#link;
+    this.#link = link;
+    this.#next = null;
+    this.#io.clock.clearTimeout(this.#older.pulse);
+    this.#overlap = this.#io.clock.setTimeout(() => this.settled(), OVERLAP_MS);
+    this.onchange("open", REASONS.replaced, link.name);
+    this.onup();
+  }
+
+  #receive(link, data) {
+    const message = decode(data);
+    if (!message) return this.#host.log("transport", "not a frame", data);
+    if (link.usefulAt === null) this.#useful(link);
+    if (message.ref === link.heartbeat && link !== this.#older) this.#beatLater(link);
+    this.onframe(message);
+  }
+
+  #send(link, message) {
+    this.#host.log("push", `${message.topic} ${message.event}`, message);
+    link.send(message);
+  }
+
+  #beat(link) {
+    const host = this.#host;
+    const patience = Math.min(host.timeout, host.heartbeatIntervalMs);
+    const mute = () => this.#lost(link, REASONS.mute);
+    link.heartbeat = host.makeRef();
+    link.pulse = this.#io.clock.setTimeout(mute, patience);
+    this.#send(link, {
+      join_ref: null,
+      ref: link.heartbeat,
+      topic: "phoenix",
+      event: "heartbeat",
+      payload: this.beat(),
+    });
+  }
+
+  #beatLater(link) {
+    const { clock } = this.#io;
+    clock.clearTimeout(link.pulse);
+    link.pulse = clock.setTimeout(() => this.#beat(link), this.#host.heartbeatIntervalMs);
+  }
+
+  /** The link is of no more use: try the other one, or later again. */
+  #lost(link, reason) {
+    if (link === this.#older) return this.settled();
+    if (link === this.#next) {
+      this.#next = this.#end(link);
+      return this.onerror(reason, link.name);
+    }
+    const { name, returnMs, usefulAt } = link;
+    const useful = usefulAt !== null;
+    const early = reason === REASONS.dropped && !useful;
+    const why = early ? REASONS.refused : reason;
+    if (useful && this.#io.clock.now() - usefulAt > SETTLED_MS) this.#tries = 0;
+    this.#drop();
+    const other = name === "websocket" && !useful && returnMs === null;
+    if (other && !this.#host.transport) this.#dial("longpoll", why);
+    else this.#wait(why, returnMs);
+    this.onerror(why, name);
+  }
+
+  #wait(reason, returnMs) {
+    const delay = returnMs ?? this.#host.reconnectAfterMs(++this.#tries);
+    this.#timer = this.#io.clock.setTimeout(() => this.open(REASONS.retry), delay);
+    this.onchange("waiting", reason, null);
+  }
+
+  #drop() {
+    const up = this.#up;
+    this.#up = false;
+    this.close();
+    if (up) this.ondown();
+  }
+
+  /** @returns {null} for what held it */
+  #end(link) {
+    this.#io.clock.clearTimeout(link?.timer);
+    this.#io.clock.clearTimeout(link?.pulse);
+    link?.close();
+    return null;
+  }
+}
+
+// --- tabs ---------------------------------------------------------------
+
+// --- life ---------------------------------------------------------------
+
+// --- presence -----------------------------------------------------------
+
+// --- push, channel -------------------------------------------------------
 
 /** One message on its way to the server, and who waits for its answer. */
 export class Push {
@@ -411,6 +664,7 @@ export class Push {
   #hooks = [];
   #answer = null;
   ref = null; // once it was sent
+  joinRef = null; // which join it was sent with, and so over which link
 
   /** @internal made by Channel */
   constructor(event, payload, timeout, clock) {
@@ -469,6 +723,8 @@ export class Channel {
   #params;
   #clock;
   #joinRef = null; // of the join sent over this link; null: none, or it failed
+  #olderRef = null; // of the one before, over the link that was replaced
+  #moving = false; // joined there, and the join over this link not answered yet
   #joinPush = null;
   #bindings = [];
   #nextBinding = 1;
@@ -509,7 +765,7 @@ export class Channel {
     if (!this.#joinPush) throw new Error(`join() '${this.topic}' before pushing to it`);
     const push = new Push(event, payload, timeout, this.#clock);
     push.start(() => this.#late(push));
-    if (this.state === "joined") this.#send(push);
+    if (this.state === "joined" && !this.#moving) this.#send(push);
     else if (this.state === "leaving" || this.state === "closed")
       push.settle("error", { reason: "channel closed" });
     else if (this.#waiting.length >= BUFFER_MAX)
@@ -566,10 +822,23 @@ export class Channel {
     return this.on(GAP, callback);
   }
 
-  /** @internal frames can be sent (again) */
+  /** @internal is the link before this one still needed? */
+  get unsettled() {
+    const [oldest] = this.#pending.values();
+    const waits = oldest && oldest.joinRef !== this.#joinRef;
+    return this.#moving || waits || this.state === "joining";
+  }
+
+  /** @internal frames can be sent (again), maybe over another link */
   linkUp() {
-    if (this.state === "errored") this.#join(REASONS.rejoin);
-    else if (this.state === "joining") this.#sendJoin();
+    if (this.state === "errored") return this.#join(REASONS.rejoin);
+    if (this.state !== "joined" && this.state !== "joining") return;
+    const joined = this.state === "joined";
+    // what an unanswered join brings may begin behind a gap
+    this.#olderRef = joined && !this.#moving ? this.#joinRef : null;
+    this.#moving = joined;
+    if (joined) this.#rejoinAfter(this.timeout, () => this.#joinLate());
+    this.#sendJoin();
   }
 
   /** @internal no answer will come over the link that was */
@@ -578,6 +847,7 @@ export class Channel {
     const pending = [...this.#pending.values()];
     this.#pending.clear();
     this.#clock.clearTimeout(this.#rejoinTimer);
+    this.#olderRef = null;
     if (this.state === "joined" || this.state === "joining")
       this.#fail(REASONS.lost, payload);
     for (const push of pending) push.settle("timeout", payload);
@@ -590,10 +860,12 @@ export class Channel {
       const push = this.#pending.get(ref);
       this.#pending.delete(ref);
       push.settle(payload?.status, payload?.response);
-      return;
+      return this.#socket.settle();
     }
-    // an older join's; its rows come again after our own `since`
-    if (join_ref !== null && join_ref !== this.#joinRef) return;
+    const ours = join_ref === null || join_ref === this.#joinRef;
+    // an older join's; its rows come again after our own `since`, but those of
+    // the link before this one come sooner
+    if (!ours && (join_ref !== this.#olderRef || event.startsWith("phx_"))) return;
     if (event === "phx_reply") this.#joinReply(ref, payload);
     else if (event === "phx_close") this.#close(payload, REASONS.ended);
     else if (event === "phx_error") this.#fail(REASONS.failed, payload);
@@ -609,6 +881,7 @@ export class Channel {
   }
 
   #join(reason) {
+    this.#clock.clearTimeout(this.#rejoinTimer);
     this.#enter("joining", reason);
     this.#joinPush.start(() => this.#joinLate());
     if (this.#socket.writable) this.#sendJoin();
@@ -622,21 +895,30 @@ export class Channel {
   }
 
   #joinReply(ref, payload) {
-    if (this.state !== "joining" || ref !== this.#joinRef) return;
+    const moving = this.#moving;
+    if ((this.state !== "joining" && !moving) || ref !== this.#joinRef) return;
     const { status, response } = payload;
-    if (status === "ok") this.#joined(response);
-    else this.#fail(REASONS.joinRefused);
-    this.#joinPush.settle(status, response);
-    if (status === "ok" && response?.gap) this.#tell(GAP, response);
+    const { cursor, gap } = Object(response);
+    // the link before this one may have brought more meanwhile
+    const ahead = typeof cursor === "string" && !known(cursor, this.cursor);
+    if (status === "ok") {
+      if (ahead) this.cursor = cursor;
+      this.#joined();
+    } else this.#fail(REASONS.joinRefused);
+    // an application that was joined all the while is not told that it is
+    if (status !== "ok" || !moving) this.#joinPush.settle(status, response);
+    if (status === "ok" && gap && ahead) this.#tell(GAP, response);
   }
 
-  #joined(response) {
-    if (typeof response?.cursor === "string") this.cursor = response.cursor;
+  #joined() {
     this.#rejoins = 0;
-    this.#enter("joined", REASONS.joined);
+    this.#clock.clearTimeout(this.#rejoinTimer);
+    if (this.#moving) this.#moving = false;
+    else this.#enter("joined", REASONS.joined);
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const push of waiting) this.#send(push);
+    this.#socket.settle();
   }
 
   #joinLate() {
@@ -655,17 +937,24 @@ export class Channel {
   /** Not joined any more. `payload`: what onError is told, if it is. */
   #fail(reason, payload) {
     if (this.state !== "joined" && this.state !== "joining") return;
-    this.#joinRef = null; // what still comes for this join is not ours
+    // what still comes for this join is not ours
+    this.#joinRef = this.#olderRef = null;
+    this.#moving = false;
     this.#enter("errored", reason);
     if (this.#socket.writable) this.#rejoinLater();
     if (payload) this.#tell("phx_error", payload);
+    this.#socket.settle();
   }
 
   #rejoinLater() {
-    const delay = this.#socket.rejoinAfterMs(++this.#rejoins);
-    this.#rejoinTimer = this.#clock.setTimeout(() => {
+    this.#rejoinAfter(this.#socket.rejoinAfterMs(++this.#rejoins), () => {
       if (this.#socket.writable) this.#join(REASONS.rejoin);
-    }, delay);
+    });
+  }
+
+  #rejoinAfter(ms, callback) {
+    this.#clock.clearTimeout(this.#rejoinTimer);
+    this.#rejoinTimer = this.#clock.setTimeout(callback, ms);
   }
 
   #close(payload, reason) {
@@ -685,6 +974,7 @@ export class Channel {
 
   #send(push) {
     push.ref = this.#socket.makeRef();
+    push.joinRef = this.#joinRef;
     this.#pending.set(push.ref, push);
     this.#transmit(push.event, push.ref, push.payload);
   }
@@ -710,7 +1000,7 @@ export class Channel {
   }
 }
 
-// --- the socket ----------------------------------------------------------
+// --- socket --------------------------------------------------------------
 
 /**
  * @typedef {object} Options
@@ -739,14 +1029,8 @@ export class Socket {
   transportName = null;
   channels = [];
   #io;
-  #link = null;
-  #linkIsUp = false;
-  #linkIsUseful = false;
-  #usefulSince = 0;
-  #timer; // the link's time to become useful, or until the next try
-  #pulse; // until the next heartbeat, or the answer to this one
-  #heartbeat; // ref of the last one
-  #tries = 0;
+  #carrier = null; // a Line, or what has its face; null: closed
+  #writable = false;
   #ref = 0;
   #listeners = [];
   #nextListener = 1;
@@ -776,29 +1060,29 @@ export class Socket {
 
   /** Connect, and stay connected; while it waits, try at once. */
   connect() {
-    if (this.state === "closed" || this.state === "waiting")
-      this.#dial(this.#firstChoice(), REASONS.connect);
+    if (this.state === "closed") this.#carry(new Line(this, this.#io));
+    else if (this.state === "waiting") this.#carrier.check(REASONS.connect);
   }
 
   /** The arguments code and reason of phoenix.js have no use here. */
   disconnect(callback) {
     if (this.state !== "closed") {
-      this.#drop();
-      this.#enter("closed", REASONS.disconnect);
+      this.#carrier.close();
+      this.#carrier = null;
+      if (this.#writable) this.#down();
+      this.#enter("closed", REASONS.disconnect, null);
     }
     callback?.();
   }
 
   /**
-   * Use this transport from now on; undefined: choose by what works.
+   * Use this transport from now on; undefined: choose by what works. What is
+   * there is used until the other one has become useful.
    * @param {"websocket"|"longpoll"|undefined} name
    */
   replaceTransport(name) {
     this.transport = name;
-    if (this.state === "closed") return;
-    if (this.#link && this.transportName === this.#firstChoice()) return;
-    this.#drop();
-    this.#dial(this.#firstChoice(), REASONS.replaced);
+    this.#carrier?.replace(REASONS.replaced);
   }
 
   /** @returns {Channel} */
@@ -871,131 +1155,54 @@ export class Socket {
 
   /** @internal may frames be sent? Earlier than "open" says. */
   get writable() {
-    return this.#linkIsUp;
+    return this.#writable;
   }
 
   /** @internal */
   send(message) {
-    this.log("push", `${message.topic} ${message.event}`, message);
-    this.#link.send(encode(message));
+    this.#carrier.send(message);
   }
 
-  #firstChoice() {
-    const auto = this.#io.WebSocket ? "websocket" : "longpoll";
-    return this.transport ?? auto;
+  /** @internal something was answered, or is not waited for any more */
+  settle() {
+    if (!this.channels.some((channel) => channel.unsettled)) this.#carrier?.settled();
   }
 
-  #dial(name, reason) {
-    const { clock } = this.#io;
-    const Kind = name === "websocket" ? SocketLink : PollLink;
-    const link = new Kind(this.endPointURL(name), this.#io);
-    const fallback = name === "websocket" && !this.transport;
-    link.onopen = () => this.#up();
-    link.onframe = (text) => this.#receive(text);
-    link.onclose = (why) => this.#lost(why);
-    this.#link = link;
-    this.transportName = name;
-    clock.clearTimeout(this.#timer);
-    this.#timer = clock.setTimeout(
-      () => this.#lost(REASONS.unproven),
-      fallback ? this.longPollFallbackMs : this.timeout,
-    );
-    this.#enter("connecting", reason);
+  #carry(carrier) {
+    this.#carrier = carrier;
+    carrier.onup = () => this.#up();
+    carrier.ondown = () => this.#down();
+    carrier.onframe = (message) => this.#receive(message);
+    carrier.onchange = (...change) => this.#enter(...change);
+    carrier.onerror = (...error) => this.#tell("error", ...error);
+    carrier.open(REASONS.connect);
   }
 
-  /**
-   * Frames can be sent. Joins go out with the heartbeat that proves the
-   * link: should it be mute they are said again elsewhere, and pushes wait
-   * for the answer to a join anyway.
-   */
   #up() {
-    this.#linkIsUp = true;
-    if (this.#link.heartbeats) this.#beat();
+    this.#writable = true;
     for (const channel of this.channels) channel.linkUp();
-    if (!this.#link.heartbeats) this.#useful();
+    this.settle();
   }
 
-  #useful() {
-    this.#io.clock.clearTimeout(this.#timer);
-    this.#linkIsUseful = true;
-    this.#usefulSince = this.#io.clock.now();
-    this.#enter("open", REASONS.useful);
+  #down() {
+    this.#writable = false;
+    for (const channel of this.channels) channel.linkLost();
   }
 
-  #receive(text) {
-    const message = decode(text);
-    if (!message) return this.log("transport", "not a frame", text);
-    if (!this.#linkIsUseful) this.#useful();
+  #receive(message) {
     this.log("receive", `${message.topic} ${message.event}`, message);
-
-    if (message.ref === this.#heartbeat) this.#beatLater();
     for (const channel of this.channels)
       if (channel.topic === message.topic) channel.receive(message);
     this.#tell("message", message);
   }
 
-  #beat() {
-    const { clock } = this.#io;
-    const patience = Math.min(this.timeout, this.heartbeatIntervalMs);
-    this.#heartbeat = this.makeRef();
-    const mute = () => this.#lost(REASONS.mute);
-    this.#pulse = clock.setTimeout(mute, patience);
-    this.send({
-      join_ref: null,
-      ref: this.#heartbeat,
-      topic: "phoenix",
-      event: "heartbeat",
-      payload: {},
-    });
-  }
-
-  #beatLater() {
-    const { clock } = this.#io;
-    clock.clearTimeout(this.#pulse);
-    this.#pulse = clock.setTimeout(() => this.#beat(), this.heartbeatIntervalMs);
-  }
-
-  /** The link is of no more use: try the other one, or later again. */
-  #lost(reason) {
-    const name = this.transportName;
-    const useful = this.#linkIsUseful;
-    const age = this.#io.clock.now() - this.#usefulSince;
-    const returnMs = this.#link.returnMs;
-    const early = reason === REASONS.dropped && !useful;
-    const why = early ? REASONS.refused : reason;
-    if (useful && age > SETTLED_MS) this.#tries = 0;
-    this.#drop();
-    const other = name === "websocket" && !useful && returnMs === null;
-    if (other && !this.transport) this.#dial("longpoll", why);
-    else this.#wait(why, returnMs);
-    this.#tell("error", why, name);
-  }
-
-  #wait(reason, returnMs) {
-    const delay = returnMs ?? this.reconnectAfterMs(++this.#tries);
-    this.#timer = this.#io.clock.setTimeout(
-      () => this.#dial(this.#firstChoice(), REASONS.retry),
-      delay,
-    );
-    this.#enter("waiting", reason);
-  }
-
-  /** Forget the link, and all that waits for something from it. */
-  #drop() {
-    this.#io.clock.clearTimeout(this.#timer);
-    this.#io.clock.clearTimeout(this.#pulse);
-    this.#link?.close();
-    this.#link = null;
-    this.#linkIsUp = this.#linkIsUseful = false;
-    this.transportName = null;
-    for (const channel of this.channels) channel.linkLost();
-  }
-
-  #enter(state, reason) {
+  #enter(state, reason, transport) {
     const before = this.state;
     this.state = step("socket", before, state);
-    this.log("transport", `${this.transportName} ${state}`, reason);
-    this.#tell("change", state, reason, this.transportName);
+    this.transportName = transport;
+    this.log("transport", `${transport} ${state}`, reason);
+    this.#tell("change", state, reason, transport);
+    if (before === state) return;
     if (state === "open") this.#tell("open");
     if (before === "open") this.#tell("close", reason);
   }

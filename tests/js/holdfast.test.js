@@ -193,6 +193,35 @@ describe("the choice of a transport", () => {
     assert.deepEqual(heard.n, [10, 11, 12, 20, 21, 22, 30, 31, 32, 40, 41, 42]);
   });
 
+  it("changes without the page's notice: the next link works before the last one goes", async () => {
+    const world = new World();
+    world.net.delay = () => 20;
+    const socket = connect(world);
+    const { channel, heard } = listen(socket);
+    await world.pass(200);
+    const changes = reasonsOf(socket);
+    const answers = [];
+    for (const name of ["longpoll", "websocket"]) {
+      socket.replaceTransport(name);
+      for (let i = 0; i < 30; i++) {
+        const n = answers.length + 1;
+        answers.push(outcome(channel.push("n", { n })));
+        await world.pass(10);
+        assert.equal(channel.state, "joined");
+      }
+      await world.pass(500);
+    }
+    assert.deepEqual(heard.n, world.rows.map((row) => row.payload.n));
+    assert.equal(heard.n.length, 60);
+    for (const answer of answers) assert.deepEqual(answer, [["ok", {}]]);
+    assert.deepEqual([heard.errors, heard.joins.length], [[], 1]);
+    assert.deepEqual(changes, [
+      ["open", REASONS.replaced.number, "longpoll"],
+      ["open", REASONS.replaced.number, "websocket"],
+    ]);
+    assert.equal(world.connections, 1);
+  });
+
   it("is left alone when the page asks for what is there", async () => {
     const world = new World();
     const socket = connect(world);

@@ -307,8 +307,9 @@ class FakeWebSocket {
   onerror = null;
   onclose = null;
   #world;
-  #up = Promise.resolve(); // what is on its way keeps its order
-  #down = Promise.resolve();
+  #lost = false; // with all that is on its way
+  #up = { at: 0 }; // what is on its way keeps its order: when the last arrives
+  #down = { at: 0 };
 
   constructor(url, world) {
     this.url = url;
@@ -317,7 +318,7 @@ class FakeWebSocket {
     this.peer = new Peer(world, (frame) => this.#arrive(JSON.stringify(frame)));
     const how = world.net.websocket;
     if (how === "hang") return;
-    this.#wait().then(() => {
+    this.#travel(this.#up, () => {
       if (this.readyState !== 0) return;
       if (how === "refuse") return this.cut();
       this.mute = how === "mute";
@@ -330,12 +331,11 @@ class FakeWebSocket {
   send(text) {
     if (this.readyState === 0) throw new Error("InvalidStateError");
     if (this.readyState !== 1 || this.mute) return;
-    this.#up = this.#up.then(() => this.#wait()).then(() => {
-      if (this.readyState === 1) this.peer.receive(JSON.parse(text));
-    });
+    this.#travel(this.#up, () => this.peer.receive(JSON.parse(text)));
   }
 
-  // What has arrived may still be handed over: the npm package does that.
+  // What was sent still arrives. What has arrived may still be handed over: the
+  // npm package does that.
   close() {
     this.readyState = 3;
     this.#world.socketClosed(this);
@@ -345,18 +345,18 @@ class FakeWebSocket {
   cut({ code = 1006, reason = "" } = {}) {
     if (this.readyState === 3) return;
     this.close();
-    this.onmessage = null;
+    this.#lost = true;
     this.onerror?.({});
     this.onclose?.({ code, reason });
   }
 
   #arrive(data) {
-    this.#down = this.#down.then(() => this.#wait()).then(() => {
-      this.onmessage?.({ data });
-    });
+    this.#travel(this.#down, () => this.onmessage?.({ data }));
   }
 
-  #wait() {
-    return new Promise((resolve) => this.#world.clock.setTimeout(resolve, this.#world.net.delay()));
+  #travel(way, arrive) {
+    const world = this.#world;
+    way.at = Math.max(way.at, world.now + world.net.delay());
+    world.clock.setTimeout(() => this.#lost || arrive(), way.at - world.now);
   }
 }
