@@ -5,4 +5,6 @@ nobase_dist_pkgdata_DATA += \
 	www/demos/chat/README.md \
 	www/demos/chat/chat.css \
 	www/demos/chat/chat.js \
-	www/demos/chat/index.html
+	www/demos/chat/index.html \
+	www/examples/since/README.md \
+	www/examples/since/index.php

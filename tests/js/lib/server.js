@@ -4,6 +4,7 @@
 //                           /socket/longpoll  -> gateway 0    (FastCGI), and
 //                           publish, events
 //               :ports[1]   the same with gateway 1, if there are two
+//               :port/www/  with `pages`: the browser side, PHP too
 //
 // Everything lives in a directory of its own and is ended by its process id.
 // Programs are those of the build tree that HOLDFAST_BIN names. With
@@ -23,11 +24,13 @@ import {
 import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { request } from "./http.js";
 import { until, within, sleep } from "./wait.js";
 
 const run = promisify(execFile);
+const WWW = fileURLToPath(new URL("../../../www/", import.meta.url));
 
 // Our children and directories, so that none stays behind whatever ends this
 // process.
@@ -172,14 +175,17 @@ export class Server {
   // allow: list of [pattern, rights] or [pattern, rights, "off"] (echo);
   // conf: { section: { name: value } } on top of the defaults
   // prepare(server): called when the directory is made and nothing runs yet
+  // pages: serve www/ as /www/
   static async start({
     allow = [["room:*", "join,publish"]],
     conf = {},
     gateways = 1,
     sidecar = true,
     prepare,
+    pages = false,
   } = {}) {
     const server = new Server(gateways);
+    server.pages = pages;
     try {
       await server.init(allow, conf, prepare);
       for (let i = 0; i < gateways; i++) await server.startGateway(i);
@@ -333,7 +339,21 @@ $HTTP["url"] =~ "^${this.mount}/websocket" {
   proxy.header = ( "upgrade" => "enable" )
 }
 ${fastcgi(0)}
+${this.pages ? this.#lighttpdPages() : ""}
 ${others.join("\n")}
+`;
+  }
+
+  // For PHP the journal's path is in HOLDFAST_JOURNAL.
+  #lighttpdPages() {
+    return `
+server.modules += ( "mod_alias" )
+alias.url = ( "/www/" => "${WWW}" )
+index-file.names = ( "index.php", "index.html" )
+mimetype.assign = ( ".html" => "text/html; charset=utf-8", ".css" => "text/css; charset=utf-8",
+  ".js" => "text/javascript; charset=utf-8", ".json" => "application/json" )
+fastcgi.server += ( ".php" => (( "bin-path" => "/usr/bin/php-cgi", "socket" => "${this.path("php.sock")}",
+  "max-procs" => 1, "bin-environment" => ( "HOLDFAST_JOURNAL" => "${this.journal}" ) )) )
 `;
   }
 
