@@ -8,6 +8,7 @@
  *     V2 binary  lengths, join_ref, ref, topic, event, then raw bytes (kind 0);
  *                the broadcast of realtime-js (kind 3)
  *
+ * A text whose options say "bytes":true stands for a push of bytes (P-1.14).
  * Payloads are kept verbatim (D17). Frames come from the network: this decoder
  * is the only one for them. The other direction is encode.h.
  */
@@ -21,7 +22,7 @@
 /*
  * A decoded client frame. Everything is borrowed from its text, but what has no
  * JSON form there: names with escapes stand unescaped in `names`, refs of a
- * binary frame quoted in `made`. Types are not judged here (section 3.1): a
+ * binary frame quoted in `made`, and so do bytes that came as base64. Types are not judged here (section 3.1): a
  * topic that is no string, or longer than the limits, has topic.len 0 and can
  * match nothing, and its raw form is echoed.
  */
@@ -49,6 +50,12 @@ int hf_frame_decode(enum hf_vsn vsn, struct hf_str bytes, bool binary,
                     struct hf_frame *out);
 /* Accepts the zeroed struct. */
 void hf_frame_release(struct hf_frame *frame);
+
+/* Is it {"_binary":"..."} and nothing else (P-1.12)? Then the string. */
+bool hf_binary_form(struct hf_json value, struct hf_json *out_base64);
+/* The payload is the bytes that string stands for. The frame has made nothing
+ * yet, and is to be released. 0, HF_EMALFORMED, HF_ENOMEM. */
+int hf_frame_take_bytes(struct hf_frame *frame, struct hf_json base64);
 
 /* --- proto_binary.c, for proto.c */
 int hf_frame_decode_binary(struct hf_str bytes, struct hf_frame *out);

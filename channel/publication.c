@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 
-#include "base/crypto.h"
 #include "base/err.h"
 #include "channel/topic.h"
 
@@ -76,42 +75,18 @@ static int read_names(struct hf_publications *out, struct hf_frame *frame,
     return 0;
 }
 
-/* {"_binary":"..."} and nothing else in it? */
-static bool binary_form(struct hf_json value, struct hf_json *out)
-{
-    struct hf_json_walk walk;
-    struct hf_json name, more;
-
-    if (value.type != HF_JSON_OBJECT)
-        return false;
-    hf_json_walk(value, &walk);
-    return hf_json_member(&walk, &name, out) &&
-           hf_json_is(name, HF_STR("_binary")) && out->type == HF_JSON_STRING &&
-           !hf_json_member(&walk, &name, &more);
-}
-
 static int read_payload(struct hf_publications *out, struct hf_frame *frame,
                         struct hf_json payload)
 {
     struct hf_json base64;
-    size_t len;
+    int err;
 
     frame->kind = HF_KIND_JSON;
     frame->payload = payload;
-    if (!binary_form(payload, &base64))
+    if (!hf_binary_form(payload, &base64))
         return 0;
-    frame->made = malloc(base64.raw.len + 3);
-    if (!frame->made)
-        return HF_ENOMEM;
-    /* its slashes may be escaped; bytes are decoded where their base64 is,
-     * which is ahead of them all the way */
-    if (hf_json_unescape(base64, frame->made, base64.raw.len, &len) ||
-        hf_base64_decode(hf_str(frame->made, len), (unsigned char *)frame->made,
-                         &len))
-        return wrong(out, "_binary is not base64");
-    frame->kind = HF_KIND_BINARY;
-    frame->payload = (struct hf_json){HF_JSON_NULL, hf_str(frame->made, len)};
-    return 0;
+    err = hf_frame_take_bytes(frame, base64);
+    return err == HF_EMALFORMED ? wrong(out, "_binary is not base64") : err;
 }
 
 static int decode_one(struct hf_publications *out, struct hf_str text,

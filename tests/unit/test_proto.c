@@ -193,6 +193,66 @@ static void a_sixth_element_that_is_an_object_is_the_options(void **state)
     assert_str(frame.options.raw, "{\"key\":\"k\"}");
 }
 
+static void options_say_that_a_payload_stands_for_bytes(void **state)
+{
+    (void)state;
+    assert_int_equal(decode("[null,\"1\",\"t\",\"e\",{\"_binary\":\"\\/wAB\"},"
+                            "{\"key\":\"k\",\"bytes\":true}]"),
+                     0);
+    assert_int_equal(frame.kind, HF_KIND_BINARY);
+    assert_int_equal(frame.payload.raw.len, 3);
+    assert_memory_equal(frame.payload.raw.at, "\xff\0\1", 3);
+    hf_frame_release(&frame);
+    assert_int_equal(decode("[null,\"1\",\"t\",\"e\",{\"_binary\":\"\"},"
+                            "{\"bytes\":true}]"),
+                     0);
+    assert_int_equal(frame.kind, HF_KIND_BINARY);
+    assert_int_equal(frame.payload.raw.len, 0);
+    hf_frame_release(&frame);
+}
+
+static void without_that_option_a_payload_is_what_it_is(void **state)
+{
+    static const struct hf_str options[] = {
+        HF_STR_INIT(""), HF_STR_INIT(",{}"), HF_STR_INIT(",{\"bytes\":false}"),
+        HF_STR_INIT(",{\"bytes\":1}"), HF_STR_INIT(",{\"bytes\":\"true\"}")};
+    char text[128];
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+        (void)snprintf(text, sizeof(text),
+                       "[null,\"1\",\"t\",\"e\",{\"_binary\":\"/wAB\"}%s]",
+                       options[i].at);
+        assert_int_equal(decode(text), 0);
+        assert_int_equal(frame.kind, HF_KIND_JSON);
+        assert_str(frame.payload.raw, "{\"_binary\":\"/wAB\"}");
+    }
+}
+
+static void bytes_that_are_none_are_malformed(void **state)
+{
+    static const struct hf_str payloads[] = {
+        HF_STR_INIT("{}"),
+        HF_STR_INIT("null"),
+        HF_STR_INIT("\"/wAB\""),
+        HF_STR_INIT("{\"_binary\":7}"),
+        HF_STR_INIT("{\"_binary\":\"/wABA\"}"),
+        HF_STR_INIT("{\"_binary\":\"/w*B\"}"),
+        HF_STR_INIT("{\"_binary\":\"/wAB\",\"more\":1}"),
+        HF_STR_INIT("{\"binary\":\"/wAB\"}")};
+    char text[128];
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof(payloads) / sizeof(payloads[0]); i++) {
+        (void)snprintf(text, sizeof(text),
+                       "[null,\"1\",\"t\",\"e\",%s,{\"bytes\":true}]",
+                       payloads[i].at);
+        assert_int_equal(decode(text), HF_EMALFORMED);
+    }
+}
+
 static void what_is_no_frame_is_malformed(void **state)
 {
     static const struct hf_str rows[] = {
@@ -587,6 +647,9 @@ int main(void)
         cmocka_unit_test(names_count_their_bytes_once_unescaped),
         cmocka_unit_test(elements_beyond_the_fifth_are_ignored),
         cmocka_unit_test(a_sixth_element_that_is_an_object_is_the_options),
+        cmocka_unit_test(options_say_that_a_payload_stands_for_bytes),
+        cmocka_unit_test(without_that_option_a_payload_is_what_it_is),
+        cmocka_unit_test(bytes_that_are_none_are_malformed),
         cmocka_unit_test(what_is_no_frame_is_malformed),
         cmocka_unit_test(a_frame_nested_too_deep_is_malformed),
         cmocka_unit_test(refs_end_at_their_limit),
