@@ -25,6 +25,7 @@ EXTRA_DIST += \
 	tests/js/longpoll.test.js \
 	tests/js/monitor.test.js \
 	tests/js/order.test.js \
+	tests/js/package.test.js \
 	tests/js/peers.test.js \
 	tests/js/phoenix.test.js \
 	tests/js/plain.test.js \

@@ -331,6 +331,7 @@ server.modules = ( "mod_proxy", "mod_fastcgi" )
 server.bind = "127.0.0.1"
 server.port = ${this.port}
 server.document-root = "${this.top}"
+mimetype.assign = ( ".html" => "text/html", ".js" => "text/javascript", ".css" => "text/css" )
 server.errorlog = "${this.path("lighttpd.log")}"
 server.max-keep-alive-idle = 30
 server.max-fds = 4096

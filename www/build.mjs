@@ -1,0 +1,66 @@
+// build.mjs - makes of holdfast.js what others than modules can load
+//
+//     node www/build.mjs       after every change of holdfast.js or holdfast.d.ts
+//
+//     holdfast.min.js          for <script src>: the global Holdfast
+//     holdfast.cjs             for require()
+//     holdfast.d.cts           what TypeScript reads beside the latter
+//     LICENSE                  the package's own copy
+//
+// The same sources give the same bytes everywhere; tests/js/package.test.js sees
+// to it that they were made. The tools come with `npm ci` in tests/js.
+import { readFileSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
+
+const tools = createRequire(new URL("../tests/js/package.json", import.meta.url));
+const here = fileURLToPath(new URL(".", import.meta.url));
+
+// What the classic script offers; a module has some more, for tests.
+const PUBLIC = ["Socket", "Channel", "Push", "REASONS"];
+
+const NOTE = "Made of holdfast.js by build.mjs; do not edit.";
+const TARGET = "es2022"; // of browsers: Chromium 94, Firefox 93, Safari 16.4
+
+async function bundle(contents, options) {
+  const { outputFiles } = await tools("esbuild").build({
+    stdin: { contents, resolveDir: here },
+    absWorkingDir: here, // names of files in comments are relative to it
+    bundle: true,
+    write: false,
+    target: TARGET,
+    charset: "utf8",
+    ...options,
+  });
+  return outputFiles[0].text;
+}
+
+async function classic() {
+  const names = PUBLIC.join(", ");
+  const entry = `import { ${names} } from "./holdfast.js"; globalThis.Holdfast = { ${names} };`;
+  const code = await bundle(entry, { format: "iife", minify: true });
+  const { code: smaller } = await tools("terser").minify(code, {
+    compress: { passes: 3, ecma: 2020 },
+    mangle: true,
+    format: { comments: false },
+  });
+  return `/* Holdfast's client, MIT licence; readable: holdfast.js */\n${smaller}\n`;
+}
+
+const common = () =>
+  bundle('export * from "./holdfast.js";', { format: "cjs", banner: { js: `// ${NOTE}` } });
+
+const types = () => `// ${NOTE}\n${readFileSync(`${here}holdfast.d.ts`, "utf8")}`;
+
+/** @returns {Promise<Record<string, string>>} file name -> text */
+export async function build() {
+  return {
+    "holdfast.min.js": await classic(),
+    "holdfast.cjs": await common(),
+    "holdfast.d.cts": types(),
+    LICENSE: readFileSync(new URL("../LICENSE", import.meta.url), "utf8"),
+  };
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url))
+  for (const [name, text] of Object.entries(await build())) writeFileSync(here + name, text);

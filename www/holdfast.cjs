@@ -1,0 +1,990 @@
+// Made of holdfast.js by build.mjs; do not edit.
+var __defProp = Object.defineProperty;
+var __getOwnPropDesc = Object.getOwnPropertyDescriptor;
+var __getOwnPropNames = Object.getOwnPropertyNames;
+var __hasOwnProp = Object.prototype.hasOwnProperty;
+var __export = (target, all) => {
+  for (var name in all)
+    __defProp(target, name, { get: all[name], enumerable: true });
+};
+var __copyProps = (to, from, except, desc) => {
+  if (from && typeof from === "object" || typeof from === "function") {
+    for (let key of __getOwnPropNames(from))
+      if (!__hasOwnProp.call(to, key) && key !== except)
+        __defProp(to, key, { get: () => from[key], enumerable: !(desc = __getOwnPropDesc(from, key)) || desc.enumerable });
+  }
+  return to;
+};
+var __toCommonJS = (mod) => __copyProps(__defProp({}, "__esModule", { value: true }), mod);
+
+// <stdin>
+var stdin_exports = {};
+__export(stdin_exports, {
+  Channel: () => Channel,
+  PollLink: () => PollLink,
+  Push: () => Push,
+  REASONS: () => REASONS,
+  Socket: () => Socket,
+  SocketLink: () => SocketLink,
+  decode: () => decode,
+  encode: () => encode
+});
+module.exports = __toCommonJS(stdin_exports);
+
+// holdfast.js
+var NEXT = {
+  socket: {
+    closed: ["connecting"],
+    connecting: ["connecting", "open", "waiting", "closed"],
+    open: ["open", "connecting", "waiting", "closed"],
+    waiting: ["connecting", "closed"]
+  },
+  channel: {
+    closed: ["joining"],
+    joining: ["joined", "errored", "leaving", "closed"],
+    joined: ["errored", "leaving", "closed"],
+    errored: ["joining", "leaving", "closed"],
+    leaving: ["closed"]
+  }
+};
+var REASONS = Object.freeze({
+  connect: { number: 1, text: "connect() was called" },
+  useful: { number: 2, text: "the server answered" },
+  disconnect: { number: 3, text: "disconnect() was called" },
+  replaced: { number: 4, text: "another transport was asked for" },
+  refused: { number: 5, text: "the connection ended before any answer" },
+  unproven: { number: 6, text: "no answer in time" },
+  dropped: { number: 7, text: "the connection ended" },
+  mute: { number: 8, text: "a heartbeat was not answered" },
+  unreachable: { number: 9, text: "polls got no proper answer" },
+  gone: { number: 10, text: "the server does not know the session" },
+  fault: { number: 11, text: "the server ended the session" },
+  forbidden: { number: 12, text: "the server refuses this client" },
+  unsent: { number: 13, text: "messages were not accepted" },
+  retry: { number: 14, text: "time to try again" },
+  restart: { number: 15, text: "the server restarts" },
+  join: { number: 20, text: "join() was called" },
+  joined: { number: 21, text: "the join was accepted" },
+  rejoin: { number: 22, text: "joining again" },
+  joinRefused: { number: 23, text: "the join was refused" },
+  joinLate: { number: 24, text: "the join was not answered in time" },
+  lost: { number: 25, text: "connection lost" },
+  failed: { number: 26, text: "the server reported an error" },
+  ended: { number: 27, text: "the server closed the channel" },
+  leave: { number: 28, text: "leave() was called" },
+  left: { number: 29, text: "the channel was left" }
+});
+function step(machine, from, to) {
+  if (!NEXT[machine][from].includes(to))
+    throw new Error(`holdfast: ${machine} cannot go from ${from} to ${to}`);
+  return to;
+}
+var TIMEOUT_MS = 1e4;
+var HEARTBEAT_MS = 3e4;
+var FALLBACK_MS = 2500;
+var GET_MS = 4e4;
+var POST_MS = 2e4;
+var SETTLED_MS = 1e4;
+var OVERLAP_MS = 5e3;
+var POLL_TRIES = 5;
+var NEXT_MS = 3e4;
+var REFUSALS = [500, 503, 508];
+var BATCH_LINES = 100;
+var BATCH_CHARS = 65536;
+var BUFFER_MAX = 1e3;
+var GAP = /* @__PURE__ */ Symbol("gap");
+function backoff(random, first, most) {
+  return (tries) => random() * Math.min(most, first * 2 ** (tries - 1));
+}
+function tell(choose, ...args) {
+  queueMicrotask(() => {
+    for (const callback of choose()) {
+      try {
+        callback(...args);
+      } catch (error) {
+        (globalThis.reportError ?? console.error)(error);
+      }
+    }
+  });
+}
+function closure(value) {
+  return typeof value === "function" ? value : () => value;
+}
+function query(params, prefix) {
+  return Object.entries(params).flatMap(([key, value]) => {
+    const name = prefix === void 0 ? key : `${prefix}[${key}]`;
+    if (value !== null && typeof value === "object") return query(value, name);
+    return [`${encodeURIComponent(name)}=${encodeURIComponent(value)}`];
+  });
+}
+function known(cursor, last) {
+  const dot = cursor.lastIndexOf(".") + 1;
+  return typeof last === "string" && cursor.slice(0, dot) === last.slice(0, dot) && Number(cursor.slice(dot)) <= Number(last.slice(dot));
+}
+var SYSTEM = {
+  setTimeout: (callback, ms) => globalThis.setTimeout(callback, ms),
+  clearTimeout: (timer) => globalThis.clearTimeout(timer),
+  now: () => performance.now(),
+  random: () => Math.random()
+};
+function encode({ join_ref, ref, topic, event, payload, options }) {
+  const frame = [join_ref, ref, topic, event, payload];
+  return JSON.stringify(options ? [...frame, options] : frame);
+}
+function decode(text) {
+  let frame;
+  try {
+    frame = JSON.parse(text);
+  } catch {
+    return null;
+  }
+  if (!Array.isArray(frame) || frame.length < 5) return null;
+  const [join_ref, ref, topic, event, payload] = frame;
+  return { join_ref, ref, topic, event, payload };
+}
+var Link = class {
+  onopen = () => {
+  };
+  onframe = (_data) => {
+  };
+  onclose = (_reason) => {
+  };
+  ended = false;
+  returnMs = null;
+  // when the server wants us back, if it said so
+  // what follows is the Line's
+  name = "";
+  // of its transport
+  usefulAt = null;
+  // when the server answered over it
+  timer;
+  // its time to become useful
+  pulse;
+  // until its next heartbeat, or the answer to this one
+  heartbeat;
+  // ref of the last one
+  close() {
+    this.ended = true;
+  }
+  /** @param {Reason} reason */
+  fail(reason) {
+    if (this.ended) return;
+    this.close();
+    this.onclose(reason);
+  }
+};
+var PollLink = class extends Link {
+  heartbeats = false;
+  // a poll that fails is noticed by itself
+  #url;
+  #io;
+  #token = null;
+  #queue = [];
+  #posting = false;
+  #posted = false;
+  // a POST was answered since the last GET began
+  #heard = false;
+  // something came over this link
+  #parked = null;
+  // aborts the GET under way
+  #wake = null;
+  // ends the pause
+  /** @param {string} url with a query, to which the token is added */
+  constructor(url, io) {
+    super();
+    this.#url = url;
+    this.#io = io;
+    this.#poll();
+  }
+  send(message) {
+    this.#queue.push(encode(message));
+    if (this.#posting) return;
+    this.#posting = true;
+    queueMicrotask(() => this.#post());
+  }
+  /** What is queued still leaves, but nobody waits for it. */
+  close() {
+    super.close();
+    this.#parked?.abort();
+    this.#wake?.();
+  }
+  async #poll() {
+    const pause = backoff(this.#io.clock.random, 500, 5e3);
+    for (let failures = 0; !this.ended; ) {
+      this.#posted = false;
+      const answer = await this.#request("GET");
+      if (this.ended) return;
+      const reason = this.#take(answer);
+      if (!reason) {
+        failures = 0;
+        const ms = Math.min(answer.next_ms, NEXT_MS);
+        if (ms > 0 && !this.#posted) await this.#pause(ms);
+        continue;
+      }
+      failures++;
+      const again = reason === REASONS.unreachable && this.#token;
+      if (!again || failures > POLL_TRIES) return this.fail(reason);
+      await this.#pause(pause(failures));
+    }
+  }
+  /** @returns {Reason|null} null: a good answer, and taken */
+  #take({ status, token, messages = [] }) {
+    if (status === 500) return REASONS.fault;
+    if (status === 403) return REASONS.forbidden;
+    if (status === 410 && this.#token) return REASONS.gone;
+    const good = status === 200 || status === 204 || status === 410;
+    if (!good || typeof token !== "string" || !Array.isArray(messages))
+      return REASONS.unreachable;
+    this.#token = token;
+    if (messages.length > 0) this.#heard = true;
+    if (this.#heard) this.#io.refused = 0;
+    if (status === 410) this.onopen();
+    for (const text of messages) this.onframe(text);
+    return null;
+  }
+  async #post() {
+    while (this.#queue.length > 0) {
+      const body = this.#batch().join("\n");
+      const { status } = await this.#request("POST", body);
+      if (status === 200) {
+        this.#posted = true;
+        this.#wake?.();
+        continue;
+      }
+      this.#queue = [];
+      this.fail(REASONS.unsent);
+    }
+    this.#posting = false;
+  }
+  #batch() {
+    let chars = 0;
+    let lines = 0;
+    while (lines < Math.min(this.#queue.length, BATCH_LINES)) {
+      chars += this.#queue[lines].length;
+      if (lines > 0 && chars > BATCH_CHARS) break;
+      lines++;
+    }
+    return this.#queue.splice(0, lines);
+  }
+  /** The JSON object of the answer; {} if there was none, or not in time. */
+  async #request(method, body) {
+    const { fetch, clock, refused } = this.#io;
+    const get = method === "GET";
+    const abort = new AbortController();
+    const timer = clock.setTimeout(() => abort.abort(), get ? GET_MS : POST_MS);
+    const says = get ? `&paced=1${refused ? `&refused=${refused}` : ""}` : "";
+    const token = encodeURIComponent(this.#token ?? "");
+    if (get) this.#parked = abort;
+    try {
+      const response = await fetch(`${this.#url}${says}&token=${token}`, {
+        method,
+        body,
+        headers: body && { "content-type": "application/x-ndjson" },
+        cache: "no-store",
+        signal: abort.signal
+      });
+      const answer = await response.json().catch(() => null);
+      if (!answer?.status && REFUSALS.includes(response.status))
+        this.#io.refused = response.status;
+      return Object(answer);
+    } catch {
+      return {};
+    } finally {
+      clock.clearTimeout(timer);
+    }
+  }
+  #pause(ms) {
+    const { clock } = this.#io;
+    return new Promise((resolve) => {
+      const timer = clock.setTimeout(resolve, ms);
+      this.#wake = () => resolve(clock.clearTimeout(timer));
+    });
+  }
+};
+var SocketLink = class extends Link {
+  heartbeats = true;
+  // a dead one may look alive for minutes
+  #ws = null;
+  /** @param {string} url */
+  constructor(url, io) {
+    super();
+    try {
+      this.#ws = new io.WebSocket(url);
+    } catch {
+      queueMicrotask(() => this.fail(REASONS.refused));
+      return;
+    }
+    this.#ws.onopen = () => this.onopen();
+    this.#ws.onmessage = ({ data }) => {
+      if (!this.ended) this.onframe(data);
+    };
+    this.#ws.onerror = () => {
+    };
+    this.#ws.onclose = ({ code, reason }) => this.#closed(code, reason);
+  }
+  send(message) {
+    this.#ws.send(encode(message));
+  }
+  close() {
+    super.close();
+    this.#ws?.close(1e3);
+  }
+  /** One that restarts tells each client when to return, in its turn. */
+  #closed(code, reason) {
+    const [, ms] = code === 1012 && /^retry_ms=(\d{1,9})$/.exec(reason) || [];
+    if (ms === void 0) return this.fail(REASONS.dropped);
+    this.returnMs = Math.min(Number(ms), NEXT_MS);
+    this.fail(REASONS.restart);
+  }
+};
+var Line = class {
+  onup = () => {
+  };
+  ondown = () => {
+  };
+  onframe = (_message) => {
+  };
+  onchange = (_state, _reason, _transport) => {
+  };
+  onerror = (_reason, _transport) => {
+  };
+  beat = () => ({});
+  #host;
+  #io;
+  #link = null;
+  // what is sent goes over it
+  #up = false;
+  // and it may be used
+  #older = null;
+  // the one before, still read
+  #next = null;
+  // one that is to take over, once it is useful
+  #timer;
+  // until the next try
+  #overlap;
+  // until the older one is closed
+  #tries = 0;
+  constructor(host, io) {
+    this.#host = host;
+    this.#io = io;
+  }
+  open(reason) {
+    this.#dial(this.#firstChoice(), reason);
+  }
+  check(reason) {
+    if (!this.#link) this.open(reason);
+  }
+  replace(reason) {
+    const name = this.#firstChoice();
+    this.#next = this.#end(this.#next);
+    if (this.#link?.name === name) return;
+    if (this.#link && this.#link.usefulAt === null) this.#drop();
+    this.#dial(name, reason);
+  }
+  send(message) {
+    this.#send(this.#link, message);
+  }
+  settled() {
+    this.#io.clock.clearTimeout(this.#overlap);
+    this.#older = this.#end(this.#older);
+  }
+  close() {
+    this.#io.clock.clearTimeout(this.#timer);
+    this.settled();
+    this.#next = this.#end(this.#next);
+    this.#link = this.#end(this.#link);
+  }
+  #firstChoice() {
+    const auto = this.#io.WebSocket ? "websocket" : "longpoll";
+    return this.#host.transport ?? auto;
+  }
+  /** Beside the link there is, if that is useful. */
+  #dial(name, reason) {
+    const { clock } = this.#io;
+    const host = this.#host;
+    const Kind = name === "websocket" ? SocketLink : PollLink;
+    const link = new Kind(host.endPointURL(name), this.#io);
+    const fallback = name === "websocket" && !host.transport;
+    link.name = name;
+    link.onopen = () => this.#opened(link);
+    link.onframe = (data) => this.#receive(link, data);
+    link.onclose = (why) => this.#lost(link, why);
+    link.timer = clock.setTimeout(
+      () => this.#lost(link, REASONS.unproven),
+      fallback ? host.longPollFallbackMs : host.timeout
+    );
+    clock.clearTimeout(this.#timer);
+    if (this.#link) {
+      this.#next = link;
+      return;
+    }
+    this.#link = link;
+    this.onchange("connecting", reason, name);
+  }
+  /**
+   * Frames can be sent. Joins go out with the heartbeat that proves the
+   * link: should it be mute they are said again elsewhere, and pushes wait
+   * for the answer to a join anyway.
+   */
+  #opened(link) {
+    if (link.heartbeats) this.#beat(link);
+    if (link === this.#link) {
+      this.#up = true;
+      this.onup();
+    }
+    if (!link.heartbeats) this.#useful(link);
+  }
+  #useful(link) {
+    if (link.ended) return;
+    this.#io.clock.clearTimeout(link.timer);
+    link.usefulAt = this.#io.clock.now();
+    if (link === this.#link) this.onchange("open", REASONS.useful, link.name);
+    else this.#takeOver(link);
+  }
+  /** Make before break. */
+  #takeOver(link) {
+    this.settled();
+    this.#older = this.#link;
+    this.#link = link;
+    this.#next = null;
+    this.#io.clock.clearTimeout(this.#older.pulse);
+    this.#overlap = this.#io.clock.setTimeout(() => this.settled(), OVERLAP_MS);
+    this.onchange("open", REASONS.replaced, link.name);
+    this.onup();
+  }
+  #receive(link, data) {
+    const message = decode(data);
+    if (!message) return this.#host.log("transport", "not a frame", data);
+    if (link.usefulAt === null) this.#useful(link);
+    if (message.ref === link.heartbeat && link !== this.#older) this.#beatLater(link);
+    this.onframe(message);
+  }
+  #send(link, message) {
+    this.#host.log("push", `${message.topic} ${message.event}`, message);
+    link.send(message);
+  }
+  #beat(link) {
+    const host = this.#host;
+    const patience = Math.min(host.timeout, host.heartbeatIntervalMs);
+    const mute = () => this.#lost(link, REASONS.mute);
+    link.heartbeat = host.makeRef();
+    link.pulse = this.#io.clock.setTimeout(mute, patience);
+    this.#send(link, {
+      join_ref: null,
+      ref: link.heartbeat,
+      topic: "phoenix",
+      event: "heartbeat",
+      payload: this.beat()
+    });
+  }
+  #beatLater(link) {
+    const { clock } = this.#io;
+    clock.clearTimeout(link.pulse);
+    link.pulse = clock.setTimeout(() => this.#beat(link), this.#host.heartbeatIntervalMs);
+  }
+  /** The link is of no more use: try the other one, or later again. */
+  #lost(link, reason) {
+    if (link === this.#older) return this.settled();
+    if (link === this.#next) {
+      this.#next = this.#end(link);
+      return this.onerror(reason, link.name);
+    }
+    const { name, returnMs, usefulAt } = link;
+    const useful = usefulAt !== null;
+    const early = reason === REASONS.dropped && !useful;
+    const why = early ? REASONS.refused : reason;
+    if (useful && this.#io.clock.now() - usefulAt > SETTLED_MS) this.#tries = 0;
+    this.#drop();
+    const other = name === "websocket" && !useful && returnMs === null;
+    if (other && !this.#host.transport) this.#dial("longpoll", why);
+    else this.#wait(why, returnMs);
+    this.onerror(why, name);
+  }
+  #wait(reason, returnMs) {
+    const delay = returnMs ?? this.#host.reconnectAfterMs(++this.#tries);
+    this.#timer = this.#io.clock.setTimeout(() => this.open(REASONS.retry), delay);
+    this.onchange("waiting", reason, null);
+  }
+  #drop() {
+    const up = this.#up;
+    this.#up = false;
+    this.close();
+    if (up) this.ondown();
+  }
+  /** @returns {null} for what held it */
+  #end(link) {
+    this.#io.clock.clearTimeout(link?.timer);
+    this.#io.clock.clearTimeout(link?.pulse);
+    link?.close();
+    return null;
+  }
+};
+var Push = class {
+  #clock;
+  #timer;
+  #hooks = [];
+  #answer = null;
+  ref = null;
+  // once it was sent
+  joinRef = null;
+  // which join it was sent with, and so over which link
+  /** @internal made by Channel */
+  constructor(event, payload, timeout, clock) {
+    this.event = event;
+    this.payload = payload;
+    this.timeout = timeout;
+    this.#clock = clock;
+  }
+  /**
+   * Call back when the answer has this status: "ok", "error", whatever the
+   * application replies, or "timeout": no answer, the effect is unknown.
+   * @param {string} status
+   * @param {(response: any) => void} callback
+   * @returns {this}
+   */
+  receive(status, callback) {
+    if (this.#answer?.status === status) tell(() => [callback], this.#answer.response);
+    this.#hooks.push({ status, callback });
+    return this;
+  }
+  /** @internal the time for an answer begins (again, for a join) */
+  start(late) {
+    this.#clock.clearTimeout(this.#timer);
+    this.#answer = null;
+    this.#timer = this.#clock.setTimeout(late, this.timeout);
+  }
+  /** @internal nobody waits any more, and nobody is told */
+  stop() {
+    this.#clock.clearTimeout(this.#timer);
+  }
+  /** @internal */
+  settle(status, response) {
+    this.stop();
+    this.#answer = { status, response };
+    const hooks = this.#hooks.filter((hook) => hook.status === status);
+    tell(() => hooks.map((hook) => hook.callback), response);
+  }
+};
+var Channel = class {
+  /** Where the journal's stream has been read to; null before a join. */
+  cursor = null;
+  state = "closed";
+  #socket;
+  #params;
+  #clock;
+  #joinRef = null;
+  // of the join sent over this link; null: none, or it failed
+  #olderRef = null;
+  // of the one before, over the link that was replaced
+  #moving = false;
+  // joined there, and the join over this link not answered yet
+  #joinPush = null;
+  #bindings = [];
+  #nextBinding = 1;
+  #waiting = [];
+  // pushes made before the join is accepted
+  #pending = /* @__PURE__ */ new Map();
+  // ref -> push that was sent
+  #rejoinTimer;
+  #rejoins = 0;
+  /** @internal made by Socket */
+  constructor(topic, params, socket, clock) {
+    this.topic = topic;
+    this.timeout = socket.timeout;
+    this.#params = closure(params);
+    this.#socket = socket;
+    this.#clock = clock;
+  }
+  /**
+   * Join, and join again whenever the connection was lost, until leave().
+   * The answers of later joins run the same hooks.
+   * @returns {Push}
+   */
+  join(timeout = this.timeout) {
+    if (this.#joinPush) throw new Error("join() can only be called once per channel");
+    this.timeout = timeout;
+    this.#joinPush = new Push("phx_join", null, timeout, this.#clock);
+    this.#join(REASONS.join);
+    return this.#joinPush;
+  }
+  /**
+   * Send an event; kept until the join is accepted.
+   * @param {string} event
+   * @param {object} payload
+   * @returns {Push}
+   */
+  push(event, payload = {}, timeout = this.timeout) {
+    if (!this.#joinPush) throw new Error(`join() '${this.topic}' before pushing to it`);
+    const push = new Push(event, payload, timeout, this.#clock);
+    push.start(() => this.#late(push));
+    if (this.state === "joined" && !this.#moving) this.#send(push);
+    else if (this.state === "leaving" || this.state === "closed")
+      push.settle("error", { reason: "channel closed" });
+    else if (this.#waiting.length >= BUFFER_MAX)
+      push.settle("error", { reason: "too many pushes wait" });
+    else this.#waiting.push(push);
+    return push;
+  }
+  /** Leave for good; "ok" when the server knows, or there is none. */
+  leave(timeout = this.timeout) {
+    const push = new Push("phx_leave", {}, timeout, this.#clock);
+    const close = () => this.#close("leave", REASONS.left);
+    const there = this.state === "joined" || this.state === "joining";
+    push.receive("ok", close).receive("timeout", close);
+    if (this.state !== "leaving" && this.state !== "closed") {
+      this.#joinPush.stop();
+      this.#clock.clearTimeout(this.#rejoinTimer);
+      this.#enter("leaving", REASONS.leave);
+    }
+    push.start(() => this.#late(push));
+    if (there && this.#socket.writable) this.#send(push);
+    else push.settle("ok", {});
+    return push;
+  }
+  /**
+   * @param {string|symbol} event
+   * @param {(payload: any, ref: any, joinRef: any) => void} callback
+   * @returns {number} for off()
+   */
+  on(event, callback) {
+    const ref = this.#nextBinding++;
+    this.#bindings.push({ event, ref, callback });
+    return ref;
+  }
+  /** Without a ref: all callbacks of the event. */
+  off(event, ref) {
+    this.#bindings = this.#bindings.filter(
+      (b) => b.event !== event || ref !== void 0 && b.ref !== ref
+    );
+  }
+  onClose(callback) {
+    return this.on("phx_close", callback);
+  }
+  onError(callback) {
+    return this.on("phx_error", callback);
+  }
+  /** Messages in between are no longer in the journal: load afresh. */
+  onGap(callback) {
+    return this.on(GAP, callback);
+  }
+  /** @internal is the link before this one still needed? */
+  get unsettled() {
+    const [oldest] = this.#pending.values();
+    const waits = oldest && oldest.joinRef !== this.#joinRef;
+    return this.#moving || waits || this.state === "joining";
+  }
+  /** @internal frames can be sent (again), maybe over another link */
+  linkUp() {
+    if (this.state === "errored") return this.#join(REASONS.rejoin);
+    if (this.state !== "joined" && this.state !== "joining") return;
+    const joined = this.state === "joined";
+    this.#olderRef = joined && !this.#moving ? this.#joinRef : null;
+    this.#moving = joined;
+    if (joined) this.#rejoinAfter(this.timeout, () => this.#joinLate());
+    this.#sendJoin();
+  }
+  /** @internal no answer will come over the link that was */
+  linkLost() {
+    const payload = { reason: REASONS.lost.text };
+    const pending = [...this.#pending.values()];
+    this.#pending.clear();
+    this.#clock.clearTimeout(this.#rejoinTimer);
+    this.#olderRef = null;
+    if (this.state === "joined" || this.state === "joining")
+      this.#fail(REASONS.lost, payload);
+    for (const push of pending) push.settle("timeout", payload);
+  }
+  /** @internal any message of our topic */
+  receive({ join_ref, ref, event, payload }) {
+    if (event === "phx_reply" && this.#pending.has(ref)) {
+      const push = this.#pending.get(ref);
+      this.#pending.delete(ref);
+      push.settle(payload?.status, payload?.response);
+      return this.#socket.settle();
+    }
+    const ours = join_ref === null || join_ref === this.#joinRef;
+    if (!ours && (join_ref !== this.#olderRef || event.startsWith("phx_"))) return;
+    if (event === "phx_reply") this.#joinReply(ref, payload);
+    else if (event === "phx_close") this.#close(payload, REASONS.ended);
+    else if (event === "phx_error") this.#fail(REASONS.failed, payload);
+    else this.#row(event, payload, ref, join_ref);
+  }
+  #row(event, payload, ref, joinRef) {
+    if (typeof ref === "string" && ref.startsWith("j:")) {
+      if (known(ref, this.cursor)) return;
+      this.cursor = ref;
+    }
+    this.#tell(event, payload, ref, joinRef);
+  }
+  #join(reason) {
+    this.#clock.clearTimeout(this.#rejoinTimer);
+    this.#enter("joining", reason);
+    this.#joinPush.start(() => this.#joinLate());
+    if (this.#socket.writable) this.#sendJoin();
+  }
+  #sendJoin() {
+    const params = this.#params() ?? {};
+    const since = this.cursor ?? params.since ?? "";
+    this.#joinRef = this.#socket.makeRef();
+    this.#transmit("phx_join", this.#joinRef, { ...params, since });
+  }
+  #joinReply(ref, payload) {
+    const moving = this.#moving;
+    if (this.state !== "joining" && !moving || ref !== this.#joinRef) return;
+    const { status, response } = payload;
+    const { cursor, gap } = Object(response);
+    const ahead = typeof cursor === "string" && !known(cursor, this.cursor);
+    if (status === "ok") {
+      if (ahead) this.cursor = cursor;
+      this.#joined();
+    } else this.#fail(REASONS.joinRefused);
+    if (status !== "ok" || !moving) this.#joinPush.settle(status, response);
+    if (status === "ok" && gap && ahead) this.#tell(GAP, response);
+  }
+  #joined() {
+    this.#rejoins = 0;
+    this.#clock.clearTimeout(this.#rejoinTimer);
+    if (this.#moving) this.#moving = false;
+    else this.#enter("joined", REASONS.joined);
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const push of waiting) this.#send(push);
+    this.#socket.settle();
+  }
+  #joinLate() {
+    if (this.#joinRef) this.#transmit("phx_leave", this.#socket.makeRef(), {});
+    this.#fail(REASONS.joinLate);
+    this.#joinPush.settle("timeout", { reason: "no answer" });
+  }
+  #late(push) {
+    this.#pending.delete(push.ref);
+    this.#waiting = this.#waiting.filter((other) => other !== push);
+    push.settle("timeout", { reason: "no answer" });
+  }
+  /** Not joined any more. `payload`: what onError is told, if it is. */
+  #fail(reason, payload) {
+    if (this.state !== "joined" && this.state !== "joining") return;
+    this.#joinRef = this.#olderRef = null;
+    this.#moving = false;
+    this.#enter("errored", reason);
+    if (this.#socket.writable) this.#rejoinLater();
+    if (payload) this.#tell("phx_error", payload);
+    this.#socket.settle();
+  }
+  #rejoinLater() {
+    this.#rejoinAfter(this.#socket.rejoinAfterMs(++this.#rejoins), () => {
+      if (this.#socket.writable) this.#join(REASONS.rejoin);
+    });
+  }
+  #rejoinAfter(ms, callback) {
+    this.#clock.clearTimeout(this.#rejoinTimer);
+    this.#rejoinTimer = this.#clock.setTimeout(callback, ms);
+  }
+  #close(payload, reason) {
+    this.#socket.remove(this);
+    if (this.state === "closed") return;
+    this.#clock.clearTimeout(this.#rejoinTimer);
+    this.#joinPush.stop();
+    this.#enter("closed", reason);
+    const waiting = this.#waiting;
+    const pending = [...this.#pending.values()];
+    this.#waiting = [];
+    this.#pending.clear();
+    this.#tell("phx_close", payload);
+    for (const push of waiting) push.settle("error", { reason: "channel closed" });
+    for (const push of pending) push.settle("timeout", { reason: "channel closed" });
+  }
+  #send(push) {
+    push.ref = this.#socket.makeRef();
+    push.joinRef = this.#joinRef;
+    this.#pending.set(push.ref, push);
+    this.#transmit(push.event, push.ref, push.payload);
+  }
+  #transmit(event, ref, payload) {
+    const { topic } = this;
+    const join_ref = this.#joinRef;
+    this.#socket.send({ join_ref, ref, topic, event, payload });
+  }
+  #tell(event, payload, ref = null, joinRef = this.#joinRef) {
+    const bound = () => {
+      const last = this.state === "leaving" || this.state === "closed";
+      if (last && event !== "phx_close") return [];
+      return this.#bindings.filter((b) => b.event === event);
+    };
+    tell(() => bound().map((b) => b.callback), payload, ref, joinRef);
+  }
+  #enter(state, reason) {
+    this.state = step("channel", this.state, state);
+    this.#socket.log("channel", `${this.topic} ${state}`, reason);
+  }
+};
+var Socket = class {
+  state = "closed";
+  /** "websocket", "longpoll", or null while there is no link. */
+  transportName = null;
+  channels = [];
+  #io;
+  #carrier = null;
+  // a Line, or what has its face; null: closed
+  #writable = false;
+  #ref = 0;
+  #listeners = [];
+  #nextListener = 1;
+  /**
+   * @param {string} endPoint such as "/socket" or "wss://host/socket"
+   * @param {Options} opts
+   */
+  constructor(endPoint, opts = {}) {
+    const clock = { ...SYSTEM, ...opts.clock };
+    this.endPoint = endPoint;
+    this.params = closure(opts.params ?? {});
+    this.timeout = opts.timeout ?? TIMEOUT_MS;
+    this.heartbeatIntervalMs = opts.heartbeatIntervalMs ?? HEARTBEAT_MS;
+    this.longPollFallbackMs = opts.longPollFallbackMs ?? FALLBACK_MS;
+    this.transport = opts.transport;
+    this.logger = opts.logger ?? null;
+    this.reconnectAfterMs = opts.reconnectAfterMs ?? backoff(clock.random, 500, 1e4);
+    this.rejoinAfterMs = opts.rejoinAfterMs ?? backoff(clock.random, 1e3, 1e4);
+    this.#io = {
+      clock,
+      fetch: opts.fetch ?? ((...args) => globalThis.fetch(...args)),
+      WebSocket: "WebSocket" in opts ? opts.WebSocket : globalThis.WebSocket,
+      refused: 0
+      // HTTP status of the last refusal, until the server knows
+    };
+  }
+  /** Connect, and stay connected; while it waits, try at once. */
+  connect() {
+    if (this.state === "closed") this.#carry(new Line(this, this.#io));
+    else if (this.state === "waiting") this.#carrier.check(REASONS.connect);
+  }
+  /** The arguments code and reason of phoenix.js have no use here. */
+  disconnect(callback) {
+    if (this.state !== "closed") {
+      this.#carrier.close();
+      this.#carrier = null;
+      if (this.#writable) this.#down();
+      this.#enter("closed", REASONS.disconnect, null);
+    }
+    callback?.();
+  }
+  /**
+   * Use this transport from now on; undefined: choose by what works. What is
+   * there is used until the other one has become useful.
+   * @param {"websocket"|"longpoll"|undefined} name
+   */
+  replaceTransport(name) {
+    this.transport = name;
+    this.#carrier?.replace(REASONS.replaced);
+  }
+  /** @returns {Channel} */
+  channel(topic, params = {}) {
+    const channel = new Channel(topic, params, this, this.#io.clock);
+    this.channels.push(channel);
+    return channel;
+  }
+  remove(channel) {
+    this.channels = this.channels.filter((other) => other !== channel);
+  }
+  isConnected() {
+    return this.state === "open";
+  }
+  connectionState() {
+    return this.state === "waiting" ? "closed" : this.state;
+  }
+  onOpen(callback) {
+    return this.#listen("open", callback);
+  }
+  /** callback(reason): a connection that was open is no more. */
+  onClose(callback) {
+    return this.#listen("close", callback);
+  }
+  /** callback(reason, transport): an attempt failed or a link was lost. */
+  onError(callback) {
+    return this.#listen("error", callback);
+  }
+  /** callback(message), after the channels have seen it */
+  onMessage(callback) {
+    return this.#listen("message", callback);
+  }
+  /** callback(state, reason, transport): ours, whatever changed. */
+  onChange(callback) {
+    return this.#listen("change", callback);
+  }
+  /** @param {number[]} refs as the functions above returned them */
+  off(refs) {
+    this.#listeners = this.#listeners.filter((l) => !refs.includes(l.ref));
+  }
+  makeRef() {
+    return String(++this.#ref);
+  }
+  log(kind, text, data) {
+    this.logger?.(kind, text, data);
+  }
+  endPointURL(transport = "websocket") {
+    const url = new URL(this.endPoint, globalThis.location?.href);
+    const secure = /^(https|wss):$/.test(url.protocol) ? "s" : "";
+    const pairs = query({ ...this.params(), vsn: "2.0.0" });
+    if (url.search) pairs.unshift(url.search.slice(1));
+    url.protocol = (transport === "websocket" ? "ws" : "http") + secure;
+    url.pathname = `${url.pathname.replace(/\/+$/, "")}/${transport}`;
+    url.search = pairs.join("&");
+    url.hash = "";
+    return url.href;
+  }
+  /** @internal may frames be sent? Earlier than "open" says. */
+  get writable() {
+    return this.#writable;
+  }
+  /** @internal */
+  send(message) {
+    this.#carrier.send(message);
+  }
+  /** @internal something was answered, or is not waited for any more */
+  settle() {
+    if (!this.channels.some((channel) => channel.unsettled)) this.#carrier?.settled();
+  }
+  #carry(carrier) {
+    this.#carrier = carrier;
+    carrier.onup = () => this.#up();
+    carrier.ondown = () => this.#down();
+    carrier.onframe = (message) => this.#receive(message);
+    carrier.onchange = (...change) => this.#enter(...change);
+    carrier.onerror = (...error) => this.#tell("error", ...error);
+    carrier.open(REASONS.connect);
+  }
+  #up() {
+    this.#writable = true;
+    for (const channel of this.channels) channel.linkUp();
+    this.settle();
+  }
+  #down() {
+    this.#writable = false;
+    for (const channel of this.channels) channel.linkLost();
+  }
+  #receive(message) {
+    this.log("receive", `${message.topic} ${message.event}`, message);
+    for (const channel of this.channels)
+      if (channel.topic === message.topic) channel.receive(message);
+    this.#tell("message", message);
+  }
+  #enter(state, reason, transport) {
+    const before = this.state;
+    this.state = step("socket", before, state);
+    this.transportName = transport;
+    this.log("transport", `${transport} ${state}`, reason);
+    this.#tell("change", state, reason, transport);
+    if (before === state) return;
+    if (state === "open") this.#tell("open");
+    if (before === "open") this.#tell("close", reason);
+  }
+  #listen(kind, callback) {
+    const ref = this.#nextListener++;
+    this.#listeners.push({ kind, ref, callback });
+    return ref;
+  }
+  #tell(kind, ...args) {
+    const asked = () => this.#listeners.filter((l) => l.kind === kind);
+    tell(() => asked().map((l) => l.callback), ...args);
+  }
+};
