@@ -31,6 +31,7 @@ include tests/unit/schema.mk
 include tests/unit/channel.mk
 include tests/unit/gateway.mk
 include tests/unit/sidecar.mk
+include tests/unit/middlebox.mk
 include tests/vfs/local.mk
 if HAVE_CMOCKA
 check_PROGRAMS += $(unit_tests)
@@ -45,6 +46,7 @@ include tests/crash/power.mk
 include tests/crash/faults.mk
 include tests/holds/local.mk
 include tests/js/local.mk
+include tests/middlebox/local.mk
 include tests/soak/local.mk
 include tests/sql/local.mk
 

@@ -23,6 +23,7 @@ EXTRA_DIST += \
 	tests/js/late.test.js \
 	tests/js/leaving.test.js \
 	tests/js/longpoll.test.js \
+	tests/js/middlebox.test.js \
 	tests/js/monitor.test.js \
 	tests/js/order.test.js \
 	tests/js/package.test.js \
