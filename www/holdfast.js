@@ -996,7 +996,12 @@ export class Channel {
 
   #enter(state, reason) {
     this.state = step("channel", this.state, state);
-    this.#socket.log("channel", `${this.topic} ${state}`, reason);
+    this.log(reason);
+  }
+
+  /** @internal */
+  log(data = this.cursor) {
+    this.#socket.log("channel", `${this.topic} ${this.state}`, data);
   }
 }
 
@@ -1014,6 +1019,8 @@ export class Channel {
  * @property {(kind: string, text: string, data: any) => void} [logger]
  * @property {typeof fetch} [fetch] these three for tests and odd platforms
  * @property {typeof WebSocket} [WebSocket]
+ * @property {boolean} [inspect] let www/inspector/ watch; else as the browser's
+ *           localStorage["holdfast.inspect"] says
  * @property {object} [clock] setTimeout, clearTimeout, now, random
  */
 
@@ -1034,6 +1041,8 @@ export class Socket {
   #ref = 0;
   #listeners = [];
   #nextListener = 1;
+  #name; // of this socket, among all that the inspector watches
+  #inspector;
 
   /**
    * @param {string} endPoint such as "/socket" or "wss://host/socket"
@@ -1056,6 +1065,19 @@ export class Socket {
       WebSocket: "WebSocket" in opts ? opts.WebSocket : globalThis.WebSocket,
       refused: 0, // HTTP status of the last refusal, until the server knows
     };
+    try {
+      if (opts.inspect ?? localStorage["holdfast.inspect"]) {
+        this.#name = `${location.pathname} ${Math.random()}`;
+        this.#inspector = new BroadcastChannel("holdfast.inspect");
+        this.#inspector.onmessage = ({ data }) => {
+          if (data !== "?") return;
+          this.log("transport", `${this.transportName} ${this.state}`);
+          for (const channel of this.channels) channel.log();
+        };
+      }
+    } catch {
+      // no page, or one whose browser forbids it
+    }
   }
 
   /** Connect, and stay connected; while it waits, try at once. */
@@ -1137,8 +1159,19 @@ export class Socket {
     return String(++this.#ref);
   }
 
-  log(kind, text, data) {
-    this.logger?.(kind, text, data);
+  /**
+   * What happens: for the logger, and for the inspector if it may watch.
+   * @param {"transport"|"channel"|"push"|"receive"} kind
+   * @param {string} text
+   * @param {any} data a Reason, a Message; a cursor, where the inspector has asked
+   */
+  log(...what) {
+    this.logger?.(...what);
+    try {
+      this.#inspector?.postMessage([this.#name, Date.now(), ...what]);
+    } catch {
+      // of this payload there is no copy
+    }
   }
 
   endPointURL(transport = "websocket") {

@@ -20,6 +20,7 @@ EXTRA_DIST += \
 	tests/js/hostile.test.js \
 	tests/js/hosts.test.js \
 	tests/js/hosts_apache.test.js \
+	tests/js/inspect.test.js \
 	tests/js/late.test.js \
 	tests/js/leaving.test.js \
 	tests/js/longpoll.test.js \
