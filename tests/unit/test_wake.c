@@ -82,6 +82,7 @@ static void others_are_rung_for_their_topics_only(void **state)
     (void)time_until(&watcher, 1);
     run_for(50);
     assert_int_equal(hf_wake_counts(other.wake).rung, 0);
+    run_past_backstop();
     insert("b");
     (void)time_until(&other, 2);
     assert_int_equal(hf_wake_counts(other.wake).rung, 1);
@@ -100,7 +101,7 @@ static void our_commits_ring_by_themselves(void **state)
     (void)state;
     waiter_open(&watcher, "x");
     waiter_open(&other, "a");
-    run_for(20);
+    run_past_backstop();
     publish(w, "a", "1");
     (void)time_until(&other, 1);
     assert_int_equal(hf_wake_counts(other.wake).rung, 1);
@@ -122,7 +123,7 @@ static void a_frame_rings_its_session(void **state)
     (void)state;
     waiter_open(&watcher, "x");
     waiter_open(&other, "session");
-    run_for(20);
+    run_past_backstop();
     assert_int_equal(hf_journal_begin(w), 0);
     assert_int_equal(hf_journal_draw(w, &id), 0);
     assert_int_equal(hf_frame_add(w, HF_STR("session"), id, HF_STR("t")), 0);
@@ -131,6 +132,7 @@ static void a_frame_rings_its_session(void **state)
     assert_int_equal(hf_wake_counts(other.wake).rung, 1);
 
     /* Killed before it rang: the same by hand, past our commit. */
+    run_past_backstop();
     foreign_ok("BEGIN IMMEDIATE;"
                "UPDATE sqlite_sequence SET seq = seq + 1;"
                "INSERT INTO frames (id, session, text)"
@@ -162,6 +164,8 @@ static void without_events_the_backstop_finds_it(void **state)
 static void without_inotify_the_journal_is_polled(void **state)
 {
     struct waiter waiter;
+    int64_t shortest_ms = INT64_MAX, longest_ms = 0, took_ms;
+    uint64_t head;
 
     (void)state;
     no_inotify = true;
@@ -170,10 +174,17 @@ static void without_inotify_the_journal_is_polled(void **state)
     run_for(20);
     insert("a");
     (void)time_until(&waiter, 1);
-    /* Nobody watches, so it looks as often as one without a slot. */
-    insert("a"); /* right after a look: the longest wait */
-    assert_in_range(time_until(&waiter, 2), HF_WAKE_BACKSTOP_BARE_MS - 50,
-                    HF_WAKE_BACKSTOP_BARE_MS + 150);
+    /* Nobody watches, so it looks as often as one without a slot. Each insert
+     * comes right after a look, for the longest wait; a busy machine makes one
+     * or the other come late. */
+    for (head = 2; head < 7; head++) {
+        insert("a");
+        took_ms = time_until(&waiter, head);
+        shortest_ms = took_ms < shortest_ms ? took_ms : shortest_ms;
+        longest_ms = took_ms > longest_ms ? took_ms : longest_ms;
+    }
+    assert_in_range(longest_ms, HF_WAKE_BACKSTOP_BARE_MS - 50, 2000);
+    assert_in_range(shortest_ms, 0, HF_WAKE_BACKSTOP_BARE_MS + 150);
     no_inotify = false;
     run_for(600);
     assert_true(hf_wake_watching(waiter.wake)); /* as soon as it can be had */
@@ -228,21 +239,26 @@ static void the_next_takes_over_when_the_watcher_is_killed(void **state)
 {
     pid_t pid = fork_watcher();
     struct waiter waiter;
+    uint64_t head;
 
     (void)state;
     waiter_open(&waiter, "a");
     assert_false(hf_wake_watching(waiter.wake));
-    insert("a");
-    (void)time_until(&waiter, 1);
-    assert_int_equal(hf_wake_counts(waiter.wake).rung, 1);
+    /* The other process may be kept from its work until the backstop. */
+    for (head = 0; hf_wake_counts(waiter.wake).rung == 0;) {
+        assert_in_range(++head, 1, 5);
+        run_past_backstop();
+        insert("a");
+        (void)time_until(&waiter, head);
+    }
     assert_int_equal(kill(pid, SIGKILL), 0);
     assert_int_equal(waitpid(pid, NULL, 0), pid);
     insert("a");
-    assert_in_range(time_until(&waiter, 2), 0, HF_WAKE_BACKSTOP_MS + 200);
+    assert_in_range(time_until(&waiter, ++head), 0, HF_WAKE_BACKSTOP_MS + 200);
     run_for(HF_WAKE_BACKSTOP_MS + 100);
     assert_true(hf_wake_watching(waiter.wake));
     insert("a");
-    assert_in_range(time_until(&waiter, 3), 0, 300);
+    assert_in_range(time_until(&waiter, ++head), 0, 300);
     waiter_close(&waiter);
 }
 
@@ -552,7 +568,7 @@ static void only_a_foreign_commit_is_looked_for_without_sleep(void **state)
     slow_syncs = 0;
     /* Steps that double are ten to five milliseconds. */
     assert_in_range(looks, 5, 5 * 20);
-    assert_in_range(glances, 5 * 1000, UINT32_MAX);
+    assert_in_range(glances, 5 * 100, UINT32_MAX); /* thousands, undisturbed */
     waiter_close(&waiter);
     hf_journal_close(publisher);
 }
