@@ -815,7 +815,11 @@ var Channel = class {
   }
   #enter(state, reason) {
     this.state = step("channel", this.state, state);
-    this.#socket.log("channel", `${this.topic} ${state}`, reason);
+    this.log(reason);
+  }
+  /** @internal */
+  log(data = this.cursor) {
+    this.#socket.log("channel", `${this.topic} ${this.state}`, data);
   }
 };
 var Socket = class {
@@ -830,6 +834,9 @@ var Socket = class {
   #ref = 0;
   #listeners = [];
   #nextListener = 1;
+  #name;
+  // of this socket, among all that the inspector watches
+  #inspector;
   /**
    * @param {string} endPoint such as "/socket" or "wss://host/socket"
    * @param {Options} opts
@@ -852,6 +859,18 @@ var Socket = class {
       refused: 0
       // HTTP status of the last refusal, until the server knows
     };
+    try {
+      if (opts.inspect ?? localStorage["holdfast.inspect"]) {
+        this.#name = `${location.pathname} ${Math.random()}`;
+        this.#inspector = new BroadcastChannel("holdfast.inspect");
+        this.#inspector.onmessage = ({ data }) => {
+          if (data !== "?") return;
+          this.log("transport", `${this.transportName} ${this.state}`);
+          for (const channel of this.channels) channel.log();
+        };
+      }
+    } catch {
+    }
   }
   /** Connect, and stay connected; while it waits, try at once. */
   connect() {
@@ -918,8 +937,18 @@ var Socket = class {
   makeRef() {
     return String(++this.#ref);
   }
-  log(kind, text, data) {
-    this.logger?.(kind, text, data);
+  /**
+   * What happens: for the logger, and for the inspector if it may watch.
+   * @param {"transport"|"channel"|"push"|"receive"} kind
+   * @param {string} text
+   * @param {any} data a Reason, a Message; a cursor, where the inspector has asked
+   */
+  log(...what) {
+    this.logger?.(...what);
+    try {
+      this.#inspector?.postMessage([this.#name, Date.now(), ...what]);
+    } catch {
+    }
   }
   endPointURL(transport = "websocket") {
     const url = new URL(this.endPoint, globalThis.location?.href);

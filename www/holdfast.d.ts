@@ -94,6 +94,8 @@ export interface Options {
   rejoinAfterMs?: (tries: number) => number;
   /** Called with all that happens; `kind` is "transport", "channel", "push" or "receive". */
   logger?: (kind: string, text: string, data: any) => void;
+  /** Let the inspector watch; else as localStorage["holdfast.inspect"] says. */
+  inspect?: boolean;
   /** In place of the platform's, for tests and odd platforms. */
   fetch?: typeof fetch;
   /** In place of the platform's; undefined where there is none. */
