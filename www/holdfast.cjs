@@ -37,7 +37,7 @@ var NEXT = {
     closed: ["connecting"],
     connecting: ["connecting", "open", "waiting", "closed"],
     open: ["open", "connecting", "waiting", "closed"],
-    waiting: ["connecting", "closed"]
+    waiting: ["connecting", "waiting", "closed"]
   },
   channel: {
     closed: ["joining"],
@@ -72,7 +72,12 @@ var REASONS = Object.freeze({
   failed: { number: 26, text: "the server reported an error" },
   ended: { number: 27, text: "the server closed the channel" },
   leave: { number: 28, text: "leave() was called" },
-  left: { number: 29, text: "the channel was left" }
+  left: { number: 29, text: "the channel was left" },
+  woke: { number: 60, text: "the page is shown, or the machine woke" },
+  online: { number: 61, text: "the network is back" },
+  offline: { number: 62, text: "the browser is offline" },
+  hidden: { number: 63, text: "the page was left" },
+  returned: { number: 64, text: "the page is back" }
 });
 function step(machine, from, to) {
   if (!NEXT[machine][from].includes(to))
@@ -92,6 +97,12 @@ var REFUSALS = [500, 503, 508];
 var BATCH_LINES = 100;
 var BATCH_CHARS = 65536;
 var BUFFER_MAX = 1e3;
+var TICK_MS = 5e3;
+var LATE_MS = 3e3;
+var THROTTLED_MS = 65e3;
+var CHECK_MS = 5e3;
+var OFFLINE_MS = 3e4;
+var ONLINE_MS = 1e3;
 var GAP = /* @__PURE__ */ Symbol("gap");
 function backoff(random, first, most) {
   return (tries) => random() * Math.min(most, first * 2 ** (tries - 1));
@@ -125,8 +136,23 @@ var SYSTEM = {
   setTimeout: (callback, ms) => globalThis.setTimeout(callback, ms),
   clearTimeout: (timer) => globalThis.clearTimeout(timer),
   now: () => performance.now(),
+  wall: () => Date.now(),
+  // anybody may set it: never to wait by
   random: () => Math.random()
 };
+function lenient(clock) {
+  return {
+    ...clock,
+    deadline(callback, ms) {
+      const moment = ms >> 3;
+      const handle = {};
+      const last = () => handle.timer = clock.setTimeout(callback, moment);
+      handle.timer = clock.setTimeout(last, ms - moment);
+      return handle;
+    },
+    clearTimeout: (handle) => clock.clearTimeout(handle?.timer ?? handle)
+  };
+}
 function encode({ join_ref, ref, topic, event, payload, options }) {
   const frame = [join_ref, ref, topic, event, payload];
   return JSON.stringify(options ? [...frame, options] : frame);
@@ -163,8 +189,13 @@ var Link = class {
   // until its next heartbeat, or the answer to this one
   heartbeat;
   // ref of the last one
+  checked = false;
+  // its answer is urgent
   close() {
     this.ended = true;
+  }
+  /** Something may be wrong with the way: what waits for an answer asks anew. */
+  check() {
   }
   /** @param {Reason} reason */
   fail(reason) {
@@ -207,6 +238,10 @@ var PollLink = class extends Link {
     super.close();
     this.#parked?.abort();
     this.#wake?.();
+  }
+  /** The same token brings the same messages; of two polls the newer gets them. */
+  check() {
+    this.#parked?.abort();
   }
   async #poll() {
     const pause = backoff(this.#io.clock.random, 500, 5e3);
@@ -271,7 +306,7 @@ var PollLink = class extends Link {
     const { fetch, clock, refused } = this.#io;
     const get = method === "GET";
     const abort = new AbortController();
-    const timer = clock.setTimeout(() => abort.abort(), get ? GET_MS : POST_MS);
+    const timer = clock.deadline(() => abort.abort(), get ? GET_MS : POST_MS);
     const says = get ? `&paced=1${refused ? `&refused=${refused}` : ""}` : "";
     const token = encodeURIComponent(this.#token ?? "");
     if (get) this.#parked = abort;
@@ -364,6 +399,8 @@ var Line = class {
   #overlap;
   // until the older one is closed
   #tries = 0;
+  #told = false;
+  // the server said how long to wait
   constructor(host, io) {
     this.#host = host;
     this.#io = io;
@@ -372,7 +409,14 @@ var Line = class {
     this.#dial(this.#firstChoice(), reason);
   }
   check(reason) {
-    if (!this.#link) this.open(reason);
+    const link = this.#link;
+    if (!link) {
+      if (reason === REASONS.connect || !this.#told) this.open(reason);
+    } else if (link.usefulAt !== null && !link.checked) {
+      link.checked = true;
+      link.check();
+      this.#beat(link, CHECK_MS);
+    }
   }
   replace(reason) {
     const name = this.#firstChoice();
@@ -409,7 +453,7 @@ var Line = class {
     link.onopen = () => this.#opened(link);
     link.onframe = (data) => this.#receive(link, data);
     link.onclose = (why) => this.#lost(link, why);
-    link.timer = clock.setTimeout(
+    link.timer = clock.deadline(
       () => this.#lost(link, REASONS.unproven),
       fallback ? host.longPollFallbackMs : host.timeout
     );
@@ -463,12 +507,13 @@ var Line = class {
     this.#host.log("push", `${message.topic} ${message.event}`, message);
     link.send(message);
   }
-  #beat(link) {
+  #beat(link, most = this.#host.timeout) {
+    const { clock } = this.#io;
     const host = this.#host;
-    const patience = Math.min(host.timeout, host.heartbeatIntervalMs);
     const mute = () => this.#lost(link, REASONS.mute);
     link.heartbeat = host.makeRef();
-    link.pulse = this.#io.clock.setTimeout(mute, patience);
+    clock.clearTimeout(link.pulse);
+    link.pulse = clock.deadline(mute, Math.min(most, host.heartbeatIntervalMs));
     this.#send(link, {
       join_ref: null,
       ref: link.heartbeat,
@@ -479,8 +524,10 @@ var Line = class {
   }
   #beatLater(link) {
     const { clock } = this.#io;
+    link.checked = false;
     clock.clearTimeout(link.pulse);
-    link.pulse = clock.setTimeout(() => this.#beat(link), this.#host.heartbeatIntervalMs);
+    if (link.heartbeats)
+      link.pulse = clock.setTimeout(() => this.#beat(link), this.#host.heartbeatIntervalMs);
   }
   /** The link is of no more use: try the other one, or later again. */
   #lost(link, reason) {
@@ -500,10 +547,17 @@ var Line = class {
     else this.#wait(why, returnMs);
     this.onerror(why, name);
   }
+  /**
+   * Where there is no network a try is no proof of anything. But what a browser
+   * thinks of the network is no proof either, so now and then there is one.
+   */
   #wait(reason, returnMs) {
-    const delay = returnMs ?? this.#host.reconnectAfterMs(++this.#tries);
-    this.#timer = this.#io.clock.setTimeout(() => this.open(REASONS.retry), delay);
-    this.onchange("waiting", reason, null);
+    const { clock, page } = this.#io;
+    const offline = page.navigator?.onLine === false;
+    const delay = offline ? OFFLINE_MS * (1 - clock.random() / 2) : returnMs ?? this.#host.reconnectAfterMs(++this.#tries);
+    this.#told = returnMs !== null;
+    this.#timer = clock.setTimeout(() => this.open(REASONS.retry), delay);
+    this.onchange("waiting", offline ? REASONS.offline : reason, null);
   }
   #drop() {
     const up = this.#up;
@@ -519,6 +573,38 @@ var Line = class {
     return null;
   }
 };
+function live({ clock, page }, owner) {
+  const { document } = page;
+  const end = new AbortController();
+  let timer;
+  let soon;
+  const on = (target, type, callback) => target?.addEventListener?.(type, callback, { signal: end.signal });
+  const woke = () => owner.check(REASONS.woke);
+  const tick = () => {
+    const apart = clock.wall() - clock.now();
+    const due = clock.now() + TICK_MS;
+    timer = clock.setTimeout(() => {
+      const late = clock.now() - due > (document?.hidden ? THROTTLED_MS : LATE_MS);
+      if (late || Math.abs(clock.wall() - clock.now() - apart) > LATE_MS) woke();
+      tick();
+    }, TICK_MS);
+  };
+  tick();
+  on(document, "resume", woke);
+  on(document, "visibilitychange", () => document.hidden || woke());
+  on(page, "offline", () => owner.check(REASONS.offline));
+  on(page, "online", () => {
+    clock.clearTimeout(soon);
+    soon = clock.setTimeout(() => owner.check(REASONS.online), clock.random() * ONLINE_MS);
+  });
+  on(page, "pagehide", () => owner.hide());
+  on(page, "pageshow", () => owner.show());
+  return () => {
+    end.abort();
+    clock.clearTimeout(timer);
+    clock.clearTimeout(soon);
+  };
+}
 var Push = class {
   #clock;
   #timer;
@@ -551,7 +637,7 @@ var Push = class {
   start(late) {
     this.#clock.clearTimeout(this.#timer);
     this.#answer = null;
-    this.#timer = this.#clock.setTimeout(late, this.timeout);
+    this.#timer = this.#clock.deadline(late, this.timeout);
   }
   /** @internal nobody waits any more, and nobody is told */
   stop() {
@@ -829,7 +915,9 @@ var Socket = class {
   channels = [];
   #io;
   #carrier = null;
-  // a Line, or what has its face; null: closed
+  // a Line, or what has its face; null: closed, or left
+  #stop;
+  // ends what listens to the page
   #writable = false;
   #ref = 0;
   #listeners = [];
@@ -842,7 +930,7 @@ var Socket = class {
    * @param {Options} opts
    */
   constructor(endPoint, opts = {}) {
-    const clock = { ...SYSTEM, ...opts.clock };
+    const clock = lenient({ ...SYSTEM, ...opts.clock });
     this.endPoint = endPoint;
     this.params = closure(opts.params ?? {});
     this.timeout = opts.timeout ?? TIMEOUT_MS;
@@ -856,6 +944,7 @@ var Socket = class {
       clock,
       fetch: opts.fetch ?? ((...args) => globalThis.fetch(...args)),
       WebSocket: "WebSocket" in opts ? opts.WebSocket : globalThis.WebSocket,
+      page: opts.page ?? globalThis,
       refused: 0
       // HTTP status of the last refusal, until the server knows
     };
@@ -874,16 +963,20 @@ var Socket = class {
   }
   /** Connect, and stay connected; while it waits, try at once. */
   connect() {
-    if (this.state === "closed") this.#carry(new Line(this, this.#io));
-    else if (this.state === "waiting") this.#carrier.check(REASONS.connect);
+    if (this.state === "closed") {
+      this.#stop = live(this.#io, {
+        check: (reason) => this.#check(reason),
+        hide: () => this.#release("waiting", REASONS.hidden),
+        show: () => this.#carrier ?? this.#carry(REASONS.returned)
+      });
+      this.#carry(REASONS.connect);
+    } else if (this.state === "waiting") this.#check(REASONS.connect);
   }
   /** The arguments code and reason of phoenix.js have no use here. */
   disconnect(callback) {
     if (this.state !== "closed") {
-      this.#carrier.close();
-      this.#carrier = null;
-      if (this.#writable) this.#down();
-      this.#enter("closed", REASONS.disconnect, null);
+      this.#stop();
+      this.#release("closed", REASONS.disconnect);
     }
     callback?.();
   }
@@ -973,14 +1066,26 @@ var Socket = class {
   settle() {
     if (!this.channels.some((channel) => channel.unsettled)) this.#carrier?.settled();
   }
-  #carry(carrier) {
+  #carry(reason) {
+    const carrier = new Line(this, this.#io);
     this.#carrier = carrier;
     carrier.onup = () => this.#up();
     carrier.ondown = () => this.#down();
     carrier.onframe = (message) => this.#receive(message);
     carrier.onchange = (...change) => this.#enter(...change);
     carrier.onerror = (...error) => this.#tell("error", ...error);
-    carrier.open(REASONS.connect);
+    carrier.open(reason);
+  }
+  #release(state, reason) {
+    this.#carrier?.close();
+    this.#carrier = null;
+    if (this.#writable) this.#down();
+    this.#enter(state, reason, null);
+  }
+  /** A page that was left and is looked at is back, whatever it was told. */
+  #check(reason) {
+    if (!this.#carrier) this.#carry(reason);
+    else if (this.state === "open" || reason !== REASONS.offline) this.#carrier.check(reason);
   }
   #up() {
     this.#writable = true;

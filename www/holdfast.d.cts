@@ -62,7 +62,12 @@ export type ReasonName =
   | "failed"
   | "ended"
   | "leave"
-  | "left";
+  | "left"
+  | "woke"
+  | "online"
+  | "offline"
+  | "hidden"
+  | "returned";
 
 /** Every reason by its name; docs/CLIENT.md has them in a table. */
 export const REASONS: Readonly<Record<ReasonName, Reason>>;
@@ -103,6 +108,8 @@ export interface Options {
   WebSocket?: (new (url: string, protocols?: string[]) => any) | undefined;
   /** In place of the platform's. */
   clock?: Partial<Clock>;
+  /** What has the events, the document and the navigator of a page. */
+  page?: object;
 }
 
 export interface Clock {
@@ -110,6 +117,8 @@ export interface Clock {
   clearTimeout(timer: any): void;
   /** ms since some moment; never steps back. */
   now(): number;
+  /** ms since 1970; anybody may set it. */
+  wall(): number;
   /** From 0 to below 1. */
   random(): number;
 }

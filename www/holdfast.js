@@ -39,7 +39,7 @@ const NEXT = {
     closed: ["connecting"],
     connecting: ["connecting", "open", "waiting", "closed"],
     open: ["open", "connecting", "waiting", "closed"],
-    waiting: ["connecting", "closed"],
+    waiting: ["connecting", "waiting", "closed"],
   },
   channel: {
     closed: ["joining"],
@@ -81,6 +81,12 @@ export const REASONS = Object.freeze({
   ended: { number: 27, text: "the server closed the channel" },
   leave: { number: 28, text: "leave() was called" },
   left: { number: 29, text: "the channel was left" },
+
+  woke: { number: 60, text: "the page is shown, or the machine woke" },
+  online: { number: 61, text: "the network is back" },
+  offline: { number: 62, text: "the browser is offline" },
+  hidden: { number: 63, text: "the page was left" },
+  returned: { number: 64, text: "the page is back" },
 });
 
 /** @returns {string} the state after, or throws: a mistake of ours */
@@ -105,6 +111,12 @@ const REFUSALS = [500, 503, 508]; // of a web server that lets no more in
 const BATCH_LINES = 100; // Phoenix drops what is beyond
 const BATCH_CHARS = 65536; // of one POST, but at least one message
 const BUFFER_MAX = 1000; // pushes waiting for their channel's join
+const TICK_MS = 5000; // how often we look whether we slept
+const LATE_MS = 3000; // later than that is no timer of a page that is awake
+const THROTTLED_MS = 65000; // ... of a hidden one: browsers let it act once a minute
+const CHECK_MS = 5000; // a link that may have died has so long to answer
+const OFFLINE_MS = 30000; // a browser that believes itself offline tries so often
+const ONLINE_MS = 1000; // a whole building comes back within that
 
 const GAP = Symbol("gap"); // no event from the wire can be this
 
@@ -158,8 +170,29 @@ const SYSTEM = {
   setTimeout: (callback, ms) => globalThis.setTimeout(callback, ms),
   clearTimeout: (timer) => globalThis.clearTimeout(timer),
   now: () => performance.now(),
+  wall: () => Date.now(), // anybody may set it: never to wait by
   random: () => Math.random(),
 };
+
+/**
+ * A clock that also has deadlines, for what somebody else has to do. A timer
+ * of a hidden page or after a sleep is late itself, and what it waits for may
+ * stand in the queue behind it. So the last eighth is a timer of its own: by
+ * then the queue has been read.
+ */
+function lenient(clock) {
+  return {
+    ...clock,
+    deadline(callback, ms) {
+      const moment = ms >> 3;
+      const handle = {};
+      const last = () => (handle.timer = clock.setTimeout(callback, moment));
+      handle.timer = clock.setTimeout(last, ms - moment);
+      return handle;
+    },
+    clearTimeout: (handle) => clock.clearTimeout(handle?.timer ?? handle),
+  };
+}
 
 // --- frames --------------------------------------------------------------
 
@@ -212,10 +245,14 @@ class Link {
   timer; // its time to become useful
   pulse; // until its next heartbeat, or the answer to this one
   heartbeat; // ref of the last one
+  checked = false; // its answer is urgent
 
   close() {
     this.ended = true;
   }
+
+  /** Something may be wrong with the way: what waits for an answer asks anew. */
+  check() {}
 
   /** @param {Reason} reason */
   fail(reason) {
@@ -270,6 +307,11 @@ export class PollLink extends Link {
     super.close();
     this.#parked?.abort();
     this.#wake?.();
+  }
+
+  /** The same token brings the same messages; of two polls the newer gets them. */
+  check() {
+    this.#parked?.abort();
   }
 
   async #poll() {
@@ -340,7 +382,7 @@ export class PollLink extends Link {
     const { fetch, clock, refused } = this.#io;
     const get = method === "GET";
     const abort = new AbortController();
-    const timer = clock.setTimeout(() => abort.abort(), get ? GET_MS : POST_MS);
+    const timer = clock.deadline(() => abort.abort(), get ? GET_MS : POST_MS);
     const says = get ? `&paced=1${refused ? `&refused=${refused}` : ""}` : "";
     const token = encodeURIComponent(this.#token ?? "");
     if (get) this.#parked = abort;
@@ -421,7 +463,8 @@ export class SocketLink extends Link {
  * tab. The Socket calls:
  *
  *     open(reason)     begin. Once; callbacks may come before it returns
- *     check(reason)    something happened outside: what waits is tried at once
+ *     check(reason)    something happened outside: a link has CHECK_MS to show
+ *                      that it is alive, and what waits is tried at once
  *     replace(reason)  host.transport was changed: use that one
  *     send(message)    only between onup and ondown. It may be lost, and this is
  *                      never told: what wants an answer waits for it with a
@@ -473,6 +516,7 @@ class Line {
   #timer; // until the next try
   #overlap; // until the older one is closed
   #tries = 0;
+  #told = false; // the server said how long to wait
 
   constructor(host, io) {
     this.#host = host;
@@ -484,7 +528,15 @@ class Line {
   }
 
   check(reason) {
-    if (!this.#link) this.open(reason);
+    const link = this.#link;
+    if (!link) {
+      // a server that said when to come back is asked sooner by the page alone
+      if (reason === REASONS.connect || !this.#told) this.open(reason);
+    } else if (link.usefulAt !== null && !link.checked) {
+      link.checked = true;
+      link.check();
+      this.#beat(link, CHECK_MS);
+    }
   }
 
   replace(reason) {
@@ -527,7 +579,7 @@ class Line {
     link.onopen = () => this.#opened(link);
     link.onframe = (data) => this.#receive(link, data);
     link.onclose = (why) => this.#lost(link, why);
-    link.timer = clock.setTimeout(
+    link.timer = clock.deadline(
       () => this.#lost(link, REASONS.unproven),
       fallback ? host.longPollFallbackMs : host.timeout,
     );
@@ -587,12 +639,13 @@ class Line {
     link.send(message);
   }
 
-  #beat(link) {
+  #beat(link, most = this.#host.timeout) {
+    const { clock } = this.#io;
     const host = this.#host;
-    const patience = Math.min(host.timeout, host.heartbeatIntervalMs);
     const mute = () => this.#lost(link, REASONS.mute);
     link.heartbeat = host.makeRef();
-    link.pulse = this.#io.clock.setTimeout(mute, patience);
+    clock.clearTimeout(link.pulse);
+    link.pulse = clock.deadline(mute, Math.min(most, host.heartbeatIntervalMs));
     this.#send(link, {
       join_ref: null,
       ref: link.heartbeat,
@@ -604,8 +657,10 @@ class Line {
 
   #beatLater(link) {
     const { clock } = this.#io;
+    link.checked = false;
     clock.clearTimeout(link.pulse);
-    link.pulse = clock.setTimeout(() => this.#beat(link), this.#host.heartbeatIntervalMs);
+    if (link.heartbeats)
+      link.pulse = clock.setTimeout(() => this.#beat(link), this.#host.heartbeatIntervalMs);
   }
 
   /** The link is of no more use: try the other one, or later again. */
@@ -627,10 +682,19 @@ class Line {
     this.onerror(why, name);
   }
 
+  /**
+   * Where there is no network a try is no proof of anything. But what a browser
+   * thinks of the network is no proof either, so now and then there is one.
+   */
   #wait(reason, returnMs) {
-    const delay = returnMs ?? this.#host.reconnectAfterMs(++this.#tries);
-    this.#timer = this.#io.clock.setTimeout(() => this.open(REASONS.retry), delay);
-    this.onchange("waiting", reason, null);
+    const { clock, page } = this.#io;
+    const offline = page.navigator?.onLine === false;
+    const delay = offline
+      ? OFFLINE_MS * (1 - clock.random() / 2)
+      : (returnMs ?? this.#host.reconnectAfterMs(++this.#tries));
+    this.#told = returnMs !== null;
+    this.#timer = clock.setTimeout(() => this.open(REASONS.retry), delay);
+    this.onchange("waiting", offline ? REASONS.offline : reason, null);
   }
 
   #drop() {
@@ -652,6 +716,58 @@ class Line {
 // --- tabs ---------------------------------------------------------------
 
 // --- life ---------------------------------------------------------------
+
+/**
+ * What happens to the page and its machine, as three calls to `owner`:
+ *
+ *     check(reason)  look now whether the connection is still good
+ *     hide()         the page is left, perhaps to be kept for the way back, and
+ *                    with a connection browsers would not keep it
+ *     show()         it is there again
+ *
+ * Nobody tells a page that its machine slept, and not every browser that it was
+ * frozen. It shows by a timer that comes late, or by the two clocks: in most
+ * systems the one that we wait by stands still meanwhile. Setting the system's
+ * clock looks the same, and then a heartbeat too many does no harm. Node and
+ * workers have less to tell, or nothing.
+ *
+ * @returns {() => void} ends it
+ */
+function live({ clock, page }, owner) {
+  const { document } = page;
+  const end = new AbortController();
+  let timer;
+  let soon;
+
+  const on = (target, type, callback) =>
+    target?.addEventListener?.(type, callback, { signal: end.signal });
+  const woke = () => owner.check(REASONS.woke);
+  const tick = () => {
+    const apart = clock.wall() - clock.now();
+    const due = clock.now() + TICK_MS;
+    timer = clock.setTimeout(() => {
+      const late = clock.now() - due > (document?.hidden ? THROTTLED_MS : LATE_MS);
+      if (late || Math.abs(clock.wall() - clock.now() - apart) > LATE_MS) woke();
+      tick();
+    }, TICK_MS);
+  };
+
+  tick();
+  on(document, "resume", woke);
+  on(document, "visibilitychange", () => document.hidden || woke());
+  on(page, "offline", () => owner.check(REASONS.offline));
+  on(page, "online", () => {
+    clock.clearTimeout(soon);
+    soon = clock.setTimeout(() => owner.check(REASONS.online), clock.random() * ONLINE_MS);
+  });
+  on(page, "pagehide", () => owner.hide());
+  on(page, "pageshow", () => owner.show());
+  return () => {
+    end.abort();
+    clock.clearTimeout(timer);
+    clock.clearTimeout(soon);
+  };
+}
 
 // --- presence -----------------------------------------------------------
 
@@ -691,7 +807,7 @@ export class Push {
   start(late) {
     this.#clock.clearTimeout(this.#timer);
     this.#answer = null;
-    this.#timer = this.#clock.setTimeout(late, this.timeout);
+    this.#timer = this.#clock.deadline(late, this.timeout);
   }
 
   /** @internal nobody waits any more, and nobody is told */
@@ -1017,11 +1133,12 @@ export class Channel {
  * @property {(tries: number) => number} [reconnectAfterMs]
  * @property {(tries: number) => number} [rejoinAfterMs]
  * @property {(kind: string, text: string, data: any) => void} [logger]
- * @property {typeof fetch} [fetch] these three for tests and odd platforms
+ * @property {typeof fetch} [fetch] these four for tests and odd platforms
  * @property {typeof WebSocket} [WebSocket]
  * @property {boolean} [inspect] let www/inspector/ watch; else as the browser's
  *           localStorage["holdfast.inspect"] says
- * @property {object} [clock] setTimeout, clearTimeout, now, random
+ * @property {object} [clock] setTimeout, clearTimeout, now, wall, random
+ * @property {object} [page] what has the events, document and navigator of a page
  */
 
 /**
@@ -1036,7 +1153,8 @@ export class Socket {
   transportName = null;
   channels = [];
   #io;
-  #carrier = null; // a Line, or what has its face; null: closed
+  #carrier = null; // a Line, or what has its face; null: closed, or left
+  #stop; // ends what listens to the page
   #writable = false;
   #ref = 0;
   #listeners = [];
@@ -1049,7 +1167,7 @@ export class Socket {
    * @param {Options} opts
    */
   constructor(endPoint, opts = {}) {
-    const clock = { ...SYSTEM, ...opts.clock };
+    const clock = lenient({ ...SYSTEM, ...opts.clock });
     this.endPoint = endPoint;
     this.params = closure(opts.params ?? {});
     this.timeout = opts.timeout ?? TIMEOUT_MS;
@@ -1063,6 +1181,7 @@ export class Socket {
       clock,
       fetch: opts.fetch ?? ((...args) => globalThis.fetch(...args)),
       WebSocket: "WebSocket" in opts ? opts.WebSocket : globalThis.WebSocket,
+      page: opts.page ?? globalThis,
       refused: 0, // HTTP status of the last refusal, until the server knows
     };
     try {
@@ -1082,17 +1201,21 @@ export class Socket {
 
   /** Connect, and stay connected; while it waits, try at once. */
   connect() {
-    if (this.state === "closed") this.#carry(new Line(this, this.#io));
-    else if (this.state === "waiting") this.#carrier.check(REASONS.connect);
+    if (this.state === "closed") {
+      this.#stop = live(this.#io, {
+        check: (reason) => this.#check(reason),
+        hide: () => this.#release("waiting", REASONS.hidden),
+        show: () => this.#carrier ?? this.#carry(REASONS.returned),
+      });
+      this.#carry(REASONS.connect);
+    } else if (this.state === "waiting") this.#check(REASONS.connect);
   }
 
   /** The arguments code and reason of phoenix.js have no use here. */
   disconnect(callback) {
     if (this.state !== "closed") {
-      this.#carrier.close();
-      this.#carrier = null;
-      if (this.#writable) this.#down();
-      this.#enter("closed", REASONS.disconnect, null);
+      this.#stop();
+      this.#release("closed", REASONS.disconnect);
     }
     callback?.();
   }
@@ -1201,14 +1324,28 @@ export class Socket {
     if (!this.channels.some((channel) => channel.unsettled)) this.#carrier?.settled();
   }
 
-  #carry(carrier) {
+  #carry(reason) {
+    const carrier = new Line(this, this.#io);
     this.#carrier = carrier;
     carrier.onup = () => this.#up();
     carrier.ondown = () => this.#down();
     carrier.onframe = (message) => this.#receive(message);
     carrier.onchange = (...change) => this.#enter(...change);
     carrier.onerror = (...error) => this.#tell("error", ...error);
-    carrier.open(REASONS.connect);
+    carrier.open(reason);
+  }
+
+  #release(state, reason) {
+    this.#carrier?.close();
+    this.#carrier = null;
+    if (this.#writable) this.#down();
+    this.#enter(state, reason, null);
+  }
+
+  /** A page that was left and is looked at is back, whatever it was told. */
+  #check(reason) {
+    if (!this.#carrier) this.#carry(reason);
+    else if (this.state === "open" || reason !== REASONS.offline) this.#carrier.check(reason);
   }
 
   #up() {

@@ -12,26 +12,35 @@
 //                nothing; "swallow": not even the server, and no error
 //                (`post` the same for POST alone)
 //     delay()    how long anything takes, in ms
+//
+// The page can be hidden (`throttle`: its timers run only so often), frozen
+// until it is thawed, or asleep with its machine; what the network brings it
+// meanwhile waits, behind the timers that are due by then.
 import { setImmediate as turn } from "node:timers/promises";
 
 const EPOCH = "AAECAwQFBgc";
 
 export class World {
   now = 0;
+  skew = 0; // of the system's clock, ms
+  throttle = 1; // the client's timers fire at multiples of this
   net = { websocket: "ok", longpoll: "ok", post: null, delay: () => 1 };
   rows = []; // the journal: {id, topic, event, payload}
   seq = 0;
   trimmed = 0; // rows up to here are no longer there
   joins = []; // payload of every join the server has seen
   leaves = 0; // that were sent to it
+  heartbeats = 0;
   parked = 0; // polls it holds
   posts = []; // body of every POST it was sent
   gets = []; // token of every GET it was sent
   dialled = []; // transport of every connection attempt
   refuse = null; // response of a join that is to be refused
   deaf = false; // the server answers nothing but heartbeats
+  #frozen = null; // what came in for the client since it was frozen
   #timers = [];
   #timerNo = 0;
+  #silences = 0;
   #sockets = new Set();
   #sessions = new Map();
 
@@ -39,9 +48,10 @@ export class World {
     const world = this;
     this.random = random;
     this.clock = {
-      setTimeout: (callback, ms) => this.#later(callback, ms),
+      setTimeout: (callback, ms) => this.later(callback, ms, true),
       clearTimeout: (no) => (this.#timers = this.#timers.filter((t) => t.no !== no)),
       now: () => this.now,
+      wall: () => 1.7e12 + this.now + this.skew,
       random: () => this.random(),
     };
     this.WebSocket = class extends FakeWebSocket {
@@ -68,18 +78,53 @@ export class World {
     await turn();
     for (;;) {
       this.#timers.sort((a, b) => a.at - b.at || a.no - b.no);
-      if (this.#timers.length === 0 || this.#timers[0].at > end) break;
-      const timer = this.#timers.shift();
-      this.now = timer.at;
+      const timer = this.#timers.find(({ client }) => !(client && this.#frozen));
+      if (!timer || timer.at > end) break;
+      this.#timers.splice(this.#timers.indexOf(timer), 1);
+      this.now = Math.max(this.now, timer.at); // one that was frozen is late
       timer.callback();
       await turn();
     }
     this.now = end;
   }
 
-  #later(callback, ms) {
-    this.#timers.push({ no: ++this.#timerNo, at: this.now + (ms ?? 0), callback });
+  // client: a timer of the page, which is not of the network's
+  later(callback, ms, client = false) {
+    const at = this.now + (ms ?? 0);
+    const next = client ? Math.ceil(at / this.throttle) * this.throttle : at;
+    this.#timers.push({ no: ++this.#timerNo, at: next, callback, client });
     return this.#timerNo;
+  }
+
+  // --- what befalls the client's machine --------------------------------------
+
+  freeze() {
+    this.#frozen ??= [];
+  }
+
+  async thaw() {
+    const waiting = this.#frozen;
+    this.#frozen = null;
+    await this.pass(0);
+    for (const bring of waiting) bring();
+    await turn();
+  }
+
+  // For so long, by a clock that stands still meanwhile, as most systems' does.
+  sleep(ms) {
+    this.skew += ms;
+  }
+
+  // To the client, unless it is frozen.
+  bring(callback) {
+    if (this.#frozen) this.#frozen.push(callback);
+    else callback();
+  }
+
+  // What is connected stays so, and nothing passes any more.
+  silence() {
+    for (const socket of this.#sockets) socket.mute = socket.deaf = true;
+    this.#silences++;
   }
 
   // --- what tests do to it ---------------------------------------------------
@@ -150,23 +195,28 @@ export class World {
     if (method === "POST") this.posts.push(body);
     else this.gets.push(token);
 
+    const silences = this.#silences;
     await this.#onTheWay(signal);
     if (how === "refuse") throw new TypeError("refused");
     if (how === "swallow") await this.#onTheWay(signal, 1e9);
     if (how === "html") return { json: async () => JSON.parse("<html>") };
     const answer = method === "POST" ? this.#post(token, body) : await this.#get(token, signal);
-    await this.#onTheWay(signal);
+    await this.#onTheWay(signal, silences === this.#silences ? undefined : 1e9);
+    await new Promise((arrived) => this.bring(arrived));
+    if (signal.aborted) throw new DOMException("aborted", "AbortError");
     if (how === "lose answer") throw new TypeError("connection reset");
     return { json: async () => answer };
   }
 
   #onTheWay(signal, ms = this.net.delay()) {
     return new Promise((resolve, reject) => {
-      const timer = this.#later(resolve, ms);
-      signal.addEventListener("abort", () => {
+      const timer = this.later(resolve, ms);
+      const abort = () => {
         this.clock.clearTimeout(timer);
         reject(new DOMException("aborted", "AbortError"));
-      });
+      };
+      if (signal.aborted) abort();
+      else signal.addEventListener("abort", abort);
     });
   }
 
@@ -211,7 +261,10 @@ class Peer {
   receive([joinRef, ref, topic, event, payload]) {
     const reply = (status, response, jr = joinRef) =>
       this.send([jr, ref, topic, "phx_reply", { status, response }]);
-    if (event === "heartbeat") return reply("ok", {}, null);
+    if (event === "heartbeat") {
+      this.world.heartbeats++;
+      return reply("ok", {}, null);
+    }
     if (this.world.deaf) return;
     const joined = this.members.get(topic);
     if (event === "phx_join") return this.#join(joinRef, topic, payload, joined, reply);
@@ -280,7 +333,7 @@ class Session extends Peer {
     const { world } = this;
     world.parked++;
     return new Promise((resolve) => {
-      const timer = world.clock.setTimeout(() => this.#wake(), 10000);
+      const timer = world.later(() => this.#wake(), 10000);
       this.#wake = () => {
         this.#wake = null;
         world.parked--;
@@ -324,7 +377,7 @@ class FakeWebSocket {
       this.mute = how === "mute";
       this.readyState = 1;
       world.socketOpened(this);
-      this.onopen?.({});
+      world.bring(() => this.onopen?.({}));
     });
   }
 
@@ -346,17 +399,20 @@ class FakeWebSocket {
     if (this.readyState === 3) return;
     this.close();
     this.#lost = true;
-    this.onerror?.({});
-    this.onclose?.({ code, reason });
+    this.#world.bring(() => {
+      this.onerror?.({});
+      this.onclose?.({ code, reason });
+    });
   }
 
   #arrive(data) {
-    this.#travel(this.#down, () => this.onmessage?.({ data }));
+    if (this.deaf) return;
+    this.#travel(this.#down, () => this.#world.bring(() => this.onmessage?.({ data })));
   }
 
   #travel(way, arrive) {
     const world = this.#world;
     way.at = Math.max(way.at, world.now + world.net.delay());
-    world.clock.setTimeout(() => this.#lost || arrive(), way.at - world.now);
+    world.later(() => this.#lost || arrive(), way.at - world.now);
   }
 }
