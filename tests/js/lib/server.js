@@ -331,7 +331,8 @@ server.modules = ( "mod_proxy", "mod_fastcgi" )
 server.bind = "127.0.0.1"
 server.port = ${this.port}
 server.document-root = "${this.top}"
-mimetype.assign = ( ".html" => "text/html", ".js" => "text/javascript", ".css" => "text/css" )
+mimetype.assign = ( ".html" => "text/html; charset=utf-8", ".css" => "text/css; charset=utf-8",
+  ".js" => "text/javascript; charset=utf-8", ".json" => "application/json" )
 server.errorlog = "${this.path("lighttpd.log")}"
 server.max-keep-alive-idle = 30
 server.max-fds = 4096
@@ -351,8 +352,6 @@ ${others.join("\n")}
 server.modules += ( "mod_alias" )
 alias.url = ( "/www/" => "${WWW}" )
 index-file.names = ( "index.php", "index.html" )
-mimetype.assign = ( ".html" => "text/html; charset=utf-8", ".css" => "text/css; charset=utf-8",
-  ".js" => "text/javascript; charset=utf-8", ".json" => "application/json" )
 fastcgi.server += ( ".php" => (( "bin-path" => "/usr/bin/php-cgi", "socket" => "${this.path("php.sock")}",
   "max-procs" => 1, "bin-environment" => ( "HOLDFAST_JOURNAL" => "${this.journal}" ) )) )
 `;
