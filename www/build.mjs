@@ -12,12 +12,15 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
 
 const tools = createRequire(new URL("../tests/js/package.json", import.meta.url));
 const here = fileURLToPath(new URL(".", import.meta.url));
 
 // What the classic script offers; a module has some more, for tests.
 const PUBLIC = ["Socket", "Channel", "Push", "REASONS"];
+
+export const MOST = 8000; // bytes of the classic script, gzipped
 
 const NOTE = "Made of holdfast.js by build.mjs; do not edit.";
 const TARGET = "es2022"; // of browsers: Chromium 94, Firefox 93, Safari 16.4
@@ -44,7 +47,7 @@ async function classic() {
     mangle: true,
     format: { comments: false },
   });
-  return `/* Holdfast's client, MIT licence; readable: holdfast.js */\n${smaller}\n`;
+  return `// Holdfast, MIT\n${smaller}\n`;
 }
 
 const common = () =>
@@ -62,5 +65,10 @@ export async function build() {
   };
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url))
-  for (const [name, text] of Object.entries(await build())) writeFileSync(here + name, text);
+export const gzipped = (text) => gzipSync(text, { level: 9 }).length;
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const files = await build();
+  for (const [name, text] of Object.entries(files)) writeFileSync(here + name, text);
+  console.log(`holdfast.min.js: ${gzipped(files["holdfast.min.js"])} bytes gzipped, of ${MOST}`);
+}
