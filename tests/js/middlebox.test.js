@@ -429,6 +429,23 @@ describe("the line itself", () => {
     assert.deepEqual(await asked, { error: "ECONNRESET" });
   });
 
+  it("to: who comes from now on is led elsewhere, who is there stays", async () => {
+    const client = await opened();
+    const other = http.createServer((_, res) => res.end("the other one"));
+    other.listen(0, "127.0.0.1");
+    await once(other, "listening");
+    try {
+      await box.say(`to 127.0.0.1:${other.address().port}`);
+      assert.equal((await ask("GET", { ms: 3000 })).body, "the other one");
+      await echoes(client);
+    } finally {
+      await box.say(`to 127.0.0.1:${server.address().port}`);
+      other.closeAllConnections();
+      other.close();
+    }
+    await plainPasses("GET");
+  });
+
   it("seen: requests are counted by kind, and connections", async () => {
     const before = await box.seen();
     await opened();
@@ -451,6 +468,8 @@ describe("what is said to it", () => {
       ["mute get", /not for those/],
       ["hang upgrade nobody", /no kind 'nobody'/],
       ["drop it", /no kind 'it'/],
+      ["to nowhere", /no ADDRESS:PORT/],
+      ["to 127.0.0.1:65536", /no ADDRESS:PORT/],
     ])
       await assert.rejects(box.say(command), why);
     await plainPasses("GET", "POST");

@@ -5,6 +5,10 @@ tests_middlebox_middlebox_SOURCES = \
 	tests/middlebox/flow.c tests/middlebox/flow.h \
 	tests/middlebox/head.c tests/middlebox/head.h \
 	tests/middlebox/middlebox.c \
+	tests/middlebox/request.c tests/middlebox/request.h \
 	tests/middlebox/rules.c tests/middlebox/rules.h \
-	tests/middlebox/visit.c tests/middlebox/visit.h
+	tests/middlebox/visit.c tests/middlebox/visit.h \
+	tests/middlebox/visits.c tests/middlebox/visits.h
 tests_middlebox_middlebox_LDADD = $(BASE_LINK)
+
+EXTRA_DIST += tests/middlebox/recipes

@@ -11,6 +11,7 @@
  *     drop [KIND]...             open connections are reset, now
  *     move                       a change of address: open connections are dead,
  *                                and nobody is told
+ *     to ADDRESS:PORT            who connects from now on is led there instead
  *     seen                       "ok upgrade=1 get=2 post=3 open=4": requests since
  *                                the start, connections now
  */
@@ -23,8 +24,9 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/sys.h"
-#include "tests/middlebox/visit.h"
+#include "tests/middlebox/visits.h"
 
 #define LINE_MAX_BYTES 1000u
 
@@ -51,6 +53,40 @@ static int drop(struct hf_str words, struct hf_why *why)
     return err;
 }
 
+/* "127.0.0.1:80" */
+static int read_server(struct hf_str text)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET};
+    char host[64];
+    char *colon;
+    char *end = NULL;
+    long port;
+
+    if (text.len == 0 || text.len >= sizeof(host))
+        return HF_EINVAL;
+    memcpy(host, text.at, text.len);
+    host[text.len] = '\0';
+    colon = strrchr(host, ':');
+    if (!colon)
+        return HF_EINVAL;
+    *colon = '\0';
+    port = strtol(colon + 1, &end, 10);
+    if (*end != '\0' || port < 1 || port > 65535 ||
+        inet_pton(AF_INET, host, &at.sin_addr) != 1)
+        return HF_EINVAL;
+    at.sin_port = htons((uint16_t)port);
+    memcpy(&box.server, &at, sizeof(at));
+    box.server_len = sizeof(at);
+    return 0;
+}
+
+static int lead(struct hf_str words, struct hf_why *why)
+{
+    int err = read_server(hf_str_trim(words));
+
+    return err ? hf_explain(why, err, "that is no ADDRESS:PORT") : 0;
+}
+
 static void carry_out(struct hf_str line)
 {
     struct hf_why why = {.text = ""};
@@ -68,6 +104,8 @@ static void carry_out(struct hf_str line)
     } else if (hf_str_eq(line, HF_STR("drop")) ||
                hf_str_starts(line, HF_STR("drop "))) {
         err = drop(hf_str_from(line, 4), &why);
+    } else if (hf_str_starts(line, HF_STR("to "))) {
+        err = lead(hf_str_from(line, 3), &why);
     } else {
         err = rules_read(&box.rules, line, &why);
         if (!err)
@@ -129,29 +167,6 @@ static int listen_somewhere(uint16_t *out_port)
     return 0;
 }
 
-/* "127.0.0.1:80" */
-static int read_server(const char *text)
-{
-    struct sockaddr_in at = {.sin_family = AF_INET};
-    const char *colon = strrchr(text, ':');
-    char host[64];
-    char *end = NULL;
-    long port;
-
-    if (!colon || (size_t)(colon - text) >= sizeof(host))
-        return HF_EINVAL;
-    memcpy(host, text, (size_t)(colon - text));
-    host[colon - text] = '\0';
-    port = strtol(colon + 1, &end, 10);
-    if (*end != '\0' || port < 1 || port > 65535 ||
-        inet_pton(AF_INET, host, &at.sin_addr) != 1)
-        return HF_EINVAL;
-    at.sin_port = htons((uint16_t)port);
-    memcpy(&box.server, &at, sizeof(at));
-    box.server_len = sizeof(at);
-    return 0;
-}
-
 static int serve(void)
 {
     listener.ready = listener_ready;
@@ -168,7 +183,7 @@ int main(int argc, char **argv)
     uint16_t port = 0;
     int err;
 
-    if (argc != 2 || read_server(argv[1])) {
+    if (argc != 2 || read_server(hf_str_of(argv[1]))) {
         fprintf(stderr, "usage: middlebox ADDRESS:PORT\n");
         return 2;
     }

@@ -1,51 +1,15 @@
 #include "tests/middlebox/visit.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/sys.h"
+#include "tests/middlebox/request.h"
 
 #define LINGER_MS 2000 /* the client has so long to see our end and go */
-#define READ_MAX  16384u
-
-enum state { READING, PASSING, HELD, ENDING };
-enum way { UP, DOWN, WAYS }; /* from the client, from the server */
-
-/* One of the two connections: its bytes come in by `way`. */
-struct end {
-    struct hf_watch watch; /* fd is -1 when it is gone */
-    uint32_t events;       /* asked for */
-    bool watched;
-    bool finished; /* it will send no more */
-    struct visit *visit;
-    enum way way;
-};
-
-struct visit {
-    struct middlebox *box;
-    struct hf_list node;
-    enum state state;
-    enum kind kind;
-    struct rule rule;
-    struct end ends[WAYS]; /* ends[UP] is the client */
-    struct flow flows[WAYS];
-    bool silent[WAYS];
-    struct hf_buf request;
-    struct answer answer;
-    bool upgraded;          /* a WebSocket is open */
-    size_t left;            /* bytes that may still come down (truncate) */
-    struct hf_timer due;    /* delayed bytes may leave */
-    struct hf_timer limit;  /* idle, or waited for the end long enough */
-    struct hf_timer cutter; /* MODE_CUT */
-    bool over;
-};
-
-static void settle(struct visit *v);
 
 static struct flow *flow_to(struct end *end)
 {
@@ -54,7 +18,7 @@ static struct flow *flow_to(struct end *end)
 
 /* --- ends ------------------------------------------------------------------ */
 
-static void end_close(struct end *end, bool reset)
+void end_close(struct end *end, bool reset)
 {
     const struct linger at_once = {.l_onoff = 1};
 
@@ -69,7 +33,7 @@ static void end_close(struct end *end, bool reset)
     end->watched = false;
 }
 
-static void visit_free(struct visit *v)
+void visit_free(struct visit *v)
 {
     struct hf_loop *loop = v->box->loop;
 
@@ -86,7 +50,7 @@ static void visit_free(struct visit *v)
     free(v);
 }
 
-static void visit_reset(struct visit *v)
+void visit_reset(struct visit *v)
 {
     end_close(&v->ends[UP], true);
     end_close(&v->ends[DOWN], true);
@@ -104,7 +68,7 @@ static int arm(struct visit *v, struct hf_timer *timer, int64_t ms)
 
 /* --- bytes ----------------------------------------------------------------- */
 
-static void pass_on(struct visit *v, enum way way, struct hf_str bytes)
+void visit_pass_on(struct visit *v, enum way way, struct hf_str bytes)
 {
     const struct rule *now = &v->box->rules.of[v->kind];
     int64_t delay = now->mode == MODE_DELAY ? now->number : 0;
@@ -115,7 +79,7 @@ static void pass_on(struct visit *v, enum way way, struct hf_str bytes)
         v->over = true;
 }
 
-static void heed(struct visit *v, const struct rule *rule)
+void visit_heed(struct visit *v, const struct rule *rule)
 {
     if (!v->upgraded)
         return;
@@ -132,7 +96,7 @@ static void answered(struct visit *v)
 {
     v->upgraded = v->kind == KIND_UPGRADE && answer_is_upgrade(&v->answer);
     /* as it is now: the rule may have changed since the request */
-    heed(v, &v->box->rules.of[v->kind]);
+    visit_heed(v, &v->box->rules.of[v->kind]);
 }
 
 static void from_server(struct visit *v, char *bytes, size_t len)
@@ -145,7 +109,7 @@ static void from_server(struct visit *v, char *bytes, size_t len)
         /* HTTP/1.1 -> HTTP/1.0, wherever the pieces begin */
         if (v->rule.mode == MODE_HTTP10 && before <= 7 && before + len > 7)
             bytes[7 - before] = '0';
-        pass_on(v, DOWN, hf_str(bytes, head));
+        visit_pass_on(v, DOWN, hf_str(bytes, head));
         if (v->answer.done)
             answered(v);
     }
@@ -156,159 +120,7 @@ static void from_server(struct visit *v, char *bytes, size_t len)
         if (v->left == 0 && v->answer.done)
             v->ends[DOWN].finished = true;
     }
-    pass_on(v, DOWN, hf_str(bytes + head, len));
-}
-
-/* --- requests -------------------------------------------------------------- */
-
-static void answer_ourselves(struct visit *v, unsigned status,
-                             const char *phrase, const char *page)
-{
-    struct hf_buf text = {.at = NULL};
-
-    hf_buf_init(&text, 4096);
-    if (hf_buf_addf(&text,
-                    "HTTP/1.1 %u %s\r\nContent-Type: text/html\r\n"
-                    "Content-Length: %zu\r\nConnection: close\r\n\r\n%s",
-                    status, phrase, strlen(page), page))
-        v->over = true;
-    v->state = PASSING;
-    pass_on(v, DOWN, hf_buf_str(&text));
-    v->ends[DOWN].finished = true;
-    hf_buf_release(&text);
-}
-
-static void bad_gateway(struct visit *v)
-{
-    end_close(&v->ends[DOWN], false);
-    answer_ourselves(v, 502, "Bad Gateway", "<h1>Bad Gateway</h1>\n");
-}
-
-static int connect_to_server(struct visit *v)
-{
-    struct middlebox *box = v->box;
-    struct end *end = &v->ends[DOWN];
-    int family = box->server.ss_family;
-
-    end->watch.fd =
-        socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (end->watch.fd < 0)
-        return HF_EIO;
-    end->finished = false;
-    if (connect(end->watch.fd, (const struct sockaddr *)&box->server,
-                box->server_len) != 0 &&
-        errno != EINPROGRESS)
-        return HF_EIO;
-    return 0;
-}
-
-static int request_pass(struct visit *v, const struct head *head)
-{
-    enum mode mode = v->rule.mode;
-    bool http10 = mode == MODE_HTTP10;
-    bool upgrade = v->kind == KIND_UPGRADE && mode != MODE_STRIP && !http10;
-    struct hf_str request = hf_buf_str(&v->request);
-    struct hf_buf text = {.at = NULL};
-    int err;
-
-    hf_buf_init(&text, HEAD_MAX + 64);
-    err = head_pass(&text, hf_str(request.at, head->len), upgrade, http10);
-    if (!err)
-        err = connect_to_server(v);
-    if (err) {
-        bad_gateway(v);
-    } else {
-        v->state = PASSING;
-        pass_on(v, UP, hf_buf_str(&text));
-        pass_on(v, UP, hf_str_from(request, head->len));
-    }
-    hf_buf_release(&text);
-    return err;
-}
-
-static struct visit *visit_new(struct middlebox *box);
-
-/* The same request once more, whose answer nobody gets. */
-static void send_another(struct visit *v, const struct head *head)
-{
-    struct visit *twin = visit_new(v->box);
-
-    if (!twin)
-        return;
-    twin->kind = v->kind;
-    twin->silent[DOWN] = true;
-    if (hf_buf_add_str(&twin->request, hf_buf_str(&v->request)) ||
-        request_pass(twin, head))
-        twin->over = true;
-    settle(twin);
-}
-
-static void carry_out(struct visit *v, const struct head *head)
-{
-    v->kind = head->kind;
-    v->rule = v->box->rules.of[v->kind];
-    v->left = v->rule.number;
-    v->box->seen[v->kind]++;
-
-    switch (v->rule.mode) {
-    case MODE_STATUS:
-        answer_ourselves(v, v->rule.number, "Refused",
-                         "<h1>The middlebox refuses</h1>\n");
-        break;
-    case MODE_PORTAL:
-        answer_ourselves(v, 200, "OK",
-                         "<!doctype html>\n<h1>Welcome to the hotel</h1>\n");
-        break;
-    case MODE_RESET:
-        visit_reset(v);
-        break;
-    case MODE_HANG:
-        v->state = HELD;
-        break;
-    case MODE_DOUBLE:
-        send_another(v, head);
-        (void)request_pass(v, head);
-        break;
-    case MODE_PASS:
-    case MODE_LOSE:
-    case MODE_STRIP:
-    case MODE_HTTP10:
-    case MODE_MUTE:
-    case MODE_MUTE_UP:
-    case MODE_MUTE_DOWN:
-    case MODE_CUT:
-    case MODE_DELAY:
-    case MODE_TRUNCATE:
-        (void)request_pass(v, head);
-        break;
-    }
-}
-
-static void collect(struct visit *v, struct hf_str bytes)
-{
-    struct head head;
-    int err;
-
-    if (hf_buf_add_str(&v->request, bytes)) {
-        v->over = true;
-        return;
-    }
-    err = head_read(hf_buf_str(&v->request), &head);
-    if (err == HF_EAGAIN)
-        return;
-    if (err)
-        answer_ourselves(v, 400, "Bad Request", "<h1>Bad Request</h1>\n");
-    else if (v->request.len >= head.len + head.body)
-        carry_out(v, &head);
-}
-
-static void from_client(struct visit *v, struct hf_str bytes)
-{
-    if (v->state == READING)
-        collect(v, bytes);
-    else if (v->state == PASSING && v->kind == KIND_UPGRADE)
-        pass_on(v, UP, bytes);
-    /* else: nobody wants it, as with a second request in a pipeline */
+    visit_pass_on(v, DOWN, hf_str(bytes + head, len));
 }
 
 /* --- moving ---------------------------------------------------------------- */
@@ -319,7 +131,7 @@ static void end_broken(struct end *end)
     struct visit *v = end->visit;
 
     if (end->way == DOWN && v->answer.line_len == 0)
-        bad_gateway(v);
+        request_bad_gateway(v);
     else
         visit_reset(v);
 }
@@ -327,7 +139,7 @@ static void end_broken(struct end *end)
 static void end_read(struct end *end)
 {
     struct visit *v = end->visit;
-    char bytes[READ_MAX];
+    char bytes[VISIT_READ_MAX];
     size_t room = flow_room(&v->flows[end->way]);
     ssize_t n;
 
@@ -339,7 +151,7 @@ static void end_read(struct end *end)
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (n > 0 && end->way == UP)
-        from_client(v, hf_str(bytes, (size_t)n));
+        request_take(v, hf_str(bytes, (size_t)n));
     else if (n > 0)
         from_server(v, bytes, (size_t)n);
     else if (n < 0 && !v->silent[end->way])
@@ -452,7 +264,7 @@ static void wait_for_delayed(struct visit *v)
 }
 
 /* After whatever happened: write, end, and say what is waited for next. */
-static void settle(struct visit *v)
+void visit_settle(struct visit *v)
 {
     if (lost(v))
         visit_reset(v);
@@ -479,12 +291,12 @@ static void end_ready(struct hf_watch *watch, uint32_t events)
         (void)arm(v, &v->limit, VISIT_IDLE_MS);
     if (!end->finished && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
         end_read(end);
-    settle(v);
+    visit_settle(v);
 }
 
 static void due_fire(struct hf_timer *timer)
 {
-    settle(HF_ITEM(timer, struct visit, due));
+    visit_settle(HF_ITEM(timer, struct visit, due));
 }
 
 static void limit_fire(struct hf_timer *timer)
@@ -503,7 +315,7 @@ static void cutter_fire(struct hf_timer *timer)
 /* --- all of them ----------------------------------------------------------- */
 
 /* Without either end. NULL: there are too many, or no memory. */
-static struct visit *visit_new(struct middlebox *box)
+struct visit *visit_new(struct middlebox *box)
 {
     struct visit *v =
         box->visit_count < VISITS_MAX ? calloc(1, sizeof(*v)) : NULL;
@@ -511,7 +323,7 @@ static struct visit *visit_new(struct middlebox *box)
     if (!v)
         return NULL;
     v->box = box;
-    hf_buf_init(&v->request, HEAD_MAX + BODY_MAX + READ_MAX);
+    hf_buf_init(&v->request, HEAD_MAX + BODY_MAX + VISIT_READ_MAX);
     for (int way = UP; way < WAYS; way++) {
         struct end *end = &v->ends[way];
 
@@ -530,70 +342,4 @@ static struct visit *visit_new(struct middlebox *box)
         return v;
     visit_free(v);
     return NULL;
-}
-
-void visit_begin(struct middlebox *box, int fd)
-{
-    struct visit *v = visit_new(box);
-
-    if (!v) {
-        hf_close(&fd);
-        return;
-    }
-    v->ends[UP].watch.fd = fd;
-    settle(v);
-}
-
-void visits_heed_rules(struct middlebox *box)
-{
-    struct hf_list *node;
-    struct hf_list *tmp;
-
-    HF_LIST_EACH(node, tmp, &box->visits)
-    {
-        struct visit *v = HF_ITEM(node, struct visit, node);
-
-        hf_loop_disarm(box->loop, &v->cutter);
-        heed(v, &box->rules.of[v->kind]);
-        settle(v);
-    }
-}
-
-void visits_drop(struct middlebox *box, unsigned kinds)
-{
-    struct hf_list *node;
-    struct hf_list *tmp;
-
-    HF_LIST_EACH(node, tmp, &box->visits)
-    {
-        struct visit *v = HF_ITEM(node, struct visit, node);
-
-        if (kinds & (1u << v->kind)) {
-            visit_reset(v);
-            visit_free(v);
-        }
-    }
-}
-
-void visits_move(struct middlebox *box)
-{
-    struct hf_list *node;
-    struct hf_list *tmp;
-
-    HF_LIST_EACH(node, tmp, &box->visits)
-    {
-        struct visit *v = HF_ITEM(node, struct visit, node);
-
-        v->silent[UP] = v->silent[DOWN] = true;
-        settle(v);
-    }
-}
-
-void visits_free(struct middlebox *box)
-{
-    struct hf_list *node;
-    struct hf_list *tmp;
-
-    HF_LIST_EACH(node, tmp, &box->visits)
-    visit_free(HF_ITEM(node, struct visit, node));
 }

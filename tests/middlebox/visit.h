@@ -19,41 +19,64 @@
 #ifndef MIDDLEBOX_VISIT_H
 #define MIDDLEBOX_VISIT_H
 
-#include <sys/socket.h>
-
-#include "base/list.h"
-#include "base/loop.h"
 #include "tests/middlebox/flow.h"
 #include "tests/middlebox/head.h"
+#include "tests/middlebox/visits.h"
 
-#define VISITS_MAX     1024u
 #define VISIT_IDLE_MS  600000
 #define VISIT_FLOW_MAX (HEAD_MAX + BODY_MAX + 4096u) /* bytes, each way */
+#define VISIT_READ_MAX 16384u                        /* bytes, at once */
 
-struct middlebox {
-    struct hf_loop *loop;
-    struct sockaddr_storage server; /* where requests go */
-    socklen_t server_len;
-    struct rules rules;
-    struct hf_list visits;
-    unsigned visit_count;
-    unsigned long seen[KINDS]; /* requests since the start */
+enum visit_state { READING, PASSING, HELD, ENDING };
+enum way { UP, DOWN, WAYS }; /* from the client, from the server */
+
+/* One of the two connections: its bytes come in by `way`. */
+struct end {
+    struct hf_watch watch; /* fd is -1 when it is gone */
+    uint32_t events;       /* asked for */
+    bool watched;
+    bool finished; /* it will send no more */
+    struct visit *visit;
+    enum way way;
 };
 
-/* Take over a client's connection, or close it when there are too many. */
-void visit_begin(struct middlebox *box, int fd);
+struct visit {
+    struct middlebox *box;
+    struct hf_list node;
+    enum visit_state state;
+    enum kind kind;
+    struct rule rule;
+    struct end ends[WAYS]; /* ends[UP] is the client */
+    struct flow flows[WAYS];
+    bool silent[WAYS];
+    struct hf_buf request;
+    struct answer answer;
+    bool upgraded;          /* a WebSocket is open */
+    size_t left;            /* bytes that may still come down (truncate) */
+    struct hf_timer due;    /* delayed bytes may leave */
+    struct hf_timer limit;  /* idle, or waited for the end long enough */
+    struct hf_timer cutter; /* MODE_CUT */
+    bool over;              /* the next settle frees it */
+};
 
-/* The rules have changed: what concerns visits that are there. */
-void visits_heed_rules(struct middlebox *box);
+/* Without either end. NULL: there are too many, or no memory. */
+struct visit *visit_new(struct middlebox *box);
+void visit_free(struct visit *v);
 
-/* These kinds of visits are reset, now. */
-void visits_drop(struct middlebox *box, unsigned kinds);
+/* Both connections are reset; visit_settle() does the rest. */
+void visit_reset(struct visit *v);
 
-/* A change of address: whoever is connected is silent from now on, both ways,
- * and nobody is told. */
-void visits_move(struct middlebox *box);
+/* Close one of the two. */
+void end_close(struct end *end, bool reset);
 
-/* The end of the program. */
-void visits_free(struct middlebox *box);
+/* Bytes go on by `way`, delayed if that is the rule, or nowhere. */
+void visit_pass_on(struct visit *v, enum way way, struct hf_str bytes);
+
+/* This rule now is that of an open WebSocket. */
+void visit_heed(struct visit *v, const struct rule *rule);
+
+/* After whatever happened: write, end, and say what is waited for next. The
+ * visit may be gone afterwards. */
+void visit_settle(struct visit *v);
 
 #endif
