@@ -10,9 +10,24 @@ nobase_dist_pkgdata_DATA += \
 	www/holdfast.js \
 	www/holdfast.min.js \
 	www/package.json \
+	www/demos/README.md \
+	www/demos/both.css \
+	www/demos/both.html \
+	www/demos/demos.css \
+	www/demos/icon.svg \
+	www/demos/index.css \
+	www/demos/index.html \
+	www/demos/me.js \
+	www/demos/panel.js \
+	www/demos/plug.js \
 	www/demos/chat/README.md \
 	www/demos/chat/chat.css \
 	www/demos/chat/chat.js \
 	www/demos/chat/index.html \
+	www/demos/ticker/README.md \
+	www/demos/ticker/index.html \
+	www/demos/ticker/ticker.css \
+	www/demos/ticker/ticker.js \
+	www/demos/ticker/ticker.php \
 	www/examples/since/README.md \
 	www/examples/since/index.php

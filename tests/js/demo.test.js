@@ -1,98 +1,23 @@
-// ./demo as a visitor sees it: two pages in a real browser, one on WebSocket
-// and one forced to long-poll. Screenshots: build-demo/screenshots/.
+// ./demo: the chat in a real browser, one page on WebSocket and one on long-poll
+// alone, and what the script itself says and does. The other pages: demo_*.test.js.
+// Screenshots: build-demo/screenshots/.
 import { after, before, describe, it } from "node:test";
 import assert from "node:assert/strict";
-import { execFile, spawn } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
+import { execFile } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { chromium } from "playwright-core";
-import { childrenOf } from "./lib/server.js";
+import { launch } from "./lib/browser.js";
+import { Demo, live, nothingLost, plug, shot, visit } from "./lib/demo.js";
 import { sleep, until, within } from "./lib/wait.js";
 
 const run = promisify(execFile);
-const TOP = fileURLToPath(new URL("../..", import.meta.url));
-const SHOTS = join(TOP, "build-demo", "screenshots");
-const CHROMIUM = {
-  executablePath: "/usr/bin/chromium",
-  args: [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-  ],
-};
-
-const demos = new Set();
-process.on("exit", () => demos.forEach((demo) => demo.child.kill("SIGTERM")));
-
-class Demo {
-  out = "";
-  err = "";
-
-  constructor(args, tmp) {
-    this.child = spawn(join(TOP, "demo"), args, {
-      stdio: ["ignore", "pipe", "pipe"],
-      env: { ...process.env, TMPDIR: tmp },
-    });
-    demos.add(this);
-    this.child.stdout.on("data", (part) => (this.out += part));
-    this.child.stderr.on("data", (part) => (this.err += part));
-    this.ended = new Promise((done) => {
-      this.child.on("close", (code) => {
-        demos.delete(this);
-        this.code = code;
-        done(code);
-      });
-    });
-  }
-
-  get said() {
-    return `\n${this.out}${this.err}`;
-  }
-
-  async ready() {
-    await until(300000, "./demo is ready", () => {
-      assert.equal(this.code, undefined, this.said);
-      return /^ready /m.test(this.out);
-    }).catch((error) => {
-      throw new Error(error.message + this.said);
-    });
-    this.url = /^ready (\S+)$/m.exec(this.out)[1];
-    this.dir = /^journal directory (.+)$/m.exec(this.out)[1];
-    this.journal = join(this.dir, "journal.db");
-  }
-
-  // Process ids of a part, its workers too.
-  part(name) {
-    const runs = (pid) => {
-      try {
-        return readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(name);
-      } catch {
-        return false; // ended while we looked
-      }
-    };
-    const parents = childrenOf(this.child.pid).filter(runs);
-    return parents.flatMap((pid) => [pid, ...childrenOf(pid)]);
-  }
-
-  async stop(signal = "SIGTERM") {
-    this.child.kill(signal);
-    return within(20000, "./demo ends", this.ended);
-  }
-}
 
 // What the journal holds for the page, in its order.
 async function said(demo) {
-  const statement = "SELECT payload FROM messages WHERE topic = 'demo:lobby' AND event = 'message' ORDER BY id";
-  const { stdout } = await run("sqlite3", ["-cmd", ".timeout 5000", demo.journal, statement]);
-  const texts = stdout.trim().split("\n").filter(Boolean).map((line) => JSON.parse(line)?.text);
+  const texts = (await demo.rows("demo:lobby", "message")).map((payload) => payload?.text);
   return texts.filter((text) => typeof text === "string");
 }
 
@@ -110,42 +35,26 @@ let tmp;
 before(() => (tmp = mkdtempSync(join(tmpdir(), "holdfast-page."))));
 after(() => rmSync(tmp, { recursive: true, force: true }));
 
-describe("the page of ./demo", () => {
+describe("the chat of ./demo", () => {
   let demo;
   let browser;
   let wide; // 1280 pixels, light, WebSocket
-  let narrow; // 360 pixels, dark, forced to long-poll
+  let narrow; // 360 pixels, dark, without its WebSocket
   const trouble = []; // what went wrong in a page
 
   before(async () => {
-    mkdirSync(SHOTS, { recursive: true });
     demo = new Demo([], tmp);
-    [browser] = await Promise.all([chromium.launch(CHROMIUM), demo.ready()]);
-    wide = await visit({ width: 1280, height: 800 }, "light", "");
-    narrow = await visit({ width: 360, height: 740 }, "dark", "?transport=longpoll");
+    [browser] = await Promise.all([launch(), demo.ready()]);
+    wide = await visit(browser, demo, "demos/chat/", { width: 1280, height: 800 }, trouble);
+    narrow = await visit(browser, demo, "demos/chat/?pull=websocket", { width: 360, height: 740, colorScheme: "dark" }, trouble);
+    await Promise.all([live(wide, "WebSocket"), live(narrow, "Long-poll")]);
   });
   after(async () => {
     await browser?.close();
-    if (demo?.code === undefined) await demo?.stop();
+    await demo?.stop();
   });
 
-  async function visit(viewport, colorScheme, query) {
-    const context = await browser.newContext({ viewport, colorScheme });
-    const page = await context.newPage();
-    page.on("pageerror", (error) => trouble.push(error.message));
-    page.on("request", (request) => {
-      if (!request.url().startsWith(demo.url) && !request.url().startsWith("data:")) trouble.push(request.url());
-    });
-    await page.goto(demo.url + query);
-    await live(page, query ? "long-poll" : "WebSocket");
-    return page;
-  }
-
-  const live = (page, transport) =>
-    until(15000, `a page is on ${transport}`, async () => (await status(page)) === `Live · ${transport}`);
-  const status = (page) => page.textContent("#status");
   const seen = (page) => page.$$eval("#messages .message p", (all) => all.map((p) => p.textContent));
-  const shot = (page, name) => page.screenshot({ path: join(SHOTS, `${name}.png`) });
 
   async function say(page, text) {
     await page.fill("#text", text);
@@ -168,22 +77,11 @@ describe("the page of ./demo", () => {
     return journal;
   }
 
-  it("loads nothing from elsewhere and has no room for a sideways scroll", async () => {
-    for (const [page, width] of [[wide, 1280], [narrow, 360]]) {
-      assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), width);
-      await shot(page, `empty-${width}`);
-    }
-    assert.deepEqual(trouble, []);
-  });
-
-  it("names every control", async () => {
-    const roles = [["textbox", "Writing as"], ["textbox", "Message"], ["button", "Send"], ["switch", /Force long-poll/], ["log", "Messages"]];
-    for (const [role, name] of roles) assert.equal(await wide.getByRole(role, { name }).count(), 1, String(name));
-  });
-
   it("shows the same messages in the same order on both transports", async () => {
-    await wide.fill("#name", "Maren");
-    await narrow.fill("#name", "Ole");
+    for (const [page, name] of [[wide, "Maren"], [narrow, "Ole"]]) {
+      await page.fill("#name", name);
+      await page.press("#name", "Tab");
+    }
     await say(wide, "Good morning! This window is on a WebSocket.");
     await until(5000, "it arrives", async () => (await seen(narrow)).length === 1);
     await say(narrow, "And this one polls, as if behind an old proxy.");
@@ -196,8 +94,10 @@ describe("the page of ./demo", () => {
     assert.equal(await wide.locator("#messages .mine").count(), 11);
   });
 
-  it("shows what its own PHP example publishes", async () => {
-    const code = await wide.textContent("pre code");
+  it("shows what the PHP example of the first page publishes", async () => {
+    const index = await visit(browser, demo, "", {}, trouble);
+    const code = await index.textContent("pre code");
+    await index.context().close();
     await php(code.replace("sqlite:journal.db", `sqlite:${demo.journal}`));
     await agree();
     for (const page of [wide, narrow]) {
@@ -218,8 +118,7 @@ describe("the page of ./demo", () => {
     const odd = ["null", "7", "[]", "{}", '{"text":5}', '{"text":"no time","at":1e300,"name":{},"from":[],"id":{}}',
       '{"text":"no picture <img src=x onerror=alert(1)>","name":"  ","at":"x"}'];
     for (const payload of odd) {
-      const statement = `INSERT INTO messages(topic, event, payload) VALUES ('demo:lobby', 'message', '${payload}')`;
-      await run("sqlite3", ["-cmd", ".timeout 5000", demo.journal, statement]);
+      await demo.sql(`INSERT INTO messages(topic, event, payload) VALUES ('demo:lobby', 'message', '${payload}')`);
     }
     await agree();
     assert.equal(await narrow.locator("#messages img").count(), 0);
@@ -227,19 +126,30 @@ describe("the page of ./demo", () => {
     assert.deepEqual(trouble, []);
   });
 
-  it("goes to long-poll by the switch, and back", async () => {
-    const force = wide.getByRole("switch");
-    await force.click();
-    assert.equal(await force.getAttribute("aria-checked"), "true");
-    await live(wide, "long-poll");
+  it("goes on by long-poll without WebSocket, and catches up after both were pulled", async () => {
+    await plug(wide, "WebSocket", false);
+    await live(wide, "Long-poll");
     await say(narrow, "you poll too now");
     await agree();
-    await force.click();
-    await live(wide, "WebSocket");
-    await say(wide, "back again");
+    await plug(wide, "Long-poll", false);
+    await say(narrow, "can you hear me?");
+    await plug(wide, "Long-poll", true);
+    await live(wide, "Long-poll");
     await agree();
+    await plug(wide, "WebSocket", true);
+    for (const page of [wide, narrow]) assert.ok((await nothingLost(page)) > 20);
     await shot(wide, "chat-1280");
     await shot(narrow, "chat-360");
+  });
+
+  it("brings a newcomer what was said before", async () => {
+    const page = await visit(browser, demo, "demos/chat/", {}, trouble);
+    const last = (await said(demo)).slice(-50);
+    await until(10000, "the last 50", async () => {
+      assert.deepEqual((await seen(page)).slice(-last.length), last);
+      return true;
+    });
+    await page.context().close();
   });
 
   it("loses, doubles and reorders nothing when the programs are killed", { timeout: 90000 }, async () => {
@@ -278,7 +188,9 @@ describe("the page of ./demo", () => {
       assert.equal(mine.length, new Set(mine).size);
     }
     await until(5000, "what was killed is back", () => demo.err.match(/started again/g)?.length === 4);
-    assert.deepEqual(trouble, []);
+    // browsers write down what they could not reach
+    assert.deepEqual(trouble.filter((text) => !/Failed to load resource|WebSocket connection to/.test(text)), []);
+    for (const page of [wide, narrow]) await nothingLost(page);
     await shot(wide, "after-kills-1280");
     await shot(narrow, "after-kills-360");
   });
@@ -286,7 +198,7 @@ describe("the page of ./demo", () => {
   it("ends with everything it started on Ctrl-C", async () => {
     let pids;
     await until(5000, "every part is there", () => {
-      const parts = ["holdfast-gateway", "holdfast-sidecar", "lighttpd"].map((name) => demo.part(name));
+      const parts = ["holdfast-gateway", "holdfast-sidecar", "lighttpd", "ticker.php"].map((name) => demo.part(name));
       pids = parts.flat();
       return parts.every((part) => part.length > 0);
     });

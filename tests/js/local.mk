@@ -11,6 +11,8 @@ EXTRA_DIST += \
 	tests/js/conformance.test.js \
 	tests/js/crash.test.js \
 	tests/js/demo.test.js \
+	tests/js/demo_pages.test.js \
+	tests/js/demo_ticker.test.js \
 	tests/js/exact.test.js \
 	tests/js/fcgid.test.js \
 	tests/js/forms.test.js \
