@@ -63,6 +63,10 @@ var REASONS = Object.freeze({
   unsent: { number: 13, text: "messages were not accepted" },
   retry: { number: 14, text: "time to try again" },
   restart: { number: 15, text: "the server restarts" },
+  works: { number: 30, text: "WebSocket works again" },
+  late: { number: 31, text: "the answer to a heartbeat is late" },
+  unfit: { number: 32, text: "WebSocket has failed too often here" },
+  unheard: { number: 33, text: "what is sent arrives, and its answer does not" },
   join: { number: 20, text: "join() was called" },
   joined: { number: 21, text: "the join was accepted" },
   rejoin: { number: 22, text: "joining again" },
@@ -90,8 +94,14 @@ var HEARTBEAT_MS = 3e4;
 var FALLBACK_MS = 2500;
 var GET_MS = 4e4;
 var POST_MS = 2e4;
-var SETTLED_MS = 1e4;
+var REPLY_MS = 1e4;
 var OVERLAP_MS = 5e3;
+var SETTLED_MS = 1e4;
+var SHORT_MS = 3e4;
+var UNFIT = 3;
+var PROBE_MS = 15e3;
+var PROBE_MOST_MS = 6e5;
+var VERDICT_MS = 36e5;
 var POLL_TRIES = 5;
 var NEXT_MS = 3e4;
 var REFUSALS = [500, 503, 508];
@@ -154,6 +164,25 @@ function lenient(clock) {
     clearTimeout: (handle) => clock.clearTimeout(handle?.timer ?? handle)
   };
 }
+var Timer = class {
+  #clock;
+  #timer;
+  constructor(clock) {
+    this.#clock = clock;
+  }
+  set(ms, callback) {
+    this.stop();
+    this.#timer = this.#clock.setTimeout(callback, ms);
+  }
+  /** What somebody else has to be done with by then. */
+  due(ms, callback) {
+    this.stop();
+    this.#timer = this.#clock.deadline(callback, ms);
+  }
+  stop() {
+    this.#clock.clearTimeout(this.#timer);
+  }
+};
 function encode({ join_ref, ref, topic, event, payload, options }) {
   const frame = [join_ref, ref, topic, event, payload];
   return JSON.stringify(options ? [...frame, options] : frame);
@@ -170,28 +199,27 @@ function decode(text) {
   return { join_ref, ref, topic, event, payload };
 }
 var Link = class {
-  onopen = () => {
-  };
-  onframe = (_data) => {
-  };
-  onclose = (_reason) => {
-  };
   ended = false;
   returnMs = null;
   // when the server wants us back, if it said so
+  silence = REASONS.unproven;
+  // what it means if no answer comes
   // what follows is the Line's
-  name = "";
+  name;
   // of its transport
-  usefulAt = null;
+  reason;
+  // why it was dialled
+  opened = false;
+  counted = false;
+  // among the failures
+  usefulAt = 0;
   // when the server answered over it
   timer;
-  // its time to become useful
-  pulse;
-  // until its next heartbeat, or the answer to this one
-  heartbeat;
-  // ref of the last one
+  // its time for the next step, or until its next heartbeat
+  heartbeat = null;
+  // ref of the one that waits for its answer
   checked = false;
-  // its answer is urgent
+  // which is urgent
   close() {
     this.ended = true;
   }
@@ -206,8 +234,8 @@ var Link = class {
   }
 };
 var PollLink = class extends Link {
-  heartbeats = false;
-  // a poll that fails is noticed by itself
+  beats = false;
+  // a poll that fails is noticed by itself, mostly
   #url;
   #io;
   #token = null;
@@ -216,9 +244,11 @@ var PollLink = class extends Link {
   #posted = false;
   // a POST was answered since the last GET began
   #heard = false;
-  // something came over this link
+  // something of a channel came over this link
   #parked = null;
   // aborts the GET under way
+  #hurry = null;
+  // it has not much time left
   #wake = null;
   // ends the pause
   /** @param {string} url with a query, to which the token is added */
@@ -272,7 +302,8 @@ var PollLink = class extends Link {
     if (!good || typeof token !== "string" || !Array.isArray(messages))
       return REASONS.unreachable;
     this.#token = token;
-    if (messages.length > 0) this.#heard = true;
+    if (messages.length > 0) this.silence = REASONS.mute;
+    if (messages.some((text) => !text.includes('"phoenix"'))) this.#heard = true;
     if (this.#heard) this.#io.refused = 0;
     if (status === 410) this.onopen();
     for (const text of messages) this.onframe(text);
@@ -284,7 +315,9 @@ var PollLink = class extends Link {
       const { status } = await this.#request("POST", body);
       if (status === 200) {
         this.#posted = true;
+        this.silence = REASONS.unheard;
         this.#wake?.();
+        this.#hurry?.();
         continue;
       }
       this.#queue = [];
@@ -307,10 +340,18 @@ var PollLink = class extends Link {
     const { fetch, clock, refused } = this.#io;
     const get = method === "GET";
     const abort = new AbortController();
-    const timer = clock.deadline(() => abort.abort(), get ? GET_MS : POST_MS);
+    const timer = new Timer(clock);
+    const late = () => {
+      abort.abort();
+      if (get && !this.ended) this.ondoubt();
+    };
+    timer.due(get ? GET_MS : POST_MS, late);
     const says = get ? `&paced=1${refused ? `&refused=${refused}` : ""}` : "";
     const token = encodeURIComponent(this.#token ?? "");
-    if (get) this.#parked = abort;
+    if (get) {
+      this.#parked = abort;
+      this.#hurry = () => timer.due(REPLY_MS, late);
+    }
     try {
       const response = await fetch(`${this.#url}${says}&token=${token}`, {
         method,
@@ -319,6 +360,10 @@ var PollLink = class extends Link {
         cache: "no-store",
         signal: abort.signal
       });
+      if (get) {
+        this.#hurry = null;
+        timer.due(GET_MS, late);
+      }
       const answer = await response.json().catch(() => null);
       if (!answer?.status && REFUSALS.includes(response.status))
         this.#io.refused = response.status;
@@ -326,7 +371,8 @@ var PollLink = class extends Link {
     } catch {
       return {};
     } finally {
-      clock.clearTimeout(timer);
+      timer.stop();
+      if (get) this.#hurry = null;
     }
   }
   #pause(ms) {
@@ -338,7 +384,7 @@ var PollLink = class extends Link {
   }
 };
 var SocketLink = class extends Link {
-  heartbeats = true;
+  beats = true;
   // a dead one may look alive for minutes
   #ws = null;
   /** @param {string} url */
@@ -350,7 +396,7 @@ var SocketLink = class extends Link {
       queueMicrotask(() => this.fail(REASONS.refused));
       return;
     }
-    this.#ws.onopen = () => this.onopen();
+    this.#ws.onopen = () => this.ended || this.onopen();
     this.#ws.onmessage = ({ data }) => {
       if (!this.ended) this.onframe(data);
     };
@@ -374,97 +420,133 @@ var SocketLink = class extends Link {
   }
 };
 var Line = class {
-  onup = () => {
-  };
-  ondown = () => {
-  };
-  onframe = (_message) => {
-  };
-  onchange = (_state, _reason, _transport) => {
-  };
-  onerror = (_reason, _transport) => {
-  };
-  beat = () => ({});
   #host;
   #io;
   #link = null;
   // what is sent goes over it
-  #up = false;
-  // and it may be used
   #older = null;
   // the one before, still read
   #next = null;
-  // one that is to take over, once it is useful
+  // one that is tried beside it
+  #spare = null;
+  // the other transport, as long as it was not tried either
   #timer;
-  // until the next try
-  #overlap;
-  // until the older one is closed
+  // until the next link is dialled
   #tries = 0;
+  // that came to nothing, since a link lasted
+  #strikes = 0;
+  // failures of WebSocket in a row where long-poll works
+  #probeMs;
+  // doubled by each of them
   #told = false;
   // the server said how long to wait
   constructor(host, io) {
     this.#host = host;
     this.#io = io;
+    this.#timer = new Timer(io.clock);
+    this.#recall();
   }
   open(reason) {
-    this.#dial(this.#firstChoice(), reason);
+    const unfit = this.#mayChoose && this.#strikes >= UNFIT;
+    this.#spare = this.#mayChoose && (unfit ? "websocket" : "longpoll");
+    if (unfit) this.#dial("longpoll", REASONS.unfit);
+    else this.#dial(this.#wanted, reason);
   }
   check(reason) {
     const link = this.#link;
+    this.#recall();
     if (!link) {
       if (reason === REASONS.connect || !this.#told) this.open(reason);
-    } else if (link.usefulAt !== null && !link.checked) {
+    } else if (link.usefulAt && !link.checked) {
       link.checked = true;
       link.check();
       this.#beat(link, CHECK_MS);
+      if (!this.#next && link.name !== this.#wanted) this.#probe();
     }
   }
   replace(reason) {
-    const name = this.#firstChoice();
     this.#next = this.#end(this.#next);
-    if (this.#link?.name === name) return;
-    if (this.#link && this.#link.usefulAt === null) this.#drop();
-    this.#dial(name, reason);
+    this.#spare = this.#mayChoose && "longpoll";
+    if (this.#link?.name === this.#wanted) return this.#plan();
+    if (this.#link && !this.#link.usefulAt) this.#leave();
+    this.#dial(this.#wanted, reason);
   }
   send(message) {
     this.#send(this.#link, message);
   }
   settled() {
-    this.#io.clock.clearTimeout(this.#overlap);
     this.#older = this.#end(this.#older);
   }
   close() {
-    this.#io.clock.clearTimeout(this.#timer);
-    this.settled();
-    this.#next = this.#end(this.#next);
-    this.#link = this.#end(this.#link);
+    this.#timer.stop();
+    for (const link of [this.#older, this.#next, this.#link]) this.#end(link);
   }
-  #firstChoice() {
-    const auto = this.#io.WebSocket ? "websocket" : "longpoll";
-    return this.#host.transport ?? auto;
+  get #mayChoose() {
+    return !this.#host.transport && this.#io.WebSocket;
   }
-  /** Beside the link there is, if that is useful. */
+  /** The transport to have, if it works. */
+  get #wanted() {
+    return this.#host.transport ?? (this.#io.WebSocket ? "websocket" : "longpoll");
+  }
+  /** Of all pages of the origin, on this network. */
+  get #key() {
+    const network = this.#io.page.navigator?.connection?.type;
+    return `holdfast ${this.#host.endPoint.split("?")[0]} ${network}`;
+  }
+  #recall() {
+    const { page, clock } = this.#io;
+    this.#forgive();
+    try {
+      const [count, at] = page.localStorage[this.#key].split(" ");
+      if (Math.abs(clock.wall() - at) < VERDICT_MS) this.#strikes = Number(count);
+    } catch {
+    }
+  }
+  #remember() {
+    const { page, clock } = this.#io;
+    try {
+      page.localStorage[this.#key] = `${this.#strikes} ${clock.wall()}`;
+    } catch {
+    }
+  }
+  #forgive() {
+    this.#strikes = 0;
+    this.#probeMs = PROBE_MS;
+  }
+  /** Beside the link there is, if there is one. */
   #dial(name, reason) {
-    const { clock } = this.#io;
-    const host = this.#host;
     const Kind = name === "websocket" ? SocketLink : PollLink;
-    const link = new Kind(host.endPointURL(name), this.#io);
-    const fallback = name === "websocket" && !host.transport;
+    const link = new Kind(this.#host.endPointURL(name), this.#io);
     link.name = name;
+    link.reason = reason;
+    link.timer = new Timer(this.#io.clock);
     link.onopen = () => this.#opened(link);
     link.onframe = (data) => this.#receive(link, data);
+    link.ondoubt = () => link.heartbeat || this.#beat(link);
     link.onclose = (why) => this.#lost(link, why);
-    link.timer = clock.deadline(
-      () => this.#lost(link, REASONS.unproven),
-      fallback ? host.longPollFallbackMs : host.timeout
-    );
-    clock.clearTimeout(this.#timer);
-    if (this.#link) {
-      this.#next = link;
-      return;
-    }
-    this.#link = link;
-    this.onchange("connecting", reason, name);
+    this.#deadline(link, this.#host.timeout);
+    if (this.#spare === name) this.#spare = null;
+    if (this.#link) this.#next = link;
+    else this.#link = link;
+    if (!this.#link.usefulAt) this.onchange("connecting", reason, name);
+    this.#plan();
+  }
+  #probe() {
+    this.#dial(this.#wanted, this.#host.transport ? REASONS.replaced : REASONS.works);
+  }
+  /** What is dialled beside the link there is, if nothing happens. */
+  #plan() {
+    const { usefulAt, name, heartbeat } = this.#link;
+    const ms = this.#host.longPollFallbackMs;
+    const timer = this.#timer;
+    timer.stop();
+    if (this.#next) return;
+    if (!usefulAt) {
+      if (this.#spare) timer.due(ms, () => this.#dial(this.#spare, REASONS.unproven));
+    } else if (name !== this.#wanted)
+      timer.set(this.#probeMs * (1 - this.#io.clock.random() / 2), () => this.#probe());
+    else if (heartbeat && this.#mayChoose)
+      timer.due(ms, () => this.#dial("longpoll", REASONS.late));
   }
   /**
    * Frames can be sent. Joins go out with the heartbeat that proves the
@@ -472,49 +554,79 @@ var Line = class {
    * for the answer to a join anyway.
    */
   #opened(link) {
-    if (link.heartbeats) this.#beat(link);
-    if (link === this.#link) {
-      this.#up = true;
-      this.onup();
-    }
-    if (!link.heartbeats) this.#useful(link);
+    link.opened = true;
+    this.#beat(link);
+    if (link === this.#link) this.onup();
+    else if (!this.#link.usefulAt) this.#use(link, this.#link);
   }
-  #useful(link) {
-    if (link.ended) return;
-    this.#io.clock.clearTimeout(link.timer);
-    link.usefulAt = this.#io.clock.now();
-    if (link === this.#link) this.onchange("open", REASONS.useful, link.name);
-    else this.#takeOver(link);
-  }
-  /** Make before break. */
-  #takeOver(link) {
-    this.settled();
-    this.#older = this.#link;
+  #use(link, next) {
     this.#link = link;
-    this.#next = null;
-    this.#io.clock.clearTimeout(this.#older.pulse);
-    this.#overlap = this.#io.clock.setTimeout(() => this.settled(), OVERLAP_MS);
-    this.onchange("open", REASONS.replaced, link.name);
+    this.#next = next;
     this.onup();
+  }
+  /** The server has answered. */
+  #useful(link) {
+    const before = this.#link;
+    const takesOver = before.usefulAt > 0;
+    link.usefulAt = this.#io.clock.now();
+    link.silence = REASONS.mute;
+    if (takesOver) {
+      if (link.reason === REASONS.late) this.#failed(before);
+      this.settled();
+      this.#older = before;
+      before.timer.set(OVERLAP_MS, () => this.settled());
+    }
+    if (link !== before) this.#use(link, takesOver ? null : before);
+    if (link.name === this.#wanted) this.#next = this.#end(this.#next);
+    else if (this.#next) {
+      this.#next.reason = REASONS.works;
+      this.#failed(this.#next);
+    }
+    this.onchange("open", takesOver ? link.reason : REASONS.useful, link.name);
+    this.#proven(link);
+    this.#plan();
+  }
+  /** When a link becomes useful, and by each of its heartbeats. */
+  #proven({ beats, usefulAt }) {
+    const age = this.#io.clock.now() - usefulAt;
+    if (beats && age > PROBE_MOST_MS) this.#probeMs = PROBE_MS;
+    if (!this.#strikes || beats && age < SHORT_MS) return;
+    if (beats) this.#strikes = 0;
+    this.#remember();
+  }
+  /** Each link counts once. */
+  #failed(link) {
+    if (link.counted || !this.#mayChoose) return;
+    link.counted = true;
+    this.#strikes++;
+    this.#probeMs = Math.min(this.#probeMs * 2, PROBE_MOST_MS);
   }
   #receive(link, data) {
     const message = decode(data);
     if (!message) return this.#host.log("transport", "not a frame", data);
-    if (link.usefulAt === null) this.#useful(link);
-    if (message.ref === link.heartbeat && link !== this.#older) this.#beatLater(link);
+    if (!link.usefulAt) this.#useful(link);
+    if (link === this.#link && message.ref === link.heartbeat) this.#answered(link);
     this.onframe(message);
+  }
+  #answered(link) {
+    link.heartbeat = null;
+    link.checked = false;
+    link.timer.stop();
+    if (link.beats) link.timer.set(this.#host.heartbeatIntervalMs, () => this.#beat(link));
+    if (link.name === this.#wanted) this.#timer.stop();
+    if (this.#next?.reason === REASONS.late) this.#next = this.#end(this.#next);
+    this.#proven(link);
   }
   #send(link, message) {
     this.#host.log("push", `${message.topic} ${message.event}`, message);
     link.send(message);
   }
-  #beat(link, most = this.#host.timeout) {
-    const { clock } = this.#io;
-    const host = this.#host;
-    const mute = () => this.#lost(link, REASONS.mute);
-    link.heartbeat = host.makeRef();
-    clock.clearTimeout(link.pulse);
-    link.pulse = clock.deadline(mute, Math.min(most, host.heartbeatIntervalMs));
+  #beat(link, ms = this.#host.timeout) {
+    const { heartbeatIntervalMs, longPollFallbackMs } = this.#host;
+    link.heartbeat = this.#host.makeRef();
+    const better = link !== this.#link && link.reason === REASONS.works;
+    this.#deadline(link, Math.min(better ? longPollFallbackMs : ms, heartbeatIntervalMs));
+    if (link.usefulAt && link.name === this.#wanted) this.#plan();
     this.#send(link, {
       join_ref: null,
       ref: link.heartbeat,
@@ -523,30 +635,42 @@ var Line = class {
       payload: this.beat()
     });
   }
-  #beatLater(link) {
-    const { clock } = this.#io;
-    link.checked = false;
-    clock.clearTimeout(link.pulse);
-    if (link.heartbeats)
-      link.pulse = clock.setTimeout(() => this.#beat(link), this.#host.heartbeatIntervalMs);
+  #deadline(link, ms) {
+    link.timer.due(ms, () => this.#lost(link, link.silence));
   }
-  /** The link is of no more use: try the other one, or later again. */
+  /** The link is of no more use: go on with another one, or later. */
   #lost(link, reason) {
     if (link === this.#older) return this.settled();
-    if (link === this.#next) {
-      this.#next = this.#end(link);
-      return this.onerror(reason, link.name);
-    }
-    const { name, returnMs, usefulAt } = link;
-    const useful = usefulAt !== null;
-    const early = reason === REASONS.dropped && !useful;
-    const why = early ? REASONS.refused : reason;
-    if (useful && this.#io.clock.now() - usefulAt > SETTLED_MS) this.#tries = 0;
-    this.#drop();
-    const other = name === "websocket" && !useful && returnMs === null;
-    if (other && !this.#host.transport) this.#dial("longpoll", why);
+    const { name, usefulAt, returnMs, beats } = link;
+    const why = reason === REASONS.dropped && !usefulAt ? REASONS.refused : reason;
+    const age = usefulAt && this.#io.clock.now() - usefulAt;
+    if (age > SETTLED_MS) this.#tries = 0;
+    if (!beats && !usefulAt) this.#forgive();
+    else if (beats && age < SHORT_MS && returnMs === null) this.#failed(link);
+    if (link === this.#link) this.#leave();
+    else this.#next = this.#end(link);
+    if (this.#link) this.#goOn(why);
+    else if (this.#spare && !usefulAt && returnMs === null) this.#dial(this.#spare, why);
     else this.#wait(why, returnMs);
-    this.onerror(why, name);
+    if (!this.#link?.usefulAt) this.onerror(why, name);
+  }
+  /** What was tried beside it takes its place. */
+  #leave() {
+    const { opened } = this.#link;
+    this.#end(this.#link);
+    this.settled();
+    this.#link = this.#next;
+    this.#next = null;
+    if (opened) this.ondown();
+  }
+  #goOn(why) {
+    const { name, usefulAt, opened } = this.#link;
+    if (usefulAt) this.#proven(this.#link);
+    else {
+      this.onchange("connecting", why, name);
+      if (opened) this.onup();
+    }
+    this.#plan();
   }
   /**
    * Where there is no network a try is no proof of anything. But what a browser
@@ -555,23 +679,14 @@ var Line = class {
   #wait(reason, returnMs) {
     const { clock, page } = this.#io;
     const offline = page.navigator?.onLine === false;
-    const delay = offline ? OFFLINE_MS * (1 - clock.random() / 2) : returnMs ?? this.#host.reconnectAfterMs(++this.#tries);
+    const ms = offline ? OFFLINE_MS * (1 - clock.random() / 2) : returnMs ?? this.#host.reconnectAfterMs(++this.#tries);
     this.#told = returnMs !== null;
-    this.#timer = clock.setTimeout(() => this.open(REASONS.retry), delay);
+    this.#timer.set(ms, () => this.open(REASONS.retry));
     this.onchange("waiting", offline ? REASONS.offline : reason, null);
   }
-  #drop() {
-    const up = this.#up;
-    this.#up = false;
-    this.close();
-    if (up) this.ondown();
-  }
-  /** @returns {null} for what held it */
   #end(link) {
-    this.#io.clock.clearTimeout(link?.timer);
-    this.#io.clock.clearTimeout(link?.pulse);
+    link?.timer.stop();
     link?.close();
-    return null;
   }
 };
 function live({ clock, page }, owner) {
@@ -1075,6 +1190,7 @@ var Socket = class {
     carrier.onframe = (message) => this.#receive(message);
     carrier.onchange = (...change) => this.#enter(...change);
     carrier.onerror = (...error) => this.#tell("error", ...error);
+    carrier.beat = () => ({});
     carrier.open(reason);
   }
   #release(state, reason) {

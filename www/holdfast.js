@@ -71,6 +71,11 @@ export const REASONS = Object.freeze({
   retry: { number: 14, text: "time to try again" },
   restart: { number: 15, text: "the server restarts" },
 
+  works: { number: 30, text: "WebSocket works again" },
+  late: { number: 31, text: "the answer to a heartbeat is late" },
+  unfit: { number: 32, text: "WebSocket has failed too often here" },
+  unheard: { number: 33, text: "what is sent arrives, and its answer does not" },
+
   join: { number: 20, text: "join() was called" },
   joined: { number: 21, text: "the join was accepted" },
   rejoin: { number: 22, text: "joining again" },
@@ -105,8 +110,14 @@ const HEARTBEAT_MS = 30000; // the server closes after 60 s of silence
 const FALLBACK_MS = 2500; // a WebSocket has so long to become useful
 const GET_MS = 40000; // a poll is held 25 s; one that takes longer is lost
 const POST_MS = 20000;
-const SETTLED_MS = 10000; // a link that lived so long was a good one
+const REPLY_MS = 10000; // a POST was answered: the poll brings replies now
 const OVERLAP_MS = 5000; // a link that was replaced is read no longer
+const SETTLED_MS = 10000; // a link that lived so long: the next one is tried at once
+const SHORT_MS = 30000; // a WebSocket that lived less did no good
+const UNFIT = 3; // WebSockets in a row: then long-poll is what we begin with
+const PROBE_MS = 15000; // WebSocket is tried again beside it; doubled by each failure
+const PROBE_MOST_MS = 600000;
+const VERDICT_MS = 3600000; // so long the page's successors believe it
 const POLL_TRIES = 5; // failed polls in a row before the link is given up
 const NEXT_MS = 30000; // the longest pause a server may ask for
 const REFUSALS = [500, 503, 508]; // of a web server that lets no more in
@@ -196,6 +207,31 @@ function lenient(clock) {
   };
 }
 
+/** Setting it again forgets what it was set to. */
+class Timer {
+  #clock;
+  #timer;
+
+  constructor(clock) {
+    this.#clock = clock;
+  }
+
+  set(ms, callback) {
+    this.stop();
+    this.#timer = this.#clock.setTimeout(callback, ms);
+  }
+
+  /** What somebody else has to be done with by then. */
+  due(ms, callback) {
+    this.stop();
+    this.#timer = this.#clock.deadline(callback, ms);
+  }
+
+  stop() {
+    this.#clock.clearTimeout(this.#timer);
+  }
+}
+
 // --- frames --------------------------------------------------------------
 
 /**
@@ -231,23 +267,24 @@ export function decode(text) {
 
 /**
  * A link is one connection by one transport. It carries frames and knows no
- * channels: send(message), close(), and three callbacks, none of which comes
- * after close(): onopen() when frames may be sent, onframe(data), not decoded
- * yet, onclose(reason) once, when it is of no more use.
+ * channels: send(message), close(), and callbacks, none of which comes after
+ * close(): onopen() when frames may be sent, onframe(data), not decoded yet,
+ * ondoubt() when only an answer can tell whether it still works, onclose(reason)
+ * once, when it is of no more use.
  */
 class Link {
-  onopen = () => {};
-  onframe = (_data) => {};
-  onclose = (_reason) => {};
   ended = false;
   returnMs = null; // when the server wants us back, if it said so
+  silence = REASONS.unproven; // what it means if no answer comes
   // what follows is the Line's
-  name = ""; // of its transport
-  usefulAt = null; // when the server answered over it
-  timer; // its time to become useful
-  pulse; // until its next heartbeat, or the answer to this one
-  heartbeat; // ref of the last one
-  checked = false; // its answer is urgent
+  name; // of its transport
+  reason; // why it was dialled
+  opened = false;
+  counted = false; // among the failures
+  usefulAt = 0; // when the server answered over it
+  timer; // its time for the next step, or until its next heartbeat
+  heartbeat = null; // ref of the one that waits for its answer
+  checked = false; // which is urgent
 
   close() {
     this.ended = true;
@@ -277,15 +314,16 @@ class Link {
  * the web server before it refused us, so that it holds fewer.
  */
 export class PollLink extends Link {
-  heartbeats = false; // a poll that fails is noticed by itself
+  beats = false; // a poll that fails is noticed by itself, mostly
   #url;
   #io;
   #token = null;
   #queue = [];
   #posting = false;
   #posted = false; // a POST was answered since the last GET began
-  #heard = false; // something came over this link
+  #heard = false; // something of a channel came over this link
   #parked = null; // aborts the GET under way
+  #hurry = null; // it has not much time left
   #wake = null; // ends the pause
 
   /** @param {string} url with a query, to which the token is added */
@@ -346,7 +384,8 @@ export class PollLink extends Link {
       return REASONS.unreachable;
 
     this.#token = token;
-    if (messages.length > 0) this.#heard = true;
+    if (messages.length > 0) this.silence = REASONS.mute;
+    if (messages.some((text) => !text.includes('"phoenix"'))) this.#heard = true;
     if (this.#heard) this.#io.refused = 0; // a session without channels counts for nothing
     if (status === 410) this.onopen();
     for (const text of messages) this.onframe(text);
@@ -359,7 +398,9 @@ export class PollLink extends Link {
       const { status } = await this.#request("POST", body);
       if (status === 200) {
         this.#posted = true;
+        this.silence = REASONS.unheard;
         this.#wake?.();
+        this.#hurry?.();
         continue;
       }
       this.#queue = [];
@@ -384,10 +425,18 @@ export class PollLink extends Link {
     const { fetch, clock, refused } = this.#io;
     const get = method === "GET";
     const abort = new AbortController();
-    const timer = clock.deadline(() => abort.abort(), get ? GET_MS : POST_MS);
+    const timer = new Timer(clock);
+    const late = () => {
+      abort.abort();
+      if (get && !this.ended) this.ondoubt();
+    };
+    timer.due(get ? GET_MS : POST_MS, late);
     const says = get ? `&paced=1${refused ? `&refused=${refused}` : ""}` : "";
     const token = encodeURIComponent(this.#token ?? "");
-    if (get) this.#parked = abort;
+    if (get) {
+      this.#parked = abort;
+      this.#hurry = () => timer.due(REPLY_MS, late);
+    }
     try {
       const response = await fetch(`${this.#url}${says}&token=${token}`, {
         method,
@@ -396,6 +445,11 @@ export class PollLink extends Link {
         cache: "no-store",
         signal: abort.signal,
       });
+      if (get) {
+        // an answer may be long
+        this.#hurry = null;
+        timer.due(GET_MS, late);
+      }
       const answer = await response.json().catch(() => null);
       if (!answer?.status && REFUSALS.includes(response.status))
         this.#io.refused = response.status;
@@ -403,7 +457,8 @@ export class PollLink extends Link {
     } catch {
       return {};
     } finally {
-      clock.clearTimeout(timer);
+      timer.stop();
+      if (get) this.#hurry = null;
     }
   }
 
@@ -418,7 +473,7 @@ export class PollLink extends Link {
 
 /** WebSocket: frames as they are, in text messages. */
 export class SocketLink extends Link {
-  heartbeats = true; // a dead one may look alive for minutes
+  beats = true; // a dead one may look alive for minutes
   #ws = null;
 
   /** @param {string} url */
@@ -431,7 +486,7 @@ export class SocketLink extends Link {
       queueMicrotask(() => this.fail(REASONS.refused));
       return;
     }
-    this.#ws.onopen = () => this.onopen();
+    this.#ws.onopen = () => this.ended || this.onopen();
     this.#ws.onmessage = ({ data }) => {
       if (!this.ended) this.onframe(data);
     };
@@ -466,7 +521,8 @@ export class SocketLink extends Link {
  *
  *     open(reason)     begin. Once; callbacks may come before it returns
  *     check(reason)    something happened outside: a link has CHECK_MS to show
- *                      that it is alive, and what waits is tried at once
+ *                      that it is alive, what waits is tried at once, and so is
+ *                      WebSocket where it did not work
  *     replace(reason)  host.transport was changed: use that one
  *     send(message)    only between onup and ondown. It may be lost, and this is
  *                      never told: what wants an answer waits for it with a
@@ -503,50 +559,52 @@ export class SocketLink extends Link {
  * makeRef(), log(kind, text, data).
  */
 class Line {
-  onup = () => {};
-  ondown = () => {};
-  onframe = (_message) => {};
-  onchange = (_state, _reason, _transport) => {};
-  onerror = (_reason, _transport) => {};
-  beat = () => ({});
   #host;
   #io;
   #link = null; // what is sent goes over it
-  #up = false; // and it may be used
   #older = null; // the one before, still read
-  #next = null; // one that is to take over, once it is useful
-  #timer; // until the next try
-  #overlap; // until the older one is closed
-  #tries = 0;
+  #next = null; // one that is tried beside it
+  #spare = null; // the other transport, as long as it was not tried either
+  #timer; // until the next link is dialled
+  #tries = 0; // that came to nothing, since a link lasted
+  #strikes = 0; // failures of WebSocket in a row where long-poll works
+  #probeMs; // doubled by each of them
   #told = false; // the server said how long to wait
 
   constructor(host, io) {
     this.#host = host;
     this.#io = io;
+    this.#timer = new Timer(io.clock);
+    this.#recall();
   }
 
   open(reason) {
-    this.#dial(this.#firstChoice(), reason);
+    const unfit = this.#mayChoose && this.#strikes >= UNFIT;
+    this.#spare = this.#mayChoose && (unfit ? "websocket" : "longpoll");
+    if (unfit) this.#dial("longpoll", REASONS.unfit);
+    else this.#dial(this.#wanted, reason);
   }
 
   check(reason) {
     const link = this.#link;
+    this.#recall(); // it may be another network
     if (!link) {
       // a server that said when to come back is asked sooner by the page alone
       if (reason === REASONS.connect || !this.#told) this.open(reason);
-    } else if (link.usefulAt !== null && !link.checked) {
+    } else if (link.usefulAt && !link.checked) {
       link.checked = true;
       link.check();
       this.#beat(link, CHECK_MS);
+      if (!this.#next && link.name !== this.#wanted) this.#probe();
     }
   }
 
   replace(reason) {
-    const name = this.#firstChoice();
     this.#next = this.#end(this.#next);
-    if (this.#link?.name === name) return;
-    if (this.#link && this.#link.usefulAt === null) this.#drop();
-    this.#dial(name, reason);
+    this.#spare = this.#mayChoose && "longpoll";
+    if (this.#link?.name === this.#wanted) return this.#plan();
+    if (this.#link && !this.#link.usefulAt) this.#leave();
+    this.#dial(this.#wanted, reason);
   }
 
   send(message) {
@@ -554,44 +612,86 @@ class Line {
   }
 
   settled() {
-    this.#io.clock.clearTimeout(this.#overlap);
     this.#older = this.#end(this.#older);
   }
 
   close() {
-    this.#io.clock.clearTimeout(this.#timer);
-    this.settled();
-    this.#next = this.#end(this.#next);
-    this.#link = this.#end(this.#link);
+    this.#timer.stop();
+    for (const link of [this.#older, this.#next, this.#link]) this.#end(link);
   }
 
-  #firstChoice() {
-    const auto = this.#io.WebSocket ? "websocket" : "longpoll";
-    return this.#host.transport ?? auto;
+  get #mayChoose() {
+    return !this.#host.transport && this.#io.WebSocket;
   }
 
-  /** Beside the link there is, if that is useful. */
+  /** The transport to have, if it works. */
+  get #wanted() {
+    return this.#host.transport ?? (this.#io.WebSocket ? "websocket" : "longpoll");
+  }
+
+  /** Of all pages of the origin, on this network. */
+  get #key() {
+    const network = this.#io.page.navigator?.connection?.type;
+    return `holdfast ${this.#host.endPoint.split("?")[0]} ${network}`;
+  }
+
+  #recall() {
+    const { page, clock } = this.#io;
+    this.#forgive();
+    try {
+      const [count, at] = page.localStorage[this.#key].split(" ");
+      if (Math.abs(clock.wall() - at) < VERDICT_MS) this.#strikes = Number(count);
+    } catch {} // nothing there, or the page may not store anything
+  }
+
+  #remember() {
+    const { page, clock } = this.#io;
+    try {
+      page.localStorage[this.#key] = `${this.#strikes} ${clock.wall()}`;
+    } catch {}
+  }
+
+  #forgive() {
+    this.#strikes = 0;
+    this.#probeMs = PROBE_MS;
+  }
+
+  /** Beside the link there is, if there is one. */
   #dial(name, reason) {
-    const { clock } = this.#io;
-    const host = this.#host;
     const Kind = name === "websocket" ? SocketLink : PollLink;
-    const link = new Kind(host.endPointURL(name), this.#io);
-    const fallback = name === "websocket" && !host.transport;
+    const link = new Kind(this.#host.endPointURL(name), this.#io);
     link.name = name;
+    link.reason = reason;
+    link.timer = new Timer(this.#io.clock);
     link.onopen = () => this.#opened(link);
     link.onframe = (data) => this.#receive(link, data);
+    link.ondoubt = () => link.heartbeat || this.#beat(link);
     link.onclose = (why) => this.#lost(link, why);
-    link.timer = clock.deadline(
-      () => this.#lost(link, REASONS.unproven),
-      fallback ? host.longPollFallbackMs : host.timeout,
-    );
-    clock.clearTimeout(this.#timer);
-    if (this.#link) {
-      this.#next = link;
-      return;
-    }
-    this.#link = link;
-    this.onchange("connecting", reason, name);
+    this.#deadline(link, this.#host.timeout);
+    if (this.#spare === name) this.#spare = null;
+    if (this.#link) this.#next = link;
+    else this.#link = link;
+    if (!this.#link.usefulAt) this.onchange("connecting", reason, name);
+    this.#plan();
+  }
+
+  #probe() {
+    this.#dial(this.#wanted, this.#host.transport ? REASONS.replaced : REASONS.works);
+  }
+
+  /** What is dialled beside the link there is, if nothing happens. */
+  #plan() {
+    const { usefulAt, name, heartbeat } = this.#link;
+    const ms = this.#host.longPollFallbackMs;
+    const timer = this.#timer;
+    timer.stop();
+    if (this.#next) return;
+    if (!usefulAt) {
+      if (this.#spare) timer.due(ms, () => this.#dial(this.#spare, REASONS.unproven));
+    } else if (name !== this.#wanted)
+      timer.set(this.#probeMs * (1 - this.#io.clock.random() / 2), () => this.#probe());
+    else if (heartbeat && this.#mayChoose)
+      timer.due(ms, () => this.#dial("longpoll", REASONS.late));
   }
 
   /**
@@ -600,40 +700,75 @@ class Line {
    * for the answer to a join anyway.
    */
   #opened(link) {
-    if (link.heartbeats) this.#beat(link);
-    if (link === this.#link) {
-      this.#up = true;
-      this.onup();
-    }
-    if (!link.heartbeats) this.#useful(link);
+    link.opened = true;
+    this.#beat(link);
+    if (link === this.#link) this.onup();
+    else if (!this.#link.usefulAt) this.#use(link, this.#link);
   }
 
-  #useful(link) {
-    if (link.ended) return;
-    this.#io.clock.clearTimeout(link.timer);
-    link.usefulAt = this.#io.clock.now();
-    if (link === this.#link) this.onchange("open", REASONS.useful, link.name);
-    else this.#takeOver(link);
-  }
-
-  /** Make before break. */
-  #takeOver(link) {
-    this.settled();
-    this.#older = this.#link;
+  #use(link, next) {
     this.#link = link;
-    this.#next = null;
-    this.#io.clock.clearTimeout(this.#older.pulse);
-    this.#overlap = this.#io.clock.setTimeout(() => this.settled(), OVERLAP_MS);
-    this.onchange("open", REASONS.replaced, link.name);
+    this.#next = next;
     this.onup();
+  }
+
+  /** The server has answered. */
+  #useful(link) {
+    const before = this.#link;
+    const takesOver = before.usefulAt > 0; // make before break
+    link.usefulAt = this.#io.clock.now();
+    link.silence = REASONS.mute;
+    if (takesOver) {
+      if (link.reason === REASONS.late) this.#failed(before);
+      this.settled();
+      this.#older = before;
+      before.timer.set(OVERLAP_MS, () => this.settled());
+    }
+    if (link !== before) this.#use(link, takesOver ? null : before);
+    // of two that prove themselves the wanted one is used
+    if (link.name === this.#wanted) this.#next = this.#end(this.#next);
+    else if (this.#next) {
+      this.#next.reason = REASONS.works;
+      this.#failed(this.#next);
+    }
+    this.onchange("open", takesOver ? link.reason : REASONS.useful, link.name);
+    this.#proven(link);
+    this.#plan();
+  }
+
+  /** When a link becomes useful, and by each of its heartbeats. */
+  #proven({ beats, usefulAt }) {
+    const age = this.#io.clock.now() - usefulAt;
+    if (beats && age > PROBE_MOST_MS) this.#probeMs = PROBE_MS;
+    if (!this.#strikes || (beats && age < SHORT_MS)) return;
+    if (beats) this.#strikes = 0;
+    this.#remember();
+  }
+
+  /** Each link counts once. */
+  #failed(link) {
+    if (link.counted || !this.#mayChoose) return;
+    link.counted = true;
+    this.#strikes++;
+    this.#probeMs = Math.min(this.#probeMs * 2, PROBE_MOST_MS);
   }
 
   #receive(link, data) {
     const message = decode(data);
     if (!message) return this.#host.log("transport", "not a frame", data);
-    if (link.usefulAt === null) this.#useful(link);
-    if (message.ref === link.heartbeat && link !== this.#older) this.#beatLater(link);
+    if (!link.usefulAt) this.#useful(link);
+    if (link === this.#link && message.ref === link.heartbeat) this.#answered(link);
     this.onframe(message);
+  }
+
+  #answered(link) {
+    link.heartbeat = null;
+    link.checked = false;
+    link.timer.stop();
+    if (link.beats) link.timer.set(this.#host.heartbeatIntervalMs, () => this.#beat(link));
+    if (link.name === this.#wanted) this.#timer.stop();
+    if (this.#next?.reason === REASONS.late) this.#next = this.#end(this.#next);
+    this.#proven(link);
   }
 
   #send(link, message) {
@@ -641,13 +776,13 @@ class Line {
     link.send(message);
   }
 
-  #beat(link, most = this.#host.timeout) {
-    const { clock } = this.#io;
-    const host = this.#host;
-    const mute = () => this.#lost(link, REASONS.mute);
-    link.heartbeat = host.makeRef();
-    clock.clearTimeout(link.pulse);
-    link.pulse = clock.deadline(mute, Math.min(most, host.heartbeatIntervalMs));
+  #beat(link, ms = this.#host.timeout) {
+    const { heartbeatIntervalMs, longPollFallbackMs } = this.#host;
+    link.heartbeat = this.#host.makeRef();
+    // what is to be better than what there is must be fast
+    const better = link !== this.#link && link.reason === REASONS.works;
+    this.#deadline(link, Math.min(better ? longPollFallbackMs : ms, heartbeatIntervalMs));
+    if (link.usefulAt && link.name === this.#wanted) this.#plan();
     this.#send(link, {
       join_ref: null,
       ref: link.heartbeat,
@@ -657,31 +792,46 @@ class Line {
     });
   }
 
-  #beatLater(link) {
-    const { clock } = this.#io;
-    link.checked = false;
-    clock.clearTimeout(link.pulse);
-    if (link.heartbeats)
-      link.pulse = clock.setTimeout(() => this.#beat(link), this.#host.heartbeatIntervalMs);
+  #deadline(link, ms) {
+    link.timer.due(ms, () => this.#lost(link, link.silence));
   }
 
-  /** The link is of no more use: try the other one, or later again. */
+  /** The link is of no more use: go on with another one, or later. */
   #lost(link, reason) {
     if (link === this.#older) return this.settled();
-    if (link === this.#next) {
-      this.#next = this.#end(link);
-      return this.onerror(reason, link.name);
-    }
-    const { name, returnMs, usefulAt } = link;
-    const useful = usefulAt !== null;
-    const early = reason === REASONS.dropped && !useful;
-    const why = early ? REASONS.refused : reason;
-    if (useful && this.#io.clock.now() - usefulAt > SETTLED_MS) this.#tries = 0;
-    this.#drop();
-    const other = name === "websocket" && !useful && returnMs === null;
-    if (other && !this.#host.transport) this.#dial("longpoll", why);
+    const { name, usefulAt, returnMs, beats } = link;
+    const why = reason === REASONS.dropped && !usefulAt ? REASONS.refused : reason;
+    const age = usefulAt && this.#io.clock.now() - usefulAt;
+    if (age > SETTLED_MS) this.#tries = 0;
+    if (!beats && !usefulAt) this.#forgive(); // the server is away, or the network
+    else if (beats && age < SHORT_MS && returnMs === null) this.#failed(link);
+
+    if (link === this.#link) this.#leave();
+    else this.#next = this.#end(link);
+    if (this.#link) this.#goOn(why);
+    else if (this.#spare && !usefulAt && returnMs === null) this.#dial(this.#spare, why);
     else this.#wait(why, returnMs);
-    this.onerror(why, name);
+    if (!this.#link?.usefulAt) this.onerror(why, name);
+  }
+
+  /** What was tried beside it takes its place. */
+  #leave() {
+    const { opened } = this.#link;
+    this.#end(this.#link);
+    this.settled();
+    this.#link = this.#next;
+    this.#next = null;
+    if (opened) this.ondown();
+  }
+
+  #goOn(why) {
+    const { name, usefulAt, opened } = this.#link;
+    if (usefulAt) this.#proven(this.#link);
+    else {
+      this.onchange("connecting", why, name);
+      if (opened) this.onup();
+    }
+    this.#plan();
   }
 
   /**
@@ -691,27 +841,17 @@ class Line {
   #wait(reason, returnMs) {
     const { clock, page } = this.#io;
     const offline = page.navigator?.onLine === false;
-    const delay = offline
+    const ms = offline
       ? OFFLINE_MS * (1 - clock.random() / 2)
       : (returnMs ?? this.#host.reconnectAfterMs(++this.#tries));
     this.#told = returnMs !== null;
-    this.#timer = clock.setTimeout(() => this.open(REASONS.retry), delay);
+    this.#timer.set(ms, () => this.open(REASONS.retry));
     this.onchange("waiting", offline ? REASONS.offline : reason, null);
   }
 
-  #drop() {
-    const up = this.#up;
-    this.#up = false;
-    this.close();
-    if (up) this.ondown();
-  }
-
-  /** @returns {null} for what held it */
   #end(link) {
-    this.#io.clock.clearTimeout(link?.timer);
-    this.#io.clock.clearTimeout(link?.pulse);
+    link?.timer.stop();
     link?.close();
-    return null;
   }
 }
 
@@ -1145,9 +1285,10 @@ export class Channel {
 
 /**
  *     closed --connect()--> connecting --answer--> open --disconnect()-> closed
- *                             |  ^  ^               |
- *        WebSocket not useful:|  |  +--- waiting <--+ link lost
- *        try long-poll        +--+
+ *                             |  ^  ^              |  ^
+ *        WebSocket not useful:|  |  |              +--+ another link takes over
+ *        long-poll beside it  +--+  |              |
+ *                                   +--- waiting <-+ link lost
  */
 export class Socket {
   state = "closed";
@@ -1334,6 +1475,7 @@ export class Socket {
     carrier.onframe = (message) => this.#receive(message);
     carrier.onchange = (...change) => this.#enter(...change);
     carrier.onerror = (...error) => this.#tell("error", ...error);
+    carrier.beat = () => ({});
     carrier.open(reason);
   }
 

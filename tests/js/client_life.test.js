@@ -41,7 +41,7 @@ for (const transport of ["websocket", "longpoll"]) {
   describe(`a page over ${transport}`, () => {
     const open = async (world, more) => {
       const visitor = visit(world, { transport, ...more });
-      await world.pass(1000);
+      await world.pass(1500);
       assert.equal(visitor.socket.state, "open");
       visitor.changes.length = 0;
       return visitor;

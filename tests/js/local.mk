@@ -6,6 +6,7 @@ EXTRA_DIST += \
 	tests/js/auth.test.js \
 	tests/js/budget.test.js \
 	tests/js/checker.test.js \
+	tests/js/client_choice.test.js \
 	tests/js/client_life.test.js \
 	tests/js/clients.test.js \
 	tests/js/conformance.test.js \

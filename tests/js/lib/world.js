@@ -10,7 +10,11 @@
 //     longpoll   "ok"; "refuse"; "html": a page of somebody else;
 //                "lose answer": the server has seen it, the client hears
 //                nothing; "swallow": not even the server, and no error
-//                (`post` the same for POST alone)
+//                (`get` and `post` the same for one of the two)
+//     up, down   "ok"; "swallow": what the client, what the server sends from
+//                now on by a WebSocket that is open goes nowhere
+//     lag        ms that anything by WebSocket takes longer
+//     cut        ms after which a WebSocket ends that opens now; 0: it does not
 //     delay()    how long anything takes, in ms
 //
 // The page can be hidden (`throttle`: its timers run only so often), frozen
@@ -20,11 +24,23 @@ import { setImmediate as turn } from "node:timers/promises";
 
 const EPOCH = "AAECAwQFBgc";
 
+/** What `net` is when nothing is wrong. */
+export const WORKS = {
+  websocket: "ok",
+  longpoll: "ok",
+  get: null,
+  post: null,
+  up: "ok",
+  down: "ok",
+  lag: 0,
+  cut: 0,
+};
+
 export class World {
   now = 0;
   skew = 0; // of the system's clock, ms
   throttle = 1; // the client's timers fire at multiples of this
-  net = { websocket: "ok", longpoll: "ok", post: null, delay: () => 1 };
+  net = { ...WORKS, delay: () => 1 };
   rows = []; // the journal: {id, topic, event, payload}
   seq = 0;
   trimmed = 0; // rows up to here are no longer there
@@ -35,6 +51,7 @@ export class World {
   posts = []; // body of every POST it was sent
   gets = []; // token of every GET it was sent
   dialled = []; // transport of every connection attempt
+  dialledAt = []; // and when it was
   refuse = null; // response of a join that is to be refused
   deaf = false; // the server answers nothing but heartbeats
   #frozen = null; // what came in for the client since it was frozen
@@ -50,7 +67,7 @@ export class World {
     this.clock = {
       setTimeout: (callback, ms) => this.later(callback, ms, true),
       clearTimeout: (no) => (this.#timers = this.#timers.filter((t) => t.no !== no)),
-      now: () => this.now,
+      now: () => this.now + 1000,
       wall: () => 1.7e12 + this.now + this.skew,
       random: () => this.random(),
     };
@@ -90,7 +107,7 @@ export class World {
 
   // client: a timer of the page, which is not of the network's
   later(callback, ms, client = false) {
-    const at = this.now + (ms ?? 0);
+    const at = this.now + Math.max(0, ms ?? 0);
     const next = client ? Math.ceil(at / this.throttle) * this.throttle : at;
     this.#timers.push({ no: ++this.#timerNo, at: next, callback, client });
     return this.#timerNo;
@@ -176,6 +193,11 @@ export class World {
     return [...[...this.#sockets].map((s) => s.peer), ...sessions];
   }
 
+  dial(name) {
+    this.dialled.push(name);
+    this.dialledAt.push(this.now);
+  }
+
   socketOpened(socket) {
     this.#sockets.add(socket);
   }
@@ -190,8 +212,8 @@ export class World {
 
   async #fetch(url, { method, body, signal }) {
     const token = url.searchParams.get("token");
-    const how = (method === "POST" && this.net.post) || this.net.longpoll;
-    if (method === "GET" && !token) this.dialled.push("longpoll");
+    const how = this.net[method.toLowerCase()] ?? this.net.longpoll;
+    if (method === "GET" && !token) this.dial("longpoll");
     if (method === "POST") this.posts.push(body);
     else this.gets.push(token);
 
@@ -367,7 +389,7 @@ class FakeWebSocket {
   constructor(url, world) {
     this.url = url;
     this.#world = world;
-    world.dialled.push("websocket");
+    world.dial("websocket");
     this.peer = new Peer(world, (frame) => this.#arrive(JSON.stringify(frame)));
     const how = world.net.websocket;
     if (how === "hang") return;
@@ -376,6 +398,7 @@ class FakeWebSocket {
       if (how === "refuse") return this.cut();
       this.mute = how === "mute";
       this.readyState = 1;
+      if (world.net.cut) world.later(() => this.cut(), world.net.cut);
       world.socketOpened(this);
       world.bring(() => this.onopen?.({}));
     });
@@ -383,6 +406,7 @@ class FakeWebSocket {
 
   send(text) {
     if (this.readyState === 0) throw new Error("InvalidStateError");
+    if (this.#world.net.up === "swallow") this.mute = true; // for good: it is a stream
     if (this.readyState !== 1 || this.mute) return;
     this.#travel(this.#up, () => this.peer.receive(JSON.parse(text)));
   }
@@ -406,13 +430,14 @@ class FakeWebSocket {
   }
 
   #arrive(data) {
+    if (this.#world.net.down === "swallow") this.deaf = true;
     if (this.deaf) return;
     this.#travel(this.#down, () => this.#world.bring(() => this.onmessage?.({ data })));
   }
 
   #travel(way, arrive) {
     const world = this.#world;
-    way.at = Math.max(way.at, world.now + world.net.delay());
+    way.at = Math.max(way.at, world.now + world.net.delay() + world.net.lag);
     world.later(() => this.#lost || arrive(), way.at - world.now);
   }
 }
