@@ -77,11 +77,10 @@ var REASONS = Object.freeze({
   ended: { number: 27, text: "the server closed the channel" },
   leave: { number: 28, text: "leave() was called" },
   left: { number: 29, text: "the channel was left" },
-  woke: { number: 60, text: "the page is shown, or the machine woke" },
-  online: { number: 61, text: "the network is back" },
-  offline: { number: 62, text: "the browser is offline" },
-  hidden: { number: 63, text: "the page was left" },
-  returned: { number: 64, text: "the page is back" }
+  woke: { number: 60, text: "woken up" },
+  offline: { number: 61, text: "the browser is offline" },
+  hidden: { number: 62, text: "the page was left" },
+  noToken: { number: 63, text: "no token could be had" }
 });
 var CHECKED = true;
 function step(machine, from, to) {
@@ -114,6 +113,11 @@ var THROTTLED_MS = 65e3;
 var CHECK_MS = 5e3;
 var OFFLINE_MS = 3e4;
 var ONLINE_MS = 1e3;
+var BEARER = "base64url.bearer.phx.";
+var RENEWAL = "t";
+var RENEW = 0.8;
+var SERVED_MS = 3e4;
+var PATIENCE_MS = 6e5;
 var GAP = /* @__PURE__ */ Symbol("gap");
 function backoff(random, first, most) {
   return (tries) => random() * Math.min(most, first * 2 ** (tries - 1));
@@ -142,6 +146,9 @@ function query(params, prefix) {
 function known(cursor, last) {
   const dot = cursor.lastIndexOf(".") + 1;
   return typeof last === "string" && cursor.slice(0, dot) === last.slice(0, dot) && Number(cursor.slice(dot)) <= Number(last.slice(dot));
+}
+function base64(text, [from, to, from2, to2]) {
+  return text.replaceAll(from, to).replaceAll(from2, to2).replaceAll("=", "");
 }
 var SYSTEM = {
   setTimeout: (callback, ms) => globalThis.setTimeout(callback, ms),
@@ -220,6 +227,9 @@ var Link = class {
   // ref of the one that waits for its answer
   checked = false;
   // which is urgent
+  /** Once, when the callbacks are set. The token, if there is one, is shown. */
+  start(_token) {
+  }
   close() {
     this.ended = true;
   }
@@ -256,6 +266,8 @@ var PollLink = class extends Link {
     super();
     this.#url = url;
     this.#io = io;
+  }
+  start() {
     this.#poll();
   }
   send(message) {
@@ -337,7 +349,7 @@ var PollLink = class extends Link {
   }
   /** The JSON object of the answer; {} if there was none, or not in time. */
   async #request(method, body) {
-    const { fetch, clock, refused } = this.#io;
+    const { fetch, clock, refused, bearer: bearer2 } = this.#io;
     const get = method === "GET";
     const abort = new AbortController();
     const timer = new Timer(clock);
@@ -356,7 +368,7 @@ var PollLink = class extends Link {
       const response = await fetch(`${this.#url}${says}&token=${token}`, {
         method,
         body,
-        headers: body && { "content-type": "application/x-ndjson" },
+        headers: body ? { "content-type": "application/x-ndjson" } : bearer2?.token && { "x-phoenix-authtoken": bearer2.token },
         cache: "no-store",
         signal: abort.signal
       });
@@ -386,12 +398,19 @@ var PollLink = class extends Link {
 var SocketLink = class extends Link {
   beats = true;
   // a dead one may look alive for minutes
+  #url;
+  #io;
   #ws = null;
   /** @param {string} url */
   constructor(url, io) {
     super();
+    this.#url = url;
+    this.#io = io;
+  }
+  start(token) {
+    const bearer2 = token && ["phoenix", BEARER + base64(btoa(token), "+-/_")];
     try {
-      this.#ws = new io.WebSocket(url);
+      this.#ws = new this.#io.WebSocket(this.#url, bearer2);
     } catch {
       queueMicrotask(() => this.fail(REASONS.refused));
       return;
@@ -515,6 +534,7 @@ var Line = class {
   }
   /** Beside the link there is, if there is one. */
   #dial(name, reason) {
+    const { bearer: bearer2 } = this.#io;
     const Kind = name === "websocket" ? SocketLink : PollLink;
     const link = new Kind(this.#host.endPointURL(name), this.#io);
     link.name = name;
@@ -524,12 +544,24 @@ var Line = class {
     link.onframe = (data) => this.#receive(link, data);
     link.ondoubt = () => link.heartbeat || this.#beat(link);
     link.onclose = (why) => this.#lost(link, why);
-    this.#deadline(link, this.#host.timeout);
     if (this.#spare === name) this.#spare = null;
     if (this.#link) this.#next = link;
     else this.#link = link;
+    this.#timer.stop();
     if (!this.#link.usefulAt) this.onchange("connecting", reason, name);
-    this.#plan();
+    const start = (token) => {
+      if (link.ended) return;
+      this.#deadline(link, this.#host.timeout);
+      link.start(token);
+      this.#plan();
+    };
+    const failed = () => {
+      link.counted = true;
+      this.#spare = null;
+      link.fail(REASONS.noToken);
+    };
+    if (bearer2) bearer2.get().then(start, failed);
+    else start();
   }
   #probe() {
     this.#dial(this.#wanted, this.#host.transport ? REASONS.replaced : REASONS.works);
@@ -644,6 +676,8 @@ var Line = class {
     const { name, usefulAt, returnMs, beats } = link;
     const why = reason === REASONS.dropped && !usefulAt ? REASONS.refused : reason;
     const age = usefulAt && this.#io.clock.now() - usefulAt;
+    if (why === REASONS.forbidden || why === REASONS.refused && this.#host.transport)
+      this.#io.bearer?.refused();
     if (age > SETTLED_MS) this.#tries = 0;
     if (!beats && !usefulAt) this.#forgive();
     else if (beats && age < SHORT_MS && returnMs === null) this.#failed(link);
@@ -689,37 +723,97 @@ var Line = class {
     link?.close();
   }
 };
-function live({ clock, page }, owner) {
+function live({ clock, page }, check, leave) {
   const { document } = page;
   const end = new AbortController();
   let timer;
-  let soon;
-  const on = (target, type, callback) => target?.addEventListener?.(type, callback, { signal: end.signal });
-  const woke = () => owner.check(REASONS.woke);
-  const tick = () => {
-    const apart = clock.wall() - clock.now();
-    const due = clock.now() + TICK_MS;
+  const wait = (ms, online) => {
+    const due = clock.wall() + ms;
+    clock.clearTimeout(timer);
     timer = clock.setTimeout(() => {
-      const late = clock.now() - due > (document?.hidden ? THROTTLED_MS : LATE_MS);
-      if (late || Math.abs(clock.wall() - clock.now() - apart) > LATE_MS) woke();
-      tick();
-    }, TICK_MS);
+      const late = document?.hidden ? THROTTLED_MS : LATE_MS;
+      if (online || Math.abs(clock.wall() - due) > late) check();
+      wait(TICK_MS);
+    }, ms);
   };
-  tick();
-  on(document, "resume", woke);
-  on(document, "visibilitychange", () => document.hidden || woke());
-  on(page, "offline", () => owner.check(REASONS.offline));
-  on(page, "online", () => {
-    clock.clearTimeout(soon);
-    soon = clock.setTimeout(() => owner.check(REASONS.online), clock.random() * ONLINE_MS);
-  });
-  on(page, "pagehide", () => owner.hide());
-  on(page, "pageshow", () => owner.show());
+  const hear = ({ type }) => {
+    if (type === "pagehide") leave();
+    else if (type === "online") wait(clock.random() * ONLINE_MS, true);
+    else if (type !== "visibilitychange" || !document.hidden) check();
+  };
+  const listen = (target, ...types) => {
+    for (const type of types) target?.addEventListener?.(type, hear, { signal: end.signal });
+  };
+  listen(page, "online", "offline", "pagehide", "pageshow");
+  listen(document, "visibilitychange", "resume");
+  wait(TICK_MS);
   return () => {
     end.abort();
     clock.clearTimeout(timer);
-    clock.clearTimeout(soon);
   };
+}
+function lifetime(token, wall) {
+  try {
+    const { exp, iat } = JSON.parse(atob(base64(token.split(".")[1], "-+_/")));
+    const left = exp * 1e3 - wall;
+    const span = (exp - iat) * 1e3;
+    return left > 0 && !(left > span) ? left : span;
+  } catch {
+    return NaN;
+  }
+}
+function bearer(give, clock, onfresh) {
+  const pause = backoff(clock.random, 1e3, PATIENCE_MS);
+  let promise;
+  let timer;
+  let ended = false;
+  let soon = false;
+  let tries = 0;
+  let askedAt;
+  const later = (ms, then) => {
+    clock.clearTimeout(timer);
+    if (!ended) timer = clock.setTimeout(then, Math.min(ms, 1e9));
+  };
+  const forget = () => promise = null;
+  const renew = () => {
+    forget();
+    self.get().catch(again);
+  };
+  const again = () => {
+    tries = clock.now() - askedAt < SERVED_MS ? tries + 1 : 0;
+    soon = true;
+    later(tries && pause(tries), renew);
+  };
+  const ask = async () => {
+    askedAt = clock.now();
+    const given = give();
+    let limit;
+    const late = new Promise((_, reject) => limit = clock.setTimeout(reject, TIMEOUT_MS));
+    const answer = Promise.race([given, late]).finally(() => clock.clearTimeout(limit));
+    const token = await answer || void 0;
+    const ms = lifetime(token, clock.wall()) * RENEW;
+    soon = false;
+    if (ms > 0) later(Math.max(ms, 1e3), renew);
+    else later(TICK_MS, forget);
+    if (token !== self.token && !ended) onfresh(self.token = token);
+    return token;
+  };
+  const self = {
+    token: void 0,
+    get() {
+      promise ??= ask();
+      promise.catch(forget);
+      return promise;
+    },
+    refused() {
+      if (!soon) again();
+    },
+    end() {
+      ended = true;
+      clock.clearTimeout(timer);
+    }
+  };
+  return self;
 }
 var Push = class {
   #clock;
@@ -1053,6 +1147,7 @@ var Socket = class {
     this.heartbeatIntervalMs = opts.heartbeatIntervalMs ?? HEARTBEAT_MS;
     this.longPollFallbackMs = opts.longPollFallbackMs ?? FALLBACK_MS;
     this.transport = opts.transport;
+    this.authToken = opts.authToken && closure(opts.authToken);
     this.logger = opts.logger ?? null;
     this.reconnectAfterMs = opts.reconnectAfterMs ?? backoff(clock.random, 500, 1e4);
     this.rejoinAfterMs = opts.rejoinAfterMs ?? backoff(clock.random, 1e3, 1e4);
@@ -1080,11 +1175,14 @@ var Socket = class {
   /** Connect, and stay connected; while it waits, try at once. */
   connect() {
     if (this.state === "closed") {
-      this.#stop = live(this.#io, {
-        check: (reason) => this.#check(reason),
-        hide: () => this.#release("waiting", REASONS.hidden),
-        show: () => this.#carrier ?? this.#carry(REASONS.returned)
-      });
+      const renewed = (token) => this.#renewed(token);
+      const { authToken } = this;
+      this.#io.bearer = authToken ? bearer(authToken, this.#io.clock, renewed) : null;
+      this.#stop = live(
+        this.#io,
+        () => this.#check(REASONS.woke),
+        () => this.#release("waiting", REASONS.hidden)
+      );
       this.#carry(REASONS.connect);
     } else if (this.state === "waiting") this.#check(REASONS.connect);
   }
@@ -1092,6 +1190,7 @@ var Socket = class {
   disconnect(callback) {
     if (this.state !== "closed") {
       this.#stop();
+      this.#io.bearer?.end();
       this.#release("closed", REASONS.disconnect);
     }
     callback?.();
@@ -1201,8 +1300,21 @@ var Socket = class {
   }
   /** A page that was left and is looked at is back, whatever it was told. */
   #check(reason) {
-    if (!this.#carrier) this.#carry(reason);
-    else if (this.state === "open" || reason !== REASONS.offline) this.#carrier.check(reason);
+    if (this.#carrier) this.#carrier.check(reason);
+    else this.#carry(reason);
+  }
+  /** There is another token: the server is told, so that nothing ends. */
+  #renewed(access_token) {
+    const joined = this.channels.find(({ state }) => state === "joined");
+    if (this.state === "waiting") this.#carrier?.check(REASONS.retry);
+    else if (this.state !== "open") return;
+    else if (joined && access_token) {
+      const payload = { access_token };
+      this.send({ join_ref: null, ref: RENEWAL, topic: joined.topic, event: "access_token", payload });
+    } else {
+      this.#release("waiting", REASONS.retry);
+      this.#carry(REASONS.retry);
+    }
   }
   #up() {
     this.#writable = true;
@@ -1214,7 +1326,12 @@ var Socket = class {
     for (const channel of this.channels) channel.linkLost();
   }
   #receive(message) {
-    this.log("receive", `${message.topic} ${message.event}`, message);
+    const { event, ref, join_ref, payload } = message;
+    const why = payload?.response?.reason ?? payload?.reason;
+    this.log("receive", `${message.topic} ${event}`, message);
+    if (event === "phx_error" || ref === join_ref || ref === RENEWAL) {
+      if (why === "token_expired" || why === "unauthorized") this.#io.bearer?.refused();
+    }
     for (const channel of this.channels)
       if (channel.topic === message.topic) channel.receive(message);
     this.#tell("message", message);

@@ -68,10 +68,9 @@ export type ReasonName =
   | "unfit"
   | "unheard"
   | "woke"
-  | "online"
   | "offline"
   | "hidden"
-  | "returned";
+  | "noToken";
 
 /** Every reason by its name; docs/CLIENT.md has them in a table. */
 export const REASONS: Readonly<Record<ReasonName, Reason>>;
@@ -90,6 +89,8 @@ export type ChannelState = "closed" | "joining" | "joined" | "errored" | "leavin
 export interface Options {
   /** Sent with every connection, in the URL: no secrets. */
   params?: Given<object>;
+  /** Who visits: a token, or a function that gives one or a promise of one. */
+  authToken?: Given<string | null | undefined> | (() => Promise<string | null | undefined>);
   /** ms that a join or push waits for its answer; 10000. */
   timeout?: number;
   /** ms between two heartbeats; 30000. */

@@ -87,11 +87,10 @@ export const REASONS = Object.freeze({
   leave: { number: 28, text: "leave() was called" },
   left: { number: 29, text: "the channel was left" },
 
-  woke: { number: 60, text: "the page is shown, or the machine woke" },
-  online: { number: 61, text: "the network is back" },
-  offline: { number: 62, text: "the browser is offline" },
-  hidden: { number: 63, text: "the page was left" },
-  returned: { number: 64, text: "the page is back" },
+  woke: { number: 60, text: "woken up" },
+  offline: { number: 61, text: "the browser is offline" },
+  hidden: { number: 62, text: "the page was left" },
+  noToken: { number: 63, text: "no token could be had" },
 });
 
 const CHECKED = true; // the classic script has neither the table nor the check
@@ -130,6 +129,11 @@ const THROTTLED_MS = 65000; // ... of a hidden one: browsers let it act once a m
 const CHECK_MS = 5000; // a link that may have died has so long to answer
 const OFFLINE_MS = 30000; // a browser that believes itself offline tries so often
 const ONLINE_MS = 1000; // a whole building comes back within that
+const BEARER = "base64url.bearer.phx."; // and the token: a subprotocol
+const RENEWAL = "t"; // ref of the message that brings a fresher one
+const RENEW = 0.8; // of a token's life, then a fresher one is asked for
+const SERVED_MS = 30000; // a token that was good for so long was no mistake
+const PATIENCE_MS = 600000; // the longest pause between two questions for it
 
 const GAP = Symbol("gap"); // no event from the wire can be this
 
@@ -177,6 +181,11 @@ function known(cursor, last) {
     cursor.slice(0, dot) === last.slice(0, dot) &&
     Number(cursor.slice(dot)) <= Number(last.slice(dot))
   );
+}
+
+/** From one alphabet to the other; without padding, which atob() can do without. */
+function base64(text, [from, to, from2, to2]) {
+  return text.replaceAll(from, to).replaceAll(from2, to2).replaceAll("=", "");
 }
 
 const SYSTEM = {
@@ -286,6 +295,9 @@ class Link {
   heartbeat = null; // ref of the one that waits for its answer
   checked = false; // which is urgent
 
+  /** Once, when the callbacks are set. The token, if there is one, is shown. */
+  start(_token) {}
+
   close() {
     this.ended = true;
   }
@@ -331,6 +343,9 @@ export class PollLink extends Link {
     super();
     this.#url = url;
     this.#io = io;
+  }
+
+  start() {
     this.#poll();
   }
 
@@ -422,7 +437,7 @@ export class PollLink extends Link {
 
   /** The JSON object of the answer; {} if there was none, or not in time. */
   async #request(method, body) {
-    const { fetch, clock, refused } = this.#io;
+    const { fetch, clock, refused, bearer } = this.#io;
     const get = method === "GET";
     const abort = new AbortController();
     const timer = new Timer(clock);
@@ -441,7 +456,9 @@ export class PollLink extends Link {
       const response = await fetch(`${this.#url}${says}&token=${token}`, {
         method,
         body,
-        headers: body && { "content-type": "application/x-ndjson" },
+        headers: body
+          ? { "content-type": "application/x-ndjson" }
+          : bearer?.token && { "x-phoenix-authtoken": bearer.token },
         cache: "no-store",
         signal: abort.signal,
       });
@@ -474,13 +491,21 @@ export class PollLink extends Link {
 /** WebSocket: frames as they are, in text messages. */
 export class SocketLink extends Link {
   beats = true; // a dead one may look alive for minutes
+  #url;
+  #io;
   #ws = null;
 
   /** @param {string} url */
   constructor(url, io) {
     super();
+    this.#url = url;
+    this.#io = io;
+  }
+
+  start(token) {
+    const bearer = token && ["phoenix", BEARER + base64(btoa(token), "+-/_")];
     try {
-      this.#ws = new io.WebSocket(url);
+      this.#ws = new this.#io.WebSocket(this.#url, bearer);
     } catch {
       // a page's policy may forbid it; not before we have an owner
       queueMicrotask(() => this.fail(REASONS.refused));
@@ -658,6 +683,7 @@ class Line {
 
   /** Beside the link there is, if there is one. */
   #dial(name, reason) {
+    const { bearer } = this.#io;
     const Kind = name === "websocket" ? SocketLink : PollLink;
     const link = new Kind(this.#host.endPointURL(name), this.#io);
     link.name = name;
@@ -667,12 +693,24 @@ class Line {
     link.onframe = (data) => this.#receive(link, data);
     link.ondoubt = () => link.heartbeat || this.#beat(link);
     link.onclose = (why) => this.#lost(link, why);
-    this.#deadline(link, this.#host.timeout);
     if (this.#spare === name) this.#spare = null;
     if (this.#link) this.#next = link;
     else this.#link = link;
+    this.#timer.stop();
     if (!this.#link.usefulAt) this.onchange("connecting", reason, name);
-    this.#plan();
+    const start = (token) => {
+      if (link.ended) return;
+      this.#deadline(link, this.#host.timeout);
+      link.start(token);
+      this.#plan();
+    };
+    const failed = () => {
+      link.counted = true; // neither transport is to blame
+      this.#spare = null;
+      link.fail(REASONS.noToken);
+    };
+    if (bearer) bearer.get().then(start, failed);
+    else start();
   }
 
   #probe() {
@@ -802,6 +840,9 @@ class Line {
     const { name, usefulAt, returnMs, beats } = link;
     const why = reason === REASONS.dropped && !usefulAt ? REASONS.refused : reason;
     const age = usefulAt && this.#io.clock.now() - usefulAt;
+    // of a WebSocket nobody tells us why it was refused
+    if (why === REASONS.forbidden || (why === REASONS.refused && this.#host.transport))
+      this.#io.bearer?.refused();
     if (age > SETTLED_MS) this.#tries = 0;
     if (!beats && !usefulAt) this.#forgive(); // the server is away, or the network
     else if (beats && age < SHORT_MS && returnMs === null) this.#failed(link);
@@ -860,55 +901,135 @@ class Line {
 // --- life ---------------------------------------------------------------
 
 /**
- * What happens to the page and its machine, as three calls to `owner`:
+ * What happens to the page and its machine, as two calls:
  *
- *     check(reason)  look now whether the connection is still good
- *     hide()         the page is left, perhaps to be kept for the way back, and
- *                    with a connection browsers would not keep it
- *     show()         it is there again
+ *     check()  look now whether the connection is still good, or make one
+ *     leave()  the page is left, perhaps to be kept for the way back, and with a
+ *              connection browsers would not keep it; check() if it is back
  *
  * Nobody tells a page that its machine slept, and not every browser that it was
- * frozen. It shows by a timer that comes late, or by the two clocks: in most
- * systems the one that we wait by stands still meanwhile. Setting the system's
- * clock looks the same, and then a heartbeat too many does no harm. Node and
- * workers have less to tell, or nothing.
+ * frozen. It shows by a timer that comes late by the system's clock; the one we
+ * wait by stands still meanwhile in most systems. Who sets that clock looks the
+ * same, and then a heartbeat too many does no harm. Node and workers have less
+ * to tell, or nothing.
  *
  * @returns {() => void} ends it
  */
-function live({ clock, page }, owner) {
+function live({ clock, page }, check, leave) {
   const { document } = page;
   const end = new AbortController();
   let timer;
-  let soon;
 
-  const on = (target, type, callback) =>
-    target?.addEventListener?.(type, callback, { signal: end.signal });
-  const woke = () => owner.check(REASONS.woke);
-  const tick = () => {
-    const apart = clock.wall() - clock.now();
-    const due = clock.now() + TICK_MS;
+  const wait = (ms, online) => {
+    const due = clock.wall() + ms;
+    clock.clearTimeout(timer);
     timer = clock.setTimeout(() => {
-      const late = clock.now() - due > (document?.hidden ? THROTTLED_MS : LATE_MS);
-      if (late || Math.abs(clock.wall() - clock.now() - apart) > LATE_MS) woke();
-      tick();
-    }, TICK_MS);
+      const late = document?.hidden ? THROTTLED_MS : LATE_MS;
+      if (online || Math.abs(clock.wall() - due) > late) check();
+      wait(TICK_MS);
+    }, ms);
+  };
+  const hear = ({ type }) => {
+    if (type === "pagehide") leave();
+    else if (type === "online") wait(clock.random() * ONLINE_MS, true);
+    else if (type !== "visibilitychange" || !document.hidden) check();
+  };
+  const listen = (target, ...types) => {
+    for (const type of types) target?.addEventListener?.(type, hear, { signal: end.signal });
   };
 
-  tick();
-  on(document, "resume", woke);
-  on(document, "visibilitychange", () => document.hidden || woke());
-  on(page, "offline", () => owner.check(REASONS.offline));
-  on(page, "online", () => {
-    clock.clearTimeout(soon);
-    soon = clock.setTimeout(() => owner.check(REASONS.online), clock.random() * ONLINE_MS);
-  });
-  on(page, "pagehide", () => owner.hide());
-  on(page, "pageshow", () => owner.show());
+  listen(page, "online", "offline", "pagehide", "pageshow");
+  listen(document, "visibilitychange", "resume");
+  wait(TICK_MS);
   return () => {
     end.abort();
     clock.clearTimeout(timer);
-    clock.clearTimeout(soon);
   };
+}
+
+// --- token ---------------------------------------------------------------
+
+/**
+ * How long a JWT is good for, ms from now; NaN if it does not say. The clock of
+ * this machine may be wrong by hours. It is believed where it is within the
+ * token's time, else the token is taken for new. What has expired the server
+ * alone decides.
+ */
+function lifetime(token, wall) {
+  try {
+    const { exp, iat } = JSON.parse(atob(base64(token.split(".")[1], "-+_/")));
+    const left = exp * 1000 - wall;
+    const span = (exp - iat) * 1000;
+    return left > 0 && !(left > span) ? left : span;
+  } catch {
+    return NaN;
+  }
+}
+
+/**
+ * The visitor's token, option authToken: a text, or a function that gives one,
+ * perhaps later. It is asked by whoever connects when there is none; before the
+ * last one ends; and when the server refuses that: at once, and if it does not
+ * help ever later. One that does not say its end is asked for by every attempt.
+ *
+ * @param {(token?: string) => void} onfresh there is another one
+ * @returns {object} token, to be shown, undefined where the visitor is anonymous;
+ *   get(), a promise of it, which fails when the function does; refused(), called
+ *   when the server does not take it, or not any more; end()
+ */
+function bearer(give, clock, onfresh) {
+  const pause = backoff(clock.random, 1000, PATIENCE_MS);
+  let promise;
+  let timer;
+  let ended = false;
+  let soon = false; // the timer asks for another, as this one was refused
+  let tries = 0; // that came to nothing
+  let askedAt;
+
+  const later = (ms, then) => {
+    clock.clearTimeout(timer);
+    if (!ended) timer = clock.setTimeout(then, Math.min(ms, 1e9));
+  };
+  const forget = () => (promise = null);
+  const renew = () => {
+    forget();
+    self.get().catch(again);
+  };
+  const again = () => {
+    tries = clock.now() - askedAt < SERVED_MS ? tries + 1 : 0;
+    soon = true;
+    later(tries && pause(tries), renew);
+  };
+  const ask = async () => {
+    askedAt = clock.now();
+    const given = give();
+    let limit;
+    const late = new Promise((_, reject) => (limit = clock.setTimeout(reject, TIMEOUT_MS)));
+    const answer = Promise.race([given, late]).finally(() => clock.clearTimeout(limit));
+    const token = (await answer) || undefined;
+    const ms = lifetime(token, clock.wall()) * RENEW;
+    soon = false;
+    if (ms > 0) later(Math.max(ms, 1000), renew);
+    else later(TICK_MS, forget);
+    if (token !== self.token && !ended) onfresh((self.token = token));
+    return token;
+  };
+  const self = {
+    token: undefined,
+    get() {
+      promise ??= ask();
+      promise.catch(forget);
+      return promise;
+    },
+    refused() {
+      if (!soon) again();
+    },
+    end() {
+      ended = true;
+      clock.clearTimeout(timer);
+    },
+  };
+  return self;
 }
 
 // --- presence -----------------------------------------------------------
@@ -1268,6 +1389,7 @@ export class Channel {
 /**
  * @typedef {object} Options
  * @property {object|(() => object)} [params] sent with every connection
+ * @property {string|(() => string|Promise<string>)} [authToken] who visits
  * @property {number} [timeout] of joins and pushes, ms
  * @property {number} [heartbeatIntervalMs]
  * @property {number} [longPollFallbackMs] what a WebSocket has to be useful
@@ -1317,6 +1439,7 @@ export class Socket {
     this.heartbeatIntervalMs = opts.heartbeatIntervalMs ?? HEARTBEAT_MS;
     this.longPollFallbackMs = opts.longPollFallbackMs ?? FALLBACK_MS;
     this.transport = opts.transport;
+    this.authToken = opts.authToken && closure(opts.authToken);
     this.logger = opts.logger ?? null;
     this.reconnectAfterMs = opts.reconnectAfterMs ?? backoff(clock.random, 500, 10000);
     this.rejoinAfterMs = opts.rejoinAfterMs ?? backoff(clock.random, 1000, 10000);
@@ -1345,11 +1468,14 @@ export class Socket {
   /** Connect, and stay connected; while it waits, try at once. */
   connect() {
     if (this.state === "closed") {
-      this.#stop = live(this.#io, {
-        check: (reason) => this.#check(reason),
-        hide: () => this.#release("waiting", REASONS.hidden),
-        show: () => this.#carrier ?? this.#carry(REASONS.returned),
-      });
+      const renewed = (token) => this.#renewed(token);
+      const { authToken } = this;
+      this.#io.bearer = authToken ? bearer(authToken, this.#io.clock, renewed) : null;
+      this.#stop = live(
+        this.#io,
+        () => this.#check(REASONS.woke),
+        () => this.#release("waiting", REASONS.hidden),
+      );
       this.#carry(REASONS.connect);
     } else if (this.state === "waiting") this.#check(REASONS.connect);
   }
@@ -1358,6 +1484,7 @@ export class Socket {
   disconnect(callback) {
     if (this.state !== "closed") {
       this.#stop();
+      this.#io.bearer?.end();
       this.#release("closed", REASONS.disconnect);
     }
     callback?.();
@@ -1488,8 +1615,23 @@ export class Socket {
 
   /** A page that was left and is looked at is back, whatever it was told. */
   #check(reason) {
-    if (!this.#carrier) this.#carry(reason);
-    else if (this.state === "open" || reason !== REASONS.offline) this.#carrier.check(reason);
+    if (this.#carrier) this.#carrier.check(reason);
+    else this.#carry(reason);
+  }
+
+  /** There is another token: the server is told, so that nothing ends. */
+  #renewed(access_token) {
+    const joined = this.channels.find(({ state }) => state === "joined");
+    if (this.state === "waiting") this.#carrier?.check(REASONS.retry);
+    else if (this.state !== "open") return;
+    else if (joined && access_token) {
+      const payload = { access_token };
+      this.send({ join_ref: null, ref: RENEWAL, topic: joined.topic, event: "access_token", payload });
+    } else {
+      // nothing is interrupted, and what was refused may be allowed now
+      this.#release("waiting", REASONS.retry);
+      this.#carry(REASONS.retry);
+    }
   }
 
   #up() {
@@ -1504,7 +1646,11 @@ export class Socket {
   }
 
   #receive(message) {
-    this.log("receive", `${message.topic} ${message.event}`, message);
+    const { event, ref, join_ref, payload } = message;
+    const why = payload?.response?.reason ?? payload?.reason;
+    this.log("receive", `${message.topic} ${event}`, message);
+    if (event === "phx_error" || ref === join_ref || ref === RENEWAL)
+      if (why === "token_expired" || why === "unauthorized") this.#io.bearer?.refused();
     for (const channel of this.channels)
       if (channel.topic === message.topic) channel.receive(message);
     this.#tell("message", message);

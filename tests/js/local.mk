@@ -8,6 +8,7 @@ EXTRA_DIST += \
 	tests/js/checker.test.js \
 	tests/js/client_choice.test.js \
 	tests/js/client_life.test.js \
+	tests/js/client_token.test.js \
 	tests/js/clients.test.js \
 	tests/js/conformance.test.js \
 	tests/js/crash.test.js \
@@ -27,6 +28,7 @@ EXTRA_DIST += \
 	tests/js/inspect.test.js \
 	tests/js/late.test.js \
 	tests/js/leaving.test.js \
+	tests/js/life_browser.test.js \
 	tests/js/longpoll.test.js \
 	tests/js/middlebox.test.js \
 	tests/js/monitor.test.js \

@@ -2,7 +2,7 @@
 import { chromium } from "playwright-core";
 
 // Nothing of it talks to anybody but the pages' own servers.
-const CHROMIUM = {
+export const CHROMIUM = {
   executablePath: "/usr/bin/chromium",
   args: [
     "--no-sandbox",

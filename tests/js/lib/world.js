@@ -54,6 +54,10 @@ export class World {
   dialledAt = []; // and when it was
   refuse = null; // response of a join that is to be refused
   deaf = false; // the server answers nothing but heartbeats
+  forbid = false; // to push
+  takes = () => true; // this token (undefined: an anonymous visitor)
+  shown = []; // token of every connection attempt
+  renewals = []; // tokens that came over a connection
   #frozen = null; // what came in for the client since it was frozen
   #timers = [];
   #timerNo = 0;
@@ -72,8 +76,8 @@ export class World {
       random: () => this.random(),
     };
     this.WebSocket = class extends FakeWebSocket {
-      constructor(url) {
-        super(url, world);
+      constructor(url, protocols = []) {
+        super(url, world, protocols);
       }
     };
     this.fetch = (url, options) => this.#fetch(new URL(url), options);
@@ -155,12 +159,26 @@ export class World {
 
   // A frame to everybody who joined the topic, of their join.
   tellMembers(topic, event, payload) {
+    for (const peer of this.#peers()) this.#tellMember(peer, topic, event, payload);
+  }
+
+  #tellMember(peer, topic, event, payload) {
+    const joinRef = peer.members.get(topic);
+    if (joinRef === undefined) return;
+    peer.members.delete(topic);
+    peer.send([joinRef, joinRef, topic, event, payload]);
+  }
+
+  // Whoever showed a token that is not taken any more is told, and sent away.
+  expire(reason = "token_expired") {
     for (const peer of this.#peers()) {
-      const joinRef = peer.members.get(topic);
-      if (joinRef === undefined) continue;
-      peer.members.delete(topic);
-      peer.send([joinRef, joinRef, topic, event, payload]);
+      if (this.takes(peer.token)) continue;
+      for (const topic of [...peer.members.keys()]) this.#tellMember(peer, topic, "phx_error", { reason });
+      peer.lastWords = true;
+      peer.end?.(500);
     }
+    for (const socket of [...this.#sockets])
+      if (!this.takes(socket.peer.token)) socket.end({ code: 1008 });
   }
 
   // With a close frame of the server, if `close` says code and reason.
@@ -210,7 +228,8 @@ export class World {
     return `j:${EPOCH}.${id}`;
   }
 
-  async #fetch(url, { method, body, signal }) {
+  async #fetch(url, { method, body, signal, headers }) {
+    const shown = headers?.["x-phoenix-authtoken"];
     const token = url.searchParams.get("token");
     const how = this.net[method.toLowerCase()] ?? this.net.longpoll;
     if (method === "GET" && !token) this.dial("longpoll");
@@ -222,7 +241,7 @@ export class World {
     if (how === "refuse") throw new TypeError("refused");
     if (how === "swallow") await this.#onTheWay(signal, 1e9);
     if (how === "html") return { json: async () => JSON.parse("<html>") };
-    const answer = method === "POST" ? this.#post(token, body) : await this.#get(token, signal);
+    const answer = method === "POST" ? this.#post(token, body) : await this.#get(token, signal, shown);
     await this.#onTheWay(signal, silences === this.#silences ? undefined : 1e9);
     await new Promise((arrived) => this.bring(arrived));
     if (signal.aborted) throw new DOMException("aborted", "AbortError");
@@ -249,19 +268,26 @@ export class World {
     return { status: 200 };
   }
 
-  async #get(token, signal) {
+  async #get(token, signal, shown) {
     const [name, cursor] = token.split(".");
     const session = this.#sessions.get(name);
-    if (!session) return this.#newSession();
-    if (session.over) return session.over === 410 ? this.#newSession() : { status: session.over };
-    if (!session.hasMore(Number(cursor))) await session.held(signal);
-    if (session.over) return { status: session.over };
+    if (!session) return this.#newSession(shown);
+    const more = () => session.hasMore(Number(cursor));
+    const over = () => session.over && !(session.lastWords && more());
+    if (over()) return session.over === 410 ? this.#newSession(shown) : { status: session.over };
+    if (shown !== session.token && this.takes(shown)) session.token = shown; // P-8.9
+    if (!more()) await session.held(signal);
+    if (over()) return { status: session.over };
     return session.answer(Number(cursor));
   }
 
-  #newSession() {
+  #newSession(shown) {
+    this.shown.push(shown);
+    if (!this.takes(shown)) return { status: 403 };
     const name = `s${this.#sessions.size + 1}`;
-    this.#sessions.set(name, new Session(name, this));
+    const session = new Session(name, this);
+    session.token = shown;
+    this.#sessions.set(name, session);
     return { status: 410, token: `${name}.${this.seq}`, messages: [] };
   }
 }
@@ -269,6 +295,7 @@ export class World {
 // One client as the server sees it, whatever the transport.
 class Peer {
   members = new Map(); // topic -> join_ref
+  token; // it showed
 
   constructor(world, send) {
     this.world = world;
@@ -299,7 +326,14 @@ class Peer {
       return;
     }
     if (joined === undefined) return reply("error", { reason: "unmatched topic" }, null);
-    if (joined !== joinRef) return;
+    if (joinRef !== null && joined !== joinRef) return;
+    if (event === "access_token") {
+      this.world.renewals.push(payload.access_token);
+      const good = this.world.takes(payload.access_token);
+      if (good) this.token = payload.access_token;
+      return good ? reply("ok", {}, joined) : reply("error", { reason: "unauthorized" }, joined);
+    }
+    if (this.world.forbid) return reply("error", { reason: "unauthorized" });
     this.world.publish(topic, event, payload);
     reply("ok", {});
   }
@@ -323,6 +357,7 @@ class Peer {
 // A long-poll session: its frames stay until a later token acknowledges them.
 class Session extends Peer {
   over = 0;
+  lastWords = false; // are still told
   #frames = []; // {id, text}
   #sent = 0;
   #wake = null;
@@ -386,12 +421,14 @@ class FakeWebSocket {
   #up = { at: 0 }; // what is on its way keeps its order: when the last arrives
   #down = { at: 0 };
 
-  constructor(url, world) {
+  constructor(url, world, [, bearer]) {
     this.url = url;
     this.#world = world;
     world.dial("websocket");
     this.peer = new Peer(world, (frame) => this.#arrive(JSON.stringify(frame)));
-    const how = world.net.websocket;
+    this.peer.token = bearer && Buffer.from(bearer.slice(21), "base64url").toString("latin1");
+    world.shown.push(this.peer.token);
+    const how = world.takes(this.peer.token) ? world.net.websocket : "refuse";
     if (how === "hang") return;
     this.#travel(this.#up, () => {
       if (this.readyState !== 0) return;
@@ -416,6 +453,11 @@ class FakeWebSocket {
   close() {
     this.readyState = 3;
     this.#world.socketClosed(this);
+  }
+
+  // By the server, behind what it has said.
+  end(close) {
+    this.#travel(this.#down, () => this.cut(close));
   }
 
   // The line is gone; what was on it, too.
