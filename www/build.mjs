@@ -18,7 +18,7 @@ const tools = createRequire(new URL("../tests/js/package.json", import.meta.url)
 const here = fileURLToPath(new URL(".", import.meta.url));
 
 // What the classic script offers; a module has some more, for tests.
-const PUBLIC = ["Socket", "Channel", "Push", "REASONS"];
+const PUBLIC = ["Socket", "Channel", "Push", "Presence", "LongPoll", "Serializer", "REASONS"];
 
 export const MOST = 8000; // bytes of the classic script, gzipped
 
@@ -45,10 +45,19 @@ function unchecked(source) {
   return `${before}\nconst CHECKED = false;${after}`;
 }
 
+// A reason's text is its name there; docs/CLIENT.md has the words.
+function terse(source) {
+  const table = /\nexport const REASONS = Object\.freeze\((\{[^;]*\})\);\n/;
+  const numbers = table.exec(source)?.[1].replace(/\{ number: (\d+), text: "[^"]*" \}/g, "$1");
+  if (!numbers || /number/.test(numbers)) throw new Error("where are REASONS in holdfast.js?");
+  const list = `Object.entries(${numbers}).map(([text, number]) => [text, { number, text }])`;
+  return source.replace(table, () => `\nconst REASONS = Object.freeze(Object.fromEntries(${list}));\n`);
+}
+
 async function classic() {
   const names = PUBLIC.join(", ");
   const source = unchecked(readFileSync(`${here}holdfast.js`, "utf8"));
-  const code = await bundle(`${source}\nglobalThis.Holdfast = { ${names} };`, {
+  const code = await bundle(`${terse(source)}\nglobalThis.Holdfast = { ${names} };`, {
     format: "iife",
     minify: true,
   });

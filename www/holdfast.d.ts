@@ -19,7 +19,7 @@ export type Events = Record<string, any>;
 /** A value, or a function that gives it anew for every use. */
 export type Given<T> = T | (() => T);
 
-/** A frame, as `socket.onMessage` hears it. */
+/** A frame, as `socket.onMessage` hears it. Bytes are an ArrayBuffer. */
 export interface Message {
   /** Which join of the channel it belongs to. */
   join_ref: string | null;
@@ -66,6 +66,7 @@ export type ReasonName =
   | "late"
   | "unfit"
   | "unheard"
+  | "loss"
   | "woke"
   | "offline"
   | "hidden"
@@ -96,14 +97,19 @@ export interface Options {
   heartbeatIntervalMs?: number;
   /** ms that a WebSocket has to become useful; 2500. */
   longPollFallbackMs?: number;
-  /** Only this one; else what works. */
-  transport?: TransportName;
+  /**
+   * Only this one; else what works. Of phoenix.js' classes WebSocket, or one
+   * with its face, is the one to use, and LongPoll means long-poll only.
+   */
+  transport?: TransportName | (new (url: string, protocols?: string[]) => any);
   /** ms to wait before the n-th try to connect. */
   reconnectAfterMs?: (tries: number) => number;
   /** ms to wait before the n-th try to join. */
   rejoinAfterMs?: (tries: number) => number;
   /** Called with all that happens; `kind` is "transport", "channel", "push" or "receive". */
   logger?: (kind: string, text: string, data: any) => void;
+  /** Log to the console. */
+  debug?: boolean;
   /** Let the inspector watch; else as localStorage["holdfast.inspect"] says. */
   inspect?: boolean;
   /** In place of the platform's, for tests and odd platforms. */
@@ -146,11 +152,11 @@ export class Socket {
   logger: Options["logger"] | null;
 
   /** Connect, and stay connected; while it waits, try at once. */
-  connect(): void;
+  connect(params?: Given<object>): void;
   /** End the connection; channels join again after the next connect(). */
-  disconnect(callback?: () => void): void;
-  /** Use this transport from now on; without a name: what works. */
-  replaceTransport(name?: TransportName): void;
+  disconnect(callback?: () => void, code?: number, reason?: string): void;
+  /** Use this transport from now on; without a name, or with a class: what works. */
+  replaceTransport(name?: Options["transport"]): void;
 
   /** A channel of this topic; `params` go with each join. */
   channel<E extends Events = Events>(topic: string, params?: Given<object>): Channel<E>;
@@ -160,6 +166,15 @@ export class Socket {
   /** As phoenix.js has it: "closed" while it waits. */
   connectionState(): "closed" | "connecting" | "open";
   endPointURL(transport?: TransportName): string;
+  /** "ws" or "wss" */
+  protocol(): string;
+  /** How many ms there and back? false: there is no connection. */
+  ping(callback: (ms: number) => void): boolean;
+  /** Send a message as it is, now or with the next connection. */
+  push(message: { topic: string; event: string; payload: any; ref?: string; join_ref?: string }): void;
+  /** Forget a channel; leave() does it. */
+  remove(channel: Channel<any>): void;
+  hasLogger(): boolean;
 
   onOpen(callback: () => void): number;
   /** A connection that was open is no more. */
@@ -192,11 +207,23 @@ export class Channel<E extends Events = Events> {
   readonly cursor: string | null;
   /** Of joins and pushes that name none, ms. */
   timeout: number;
+  readonly socket: Socket;
+  readonly params: () => object;
+  /** What join() returned. */
+  readonly joinPush: Push | null;
 
   /** Join, and join again whenever the connection was lost, until leave(). */
   join(timeout?: number): Push;
-  /** Publish; kept until the join is accepted. */
-  push<K extends keyof E & string>(event: K, payload?: E[K], timeout?: number): Push;
+  /**
+   * Publish, once and after what was pushed before: what is not answered is said
+   * again over every new connection, until `timeout` (nine minutes at most).
+   */
+  push<K extends keyof E & string>(
+    event: K,
+    payload?: E[K] | ArrayBuffer,
+    timeout?: number,
+    options?: PushOptions,
+  ): Push;
   /** Leave for good. */
   leave(timeout?: number): Push;
 
@@ -213,16 +240,98 @@ export class Channel<E extends Events = Events> {
   onError(callback: (reason: any) => void): number;
   /** What lies between is no longer in the journal: load afresh. */
   onGap(callback: (answer: { gap: "trimmed" | "reset"; cursor: string }) => void): number;
+  /** To be replaced: sees every payload before the callbacks do, and returns it. */
+  onMessage(event: string, payload: any, ref: string | null, joinRef: string | null): any;
+
+  /** Is the server there to take a push at once? */
+  canPush(): boolean;
+  isClosed(): boolean;
+  isErrored(): boolean;
+  isJoined(): boolean;
+  isJoining(): boolean;
+  isLeaving(): boolean;
+  /** Of the join whose messages are heard. */
+  joinRef(): string | null;
+  /** Join again now; a channel that is joined stays so meanwhile. */
+  rejoin(): void;
+}
+
+export interface PushOptions {
+  /**
+   * By which the server knows the push again. A random one; or one of your own,
+   * of 22 characters at least that nobody can guess; or false: it is never said again.
+   */
+  key?: string | false;
 }
 
 /** One message on its way to the server, and who waits for its answer. */
 export class Push {
   private constructor();
 
+  readonly channel: Channel<any>;
   readonly event: string;
+  /** null until it was sent */
+  readonly ref: string | null;
   /**
    * Call back when the answer is "ok", "error", what your application replies,
    * or "timeout": it may or may not have had effect.
    */
   receive<R = any>(status: string, callback: (response: R) => void): this;
 }
+
+// --- presence ------------------------------------------------------------
+
+export type PresenceMeta = { phx_ref: string; phx_ref_prev?: string } & Record<string, any>;
+export type PresenceEntry = { metas: PresenceMeta[] } & Record<string, any>;
+export type PresenceState = Record<string, PresenceEntry>;
+export interface PresenceDiff {
+  joins: PresenceState;
+  leaves: PresenceState;
+}
+/** `current`: what there was before a join, undefined for a new key; what is left after a leave. */
+export type PresenceHook = (
+  key: string,
+  current: PresenceEntry | undefined,
+  changed: PresenceEntry,
+) => void;
+
+/** Who is present on the topic of a channel. */
+export class Presence {
+  constructor(channel: Channel<any>, options?: { events?: { state: string; diff: string } });
+
+  readonly state: PresenceState;
+  onJoin(callback: PresenceHook): void;
+  onLeave(callback: PresenceHook): void;
+  /** What is shown can be shown anew. */
+  onSync(callback: () => void): void;
+  list(): PresenceEntry[];
+  list<T>(chooser: (key: string, entry: PresenceEntry) => T): T[];
+  inPendingSyncState(): boolean;
+
+  static syncState(
+    current: PresenceState,
+    next: PresenceState,
+    onJoin?: PresenceHook,
+    onLeave?: PresenceHook,
+  ): PresenceState;
+  static syncDiff(
+    state: PresenceState,
+    diff: PresenceDiff,
+    onJoin?: PresenceHook,
+    onLeave?: PresenceHook,
+  ): PresenceState;
+  static list<T = PresenceEntry>(
+    presences: PresenceState,
+    chooser?: (key: string, entry: PresenceEntry) => T,
+  ): T[];
+}
+
+// --- for those who come from phoenix.js ------------------------------------
+
+/** Where phoenix.js has a class: `transport: LongPoll`. */
+export const LongPoll: "longpoll";
+
+export const Serializer: {
+  encode<T>(message: Message, callback: (data: string) => T): T;
+  decode<T>(data: string | ArrayBuffer, callback: (message: Message | null) => T): T;
+};

@@ -87,6 +87,8 @@ export const REASONS = Object.freeze({
   leave: { number: 28, text: "leave() was called" },
   left: { number: 29, text: "the channel was left" },
 
+  loss: { number: 40, text: "messages did not arrive" },
+
   woke: { number: 60, text: "woken up" },
   offline: { number: 61, text: "the browser is offline" },
   hidden: { number: 62, text: "the page was left" },
@@ -122,7 +124,9 @@ const NEXT_MS = 30000; // the longest pause a server may ask for
 const REFUSALS = [500, 503, 508]; // of a web server that lets no more in
 const BATCH_LINES = 100; // Phoenix drops what is beyond
 const BATCH_CHARS = 65536; // of one POST, but at least one message
-const BUFFER_MAX = 1000; // pushes waiting for their channel's join
+const BUFFER_MAX = 1000; // pushes of a channel that wait for their answer
+const REPEAT_MS = 540000; // the server knows a key for ten minutes at least
+const RETRY = ["rate_limited", "busy"]; // refusals of a push that had no effect
 const TICK_MS = 5000; // how often we look whether we slept
 const LATE_MS = 3000; // later than that is no timer of a page that is awake
 const THROTTLED_MS = 65000; // ... of a hidden one: browsers let it act once a minute
@@ -134,8 +138,6 @@ const RENEWAL = "t"; // ref of the message that brings a fresher one
 const RENEW = 0.8; // of a token's life, then a fresher one is asked for
 const SERVED_MS = 30000; // a token that was good for so long was no mistake
 const PATIENCE_MS = 600000; // the longest pause between two questions for it
-
-const GAP = Symbol("gap"); // no event from the wire can be this
 
 /** Full jitter: many clients that lost one server do not return as one. */
 function backoff(random, first, most) {
@@ -149,19 +151,33 @@ function backoff(random, first, most) {
  */
 function tell(choose, ...args) {
   queueMicrotask(() => {
-    for (const callback of choose()) {
-      try {
-        callback(...args);
-      } catch (error) {
-        (globalThis.reportError ?? console.error)(error);
-      }
-    }
+    for (const callback of attempt(choose) ?? []) attempt(callback, ...args);
   });
+}
+
+/** Call code of the application. */
+function attempt(callback, ...args) {
+  try {
+    return callback(...args);
+  } catch (error) {
+    (globalThis.reportError ?? console.error)(error);
+  }
 }
 
 /** A value that may be given as a function, evaluated for every use. */
 function closure(value) {
   return typeof value === "function" ? value : () => value;
+}
+
+/** As it is now, whatever the application does to it later. */
+function snapshot(value) {
+  return value instanceof ArrayBuffer ? value.slice(0) : JSON.parse(JSON.stringify(value));
+}
+
+/** 24 characters that nobody can guess, for URLs too. */
+function unique() {
+  const bytes = crypto.getRandomValues(new Uint8Array(18));
+  return btoa(String.fromCharCode(...bytes)).replace(/[+/]/g, "-");
 }
 
 /** {o: {a: 1}} -> ["o%5Ba%5D=1"] */
@@ -253,23 +269,65 @@ class Timer {
  * @property {object} [options] the sixth element of a frame, when we send it
  */
 
-/** @param {Message} message */
+/**
+ * Bytes, as ArrayBuffer, are base64 in the text, for a binary message has no
+ * room for options (P-1.14).
+ * @param {Message} message
+ */
 export function encode({ join_ref, ref, topic, event, payload, options }) {
+  if (payload instanceof ArrayBuffer) {
+    const text = Array.from(new Uint8Array(payload), (byte) => String.fromCharCode(byte));
+    payload = { _binary: btoa(text.join("")) };
+    options = { ...options, bytes: true };
+  }
   const frame = [join_ref, ref, topic, event, payload];
   return JSON.stringify(options ? [...frame, options] : frame);
 }
 
-/** @returns {Message|null} null: not a frame */
-export function decode(text) {
-  let frame;
+/**
+ * @param {string|ArrayBuffer} data
+ * @returns {Message|null} null: not a frame
+ */
+export function decode(data) {
   try {
-    frame = JSON.parse(text);
+    if (data instanceof ArrayBuffer) return decodeBinary(data);
+    const frame = JSON.parse(data);
+    if (!Array.isArray(frame) || frame.length < 5) return null;
+    const [join_ref, ref, topic, event, payload] = frame;
+    const message = { join_ref, ref, topic, event, payload: bytesIn(payload) };
+    if (event === "phx_reply" && payload) payload.response = bytesIn(payload.response);
+    return message;
   } catch {
     return null;
   }
-  if (!Array.isArray(frame) || frame.length < 5) return null;
-  const [join_ref, ref, topic, event, payload] = frame;
-  return { join_ref, ref, topic, event, payload };
+}
+
+/** {_binary: base64} and nothing else stands for bytes (P-1.12). */
+function bytesIn(value) {
+  if (typeof value?._binary !== "string" || Object.keys(value).length > 1) return value;
+  try {
+    return Uint8Array.from(atob(value._binary), (char) => char.charCodeAt(0)).buffer;
+  } catch {
+    return value; // an application's own
+  }
+}
+
+/** P-1.11: a kind, the lengths of the names, the names; the rest is the payload. */
+function decodeBinary(data) {
+  const bytes = new Uint8Array(data);
+  const count = [3, 4, 2][bytes[0]];
+  let at = 1 + count;
+  const names = Array.from(bytes.subarray(1, at), (size) =>
+    new TextDecoder().decode(bytes.subarray(at, (at += size))),
+  );
+  const payload = data.slice(at);
+  const event = names.pop();
+  const topic = names.pop();
+  const [join_ref = null, ref = null] = names;
+  if (!count || at > bytes.length) return null;
+  return count === 4
+    ? { join_ref, ref, topic, event: "phx_reply", payload: { status: event, response: payload } }
+    : { join_ref, ref, topic, event, payload };
 }
 
 // --- links ---------------------------------------------------------------
@@ -450,7 +508,10 @@ export class PollLink extends Link {
     const token = encodeURIComponent(this.#token ?? "");
     if (get) {
       this.#parked = abort;
-      this.#hurry = () => timer.due(REPLY_MS, late);
+      this.#hurry = () => {
+        this.#hurry = null; // what is sent after that gives it no more time
+        timer.due(REPLY_MS, late);
+      };
     }
     try {
       const response = await fetch(`${this.#url}${says}&token=${token}`, {
@@ -511,6 +572,7 @@ export class SocketLink extends Link {
       queueMicrotask(() => this.fail(REASONS.refused));
       return;
     }
+    this.#ws.binaryType = "arraybuffer";
     this.#ws.onopen = () => this.ended || this.onopen();
     this.#ws.onmessage = ({ data }) => {
       if (!this.ended) this.onframe(data);
@@ -685,7 +747,8 @@ class Line {
   #dial(name, reason) {
     const { bearer } = this.#io;
     const Kind = name === "websocket" ? SocketLink : PollLink;
-    const link = new Kind(this.#host.endPointURL(name), this.#io);
+    const url = `${this.#host.endPointURL(name)}&client_id=${this.#host.clientId}`;
+    const link = new Kind(url, this.#io);
     link.name = name;
     link.reason = reason;
     link.timer = new Timer(this.#io.clock);
@@ -1034,23 +1097,137 @@ function bearer(give, clock, onfresh) {
 
 // --- presence -----------------------------------------------------------
 
+const bare = (object) => Object.assign(Object.create(null), object);
+
+/** Of these metas those that are not among the others. */
+const without = (metas = [], others = []) =>
+  metas.filter((meta) => !others.some((other) => other.phx_ref === meta.phx_ref));
+
+/** The same of whole states. */
+function beyond(state, other) {
+  const more = bare();
+  for (const key in state) {
+    const metas = without(state[key].metas, other[key]?.metas);
+    if (metas.length > 0) more[key] = { ...state[key], metas };
+  }
+  return more;
+}
+
+/**
+ * Who is present on a channel's topic, as phoenix.js has it. Keys are what other
+ * visitors chose, so what is indexed by them has no prototype.
+ *
+ *     const presence = new Presence(channel);
+ *     presence.onSync(() => show(presence.list()));
+ */
+export class Presence {
+  /** key -> {metas: [...]} */
+  state = bare();
+  pendingDiffs = []; // [joinRef, diff] of a join whose state is still to come
+  joinRef = null; // of the join the state belongs to
+  caller = {};
+
+  /**
+   * @param {Channel} channel
+   * @param {{events?: {state: string, diff: string}}} opts
+   */
+  constructor(channel, opts = {}) {
+    const { state, diff } = opts.events ?? { state: "presence_state", diff: "presence_diff" };
+    const call = (name) => (...args) => attempt(() => this.caller[name]?.(...args));
+    const sync = (how, change) => {
+      this.state = Presence[how](this.state, change, call("onJoin"), call("onLeave"));
+    };
+    const done = call("onSync");
+    this.channel = channel;
+    channel.on(state, (now, _ref, joinRef) => {
+      this.joinRef = joinRef;
+      sync("syncState", now);
+      for (const [ref, change] of this.pendingDiffs)
+        if (ref === joinRef) sync("syncDiff", change);
+      this.pendingDiffs = [];
+      done();
+    });
+    channel.on(diff, (change, _ref, joinRef) => {
+      if (joinRef !== this.joinRef) return this.pendingDiffs.push([joinRef, change]);
+      sync("syncDiff", change);
+      done();
+    });
+  }
+
+  /** callback(key, before, joined): before is undefined for a new key */
+  onJoin(callback) {
+    this.caller.onJoin = callback;
+  }
+
+  /** callback(key, left over, gone): nothing is left over of who is gone */
+  onLeave(callback) {
+    this.caller.onLeave = callback;
+  }
+
+  onSync(callback) {
+    this.caller.onSync = callback;
+  }
+
+  /** @param {(key: string, presence: any) => any} [by] */
+  list(by) {
+    return Presence.list(this.state, by);
+  }
+
+  inPendingSyncState() {
+    return !this.joinRef || this.joinRef !== this.channel.joinRef();
+  }
+
+  /** The state that follows, and what changed told to the callbacks. */
+  static syncState(current, next, onJoin, onLeave) {
+    const [before, after] = [current, next].map((state) => bare(snapshot(state)));
+    const diff = { joins: beyond(after, before), leaves: beyond(before, after) };
+    return Presence.syncDiff(before, diff, onJoin, onLeave);
+  }
+
+  static syncDiff(state, diff, onJoin, onLeave) {
+    const next = bare(state);
+    const { joins, leaves } = snapshot(diff);
+    for (const [key, joined] of Object.entries(joins)) {
+      const before = next[key];
+      const metas = [...without(before?.metas, joined.metas), ...joined.metas];
+      next[key] = { ...joined, metas };
+      onJoin?.(key, before, joined);
+    }
+    for (const [key, left] of Object.entries(leaves)) {
+      const current = next[key];
+      if (!current) continue;
+      current.metas = without(current.metas, left.metas);
+      onLeave?.(key, current, left);
+      if (current.metas.length === 0) delete next[key];
+    }
+    return next;
+  }
+
+  static list(presences, chooser = (_key, presence) => presence) {
+    return Object.keys(presences).map((key) => chooser(key, presences[key]));
+  }
+}
+
 // --- push, channel -------------------------------------------------------
 
 /** One message on its way to the server, and who waits for its answer. */
 export class Push {
-  #clock;
   #timer;
   #hooks = [];
   #answer = null;
   ref = null; // once it was sent
-  joinRef = null; // which join it was sent with, and so over which link
+  /** @internal the join it was sent with last, and so over which link */
+  sentWith = null;
+  /** @internal why the server did not take it yet */
+  refusal = null;
 
   /** @internal made by Channel */
-  constructor(event, payload, timeout, clock) {
+  constructor(channel, event, payload, timeout, options) {
+    this.channel = channel;
     this.event = event;
     this.payload = payload;
-    this.timeout = timeout;
-    this.#clock = clock;
+    this.timeout = Math.min(timeout, REPEAT_MS);
+    this.options = options;
   }
 
   /**
@@ -1061,29 +1238,34 @@ export class Push {
    * @returns {this}
    */
   receive(status, callback) {
-    if (this.#answer?.status === status) tell(() => [callback], this.#answer.response);
+    const answer = this.#answer;
+    if (answer?.status === status) tell(() => [() => callback(answer.response)]);
     this.#hooks.push({ status, callback });
     return this;
   }
 
   /** @internal the time for an answer begins (again, for a join) */
   start(late) {
-    this.#clock.clearTimeout(this.#timer);
+    this.channel.socket.clock.clearTimeout(this.#timer);
     this.#answer = null;
-    this.#timer = this.#clock.deadline(late, this.timeout);
+    this.#timer = this.channel.socket.clock.deadline(late, this.timeout);
   }
 
   /** @internal nobody waits any more, and nobody is told */
   stop() {
-    this.#clock.clearTimeout(this.#timer);
+    this.channel.socket.clock.clearTimeout(this.#timer);
   }
 
   /** @internal */
   settle(status, response) {
-    this.stop();
-    this.#answer = { status, response };
     const hooks = this.#hooks.filter((hook) => hook.status === status);
-    tell(() => hooks.map((hook) => hook.callback), response);
+    const answer = { status, response };
+    this.stop();
+    this.#answer = answer;
+    tell(() => {
+      Object.assign(answer, this.channel.handle("phx_reply", { ...answer }, this.ref));
+      return hooks.map(({ callback }) => () => callback(answer.response));
+    });
   }
 }
 
@@ -1093,32 +1275,42 @@ export class Push {
  *     closed --join()--> joining --ok--> joined --leave()--> leaving -> closed
  *                           ^               |
  *                           +--- errored <--+  connection lost, phx_error
+ *
+ * What makes each message and each push come once:
+ *
+ *     rows     A join says after which row to go on, and a row at or before the
+ *              cursor is dropped, whichever link brings it.
+ *     pushes   Each has a key, by which the server knows it again. All that are
+ *              not answered are said again, in their order, with each new join.
+ *     loss     Heartbeats are answered with the row that was sent last. Who has
+ *              not seen it joins again.
+ *
+ * While the line moves to another link there are two joins: rows of both pass,
+ * but presence is that of the newest one accepted, as its state is a whole.
  */
 export class Channel {
   /** Where the journal's stream has been read to; null before a join. */
   cursor = null;
   state = "closed";
-  #socket;
-  #params;
-  #clock;
+  joinPush = null;
   #joinRef = null; // of the join sent over this link; null: none, or it failed
   #olderRef = null; // of the one before, over the link that was replaced
   #moving = false; // joined there, and the join over this link not answered yet
-  #joinPush = null;
+  #beatRef = null; // of the join that was accepted when the last heartbeat left
   #bindings = [];
   #nextBinding = 1;
-  #waiting = []; // pushes made before the join is accepted
-  #pending = new Map(); // ref -> push that was sent
+  #pushes = []; // not answered yet, in their order
+  #window = Infinity; // so many of them may be under way
+  #pause; // until pushes may be sent again, after a refusal
   #rejoinTimer;
   #rejoins = 0;
 
   /** @internal made by Socket */
-  constructor(topic, params, socket, clock) {
+  constructor(topic, params, socket) {
     this.topic = topic;
     this.timeout = socket.timeout;
-    this.#params = closure(params);
-    this.#socket = socket;
-    this.#clock = clock;
+    this.params = closure(params);
+    this.socket = socket;
   }
 
   /**
@@ -1127,51 +1319,59 @@ export class Channel {
    * @returns {Push}
    */
   join(timeout = this.timeout) {
-    if (this.#joinPush) throw new Error("join() can only be called once per channel");
+    if (this.joinPush) throw new Error("join() can only be called once per channel");
     this.timeout = timeout;
-    this.#joinPush = new Push("phx_join", null, timeout, this.#clock);
+    this.joinPush = new Push(this, "phx_join", null, timeout);
     this.#join(REASONS.join);
-    return this.#joinPush;
+    return this.joinPush;
   }
 
   /**
-   * Send an event; kept until the join is accepted.
+   * Send an event, after those before it; it has its effect once. What is not
+   * answered is said again over every new connection, for `timeout` ms.
    * @param {string} event
-   * @param {object} payload
+   * @param {object|ArrayBuffer} payload
+   * @param {number} timeout nine minutes at most
+   * @param {{key?: string|false}} options a key of your own, with which it may
+   *   be said again by a later page; false: never say it again
    * @returns {Push}
    */
-  push(event, payload = {}, timeout = this.timeout) {
-    if (!this.#joinPush) throw new Error(`join() '${this.topic}' before pushing to it`);
-    const push = new Push(event, payload, timeout, this.#clock);
+  push(event, payload, timeout = this.timeout, { key = unique() } = {}) {
+    if (!this.joinPush) throw new Error(`join() '${this.topic}' before pushing to it`);
+    const options = key ? { key } : undefined;
+    const push = new Push(this, event, snapshot(payload ?? {}), timeout, options);
     push.start(() => this.#late(push));
-    if (this.state === "joined" && !this.#moving) this.#send(push);
-    else if (this.state === "leaving" || this.state === "closed")
+    if (this.#over)
       push.settle("error", { reason: "channel closed" });
-    else if (this.#waiting.length >= BUFFER_MAX)
+    else if (this.#pushes.length >= BUFFER_MAX)
       push.settle("error", { reason: "too many pushes wait" });
-    else this.#waiting.push(push);
+    else {
+      this.#pushes.push(push);
+      this.#flush();
+    }
     return push;
   }
 
   /** Leave for good; "ok" when the server knows, or there is none. */
   leave(timeout = this.timeout) {
-    const push = new Push("phx_leave", {}, timeout, this.#clock);
+    const push = new Push(this, "phx_leave", {}, timeout);
     const close = () => this.#close("leave", REASONS.left);
-    const there = this.state === "joined" || this.state === "joining";
+    const there = this.#there;
     push.receive("ok", close).receive("timeout", close);
-    if (this.state !== "leaving" && this.state !== "closed") {
-      this.#joinPush.stop();
-      this.#clock.clearTimeout(this.#rejoinTimer);
+    if (!this.#over) {
+      this.joinPush?.stop();
       this.#enter("leaving", REASONS.leave);
     }
     push.start(() => this.#late(push));
-    if (there && this.#socket.writable) this.#send(push);
-    else push.settle("ok", {});
+    if (there && this.socket.writable) {
+      this.#pushes.push(push);
+      this.#send(push);
+    } else push.settle("ok", {});
     return push;
   }
 
   /**
-   * @param {string|symbol} event
+   * @param {string} event
    * @param {(payload: any, ref: any, joinRef: any) => void} callback
    * @returns {number} for off()
    */
@@ -1198,21 +1398,67 @@ export class Channel {
 
   /** Messages in between are no longer in the journal: load afresh. */
   onGap(callback) {
-    return this.on(GAP, callback);
+    return this.on("phx_gap", callback);
+  }
+
+  /**
+   * To be replaced by the application, if it wants: sees every event before the
+   * callbacks do, and returns the payload that they get.
+   */
+  onMessage(_event, payload, _ref, _joinRef) {
+    return payload;
+  }
+
+  canPush() {
+    return this.isJoined() && this.socket.isConnected();
+  }
+
+  isClosed() {
+    return this.state === "closed";
+  }
+
+  isErrored() {
+    return this.state === "errored";
+  }
+
+  isJoined() {
+    return this.state === "joined";
+  }
+
+  isJoining() {
+    return this.state === "joining";
+  }
+
+  isLeaving() {
+    return this.state === "leaving";
+  }
+
+  /** Of the join whose messages are heard. */
+  joinRef() {
+    return this.#moving ? this.#olderRef : this.#joinRef;
+  }
+
+  /** Join again now; a channel that is joined stays so meanwhile. */
+  rejoin() {
+    if (this.socket.writable) this.linkUp();
+  }
+
+  /** @internal so that others see us go at once */
+  part() {
+    if (this.#joinRef) this.#transmit("phx_leave", this.socket.makeRef(), {});
   }
 
   /** @internal is the link before this one still needed? */
   get unsettled() {
-    const [oldest] = this.#pending.values();
-    const waits = oldest && oldest.joinRef !== this.#joinRef;
-    return this.#moving || waits || this.state === "joining";
+    const waits = ({ sentWith }) => sentWith && sentWith !== this.#joinRef;
+    return this.#moving || this.isJoining() || this.#pushes.some(waits);
   }
 
   /** @internal frames can be sent (again), maybe over another link */
   linkUp() {
     if (this.state === "errored") return this.#join(REASONS.rejoin);
-    if (this.state !== "joined" && this.state !== "joining") return;
-    const joined = this.state === "joined";
+    if (!this.#there) return;
+    const joined = this.isJoined();
     // what an unanswered join brings may begin behind a gap
     this.#olderRef = joined && !this.#moving ? this.#joinRef : null;
     this.#moving = joined;
@@ -1223,166 +1469,237 @@ export class Channel {
   /** @internal no answer will come over the link that was */
   linkLost() {
     const payload = { reason: REASONS.lost.text };
-    const pending = [...this.#pending.values()];
-    this.#pending.clear();
-    this.#clock.clearTimeout(this.#rejoinTimer);
-    this.#olderRef = null;
-    if (this.state === "joined" || this.state === "joining")
-      this.#fail(REASONS.lost, payload);
-    for (const push of pending) push.settle("timeout", payload);
+    this.#fail(REASONS.lost, payload);
+    for (const push of this.#pushes)
+      if (push.sentWith && !push.options) this.#settle(push, "timeout", payload);
+  }
+
+  /** @internal a heartbeat leaves */
+  beat() {
+    this.#beatRef = this.#moving ? null : this.#joinRef;
+  }
+
+  /** @internal its answer: this row and all before it had been sent to us */
+  head(cursor) {
+    // of a join that was sent since it may be another one's
+    const same = this.#beatRef && this.#beatRef === this.#joinRef;
+    if (same && typeof cursor === "string" && !known(cursor, this.cursor))
+      this.#fail(REASONS.loss);
   }
 
   /** @internal any message of our topic */
   receive({ join_ref, ref, event, payload }) {
     // refs are never used twice, so a reply is for us if we know its ref
-    if (event === "phx_reply" && this.#pending.has(ref)) {
-      const push = this.#pending.get(ref);
-      this.#pending.delete(ref);
-      push.settle(payload?.status, payload?.response);
-      return this.#socket.settle();
-    }
+    const push = event === "phx_reply" && this.#pushes.find((one) => one.ref === ref);
+    if (push) return this.#reply(push, Object(payload));
     const ours = join_ref === null || join_ref === this.#joinRef;
     // an older join's; its rows come again after our own `since`, but those of
     // the link before this one come sooner
     if (!ours && (join_ref !== this.#olderRef || event.startsWith("phx_"))) return;
-    if (event === "phx_reply") this.#joinReply(ref, payload);
+    if (event === "phx_reply") this.#joinReply(ref, Object(payload));
     else if (event === "phx_close") this.#close(payload, REASONS.ended);
     else if (event === "phx_error") this.#fail(REASONS.failed, payload);
     else this.#row(event, payload, ref, join_ref);
   }
 
   #row(event, payload, ref, joinRef) {
+    const present = event.startsWith("presence_");
+    if (present && joinRef && joinRef !== this.joinRef()) return;
     if (typeof ref === "string" && ref.startsWith("j:")) {
-      if (known(ref, this.cursor)) return;
-      this.cursor = ref;
+      const old = known(ref, this.cursor);
+      if (!old) this.cursor = ref;
+      // a diff counts from the state of its own join on
+      else if (!present) return;
     }
     this.#tell(event, payload, ref, joinRef);
   }
 
+  #reply(push, { status, response }) {
+    const { reason, retry_ms } = Object(response);
+    // the server ended the channel before this came to it
+    const early = reason === "unmatched topic";
+    if (status === "error" && (early || RETRY.includes(reason)) && push.event !== "phx_leave") {
+      if (early && push.sentWith === this.#joinRef) this.#fail(REASONS.failed);
+      push.sentWith = null;
+      push.refusal = response;
+      if (!early) this.#holdBack(retry_ms);
+    } else {
+      this.#settle(push, status, response);
+      this.#window++;
+    }
+    this.#flush();
+    this.socket.settle();
+  }
+
+  /** The one refused comes first, alone: later ones must not pass it again. */
+  #holdBack(ms) {
+    const resume = () => {
+      this.#pause = null;
+      this.#window = 1;
+      this.#flush();
+    };
+    this.socket.clock.clearTimeout(this.#pause);
+    const wait = Math.min(ms || this.socket.rejoinAfterMs(1), NEXT_MS);
+    this.#pause = this.socket.clock.setTimeout(resume, wait);
+  }
+
   #join(reason) {
-    this.#clock.clearTimeout(this.#rejoinTimer);
     this.#enter("joining", reason);
-    this.#joinPush.start(() => this.#joinLate());
-    if (this.#socket.writable) this.#sendJoin();
+    this.joinPush.start(() => this.#joinLate());
+    if (this.socket.writable) this.#sendJoin();
   }
 
   #sendJoin() {
-    const params = this.#params() ?? {};
+    const params = this.params() ?? {};
     const since = this.cursor ?? params.since ?? "";
-    this.#joinRef = this.#socket.makeRef();
+    this.joinPush.ref = this.#joinRef = this.socket.makeRef();
     this.#transmit("phx_join", this.#joinRef, { ...params, since });
   }
 
-  #joinReply(ref, payload) {
+  #joinReply(ref, { status, response }) {
     const moving = this.#moving;
     if ((this.state !== "joining" && !moving) || ref !== this.#joinRef) return;
-    const { status, response } = payload;
-    const { cursor, gap } = Object(response);
+    const { cursor, gap, retry_ms } = Object(response);
     // the link before this one may have brought more meanwhile
     const ahead = typeof cursor === "string" && !known(cursor, this.cursor);
     if (status === "ok") {
       if (ahead) this.cursor = cursor;
       this.#joined();
-    } else this.#fail(REASONS.joinRefused);
+    } else this.#fail(REASONS.joinRefused, undefined, retry_ms);
     // an application that was joined all the while is not told that it is
-    if (status !== "ok" || !moving) this.#joinPush.settle(status, response);
-    if (status === "ok" && gap && ahead) this.#tell(GAP, response);
+    if (status !== "ok" || !moving) this.joinPush.settle(status, response);
+    if (status === "ok" && gap && ahead) this.#tell("phx_gap", response);
   }
 
   #joined() {
     this.#rejoins = 0;
-    this.#clock.clearTimeout(this.#rejoinTimer);
-    if (this.#moving) this.#moving = false;
+    if (this.#moving) this.#rejoinAfter(); // it is late no more
     else this.#enter("joined", REASONS.joined);
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const push of waiting) this.#send(push);
-    this.#socket.settle();
+    this.#moving = false;
+    this.#flush();
+    this.socket.settle();
   }
 
   #joinLate() {
-    // if it was sent, the server may take it all the same: take it back
-    if (this.#joinRef) this.#transmit("phx_leave", this.#socket.makeRef(), {});
+    this.part(); // the server may take it all the same
     this.#fail(REASONS.joinLate);
-    this.#joinPush.settle("timeout", { reason: "no answer" });
+    this.joinPush.settle("timeout", { reason: "no answer" });
   }
 
   #late(push) {
-    this.#pending.delete(push.ref);
-    this.#waiting = this.#waiting.filter((other) => other !== push);
-    push.settle("timeout", { reason: "no answer" });
+    const { refusal } = push;
+    if (refusal && !push.sentWith) this.#settle(push, "error", refusal);
+    else this.#settle(push, "timeout", { reason: "no answer" });
+    this.#flush();
+  }
+
+  #settle(push, status, response) {
+    this.#pushes = this.#pushes.filter((other) => other !== push);
+    push.settle(status, response);
   }
 
   /** Not joined any more. `payload`: what onError is told, if it is. */
-  #fail(reason, payload) {
-    if (this.state !== "joined" && this.state !== "joining") return;
+  #fail(reason, payload, ms) {
+    if (!this.#there) return;
     // what still comes for this join is not ours
     this.#joinRef = this.#olderRef = null;
     this.#moving = false;
     this.#enter("errored", reason);
-    if (this.#socket.writable) this.#rejoinLater();
+    if (this.socket.writable) this.#rejoinLater(ms);
     if (payload) this.#tell("phx_error", payload);
-    this.#socket.settle();
+    this.socket.settle();
   }
 
-  #rejoinLater() {
-    this.#rejoinAfter(this.#socket.rejoinAfterMs(++this.#rejoins), () => {
-      if (this.#socket.writable) this.#join(REASONS.rejoin);
+  #rejoinLater(ms) {
+    this.#rejoinAfter(ms ?? this.socket.rejoinAfterMs(++this.#rejoins), () => {
+      if (this.socket.writable) this.#join(REASONS.rejoin);
     });
   }
 
   #rejoinAfter(ms, callback) {
-    this.#clock.clearTimeout(this.#rejoinTimer);
-    this.#rejoinTimer = this.#clock.setTimeout(callback, ms);
+    const { clock } = this.socket;
+    clock.clearTimeout(this.#rejoinTimer);
+    if (callback) this.#rejoinTimer = clock.setTimeout(callback, ms);
   }
 
   #close(payload, reason) {
-    this.#socket.remove(this);
+    this.socket.remove(this);
     if (this.state === "closed") return;
-    this.#clock.clearTimeout(this.#rejoinTimer);
-    this.#joinPush.stop();
+    this.socket.clock.clearTimeout(this.#pause);
+    this.joinPush?.stop();
     this.#enter("closed", reason);
-    const waiting = this.#waiting;
-    const pending = [...this.#pending.values()];
-    this.#waiting = [];
-    this.#pending.clear();
     this.#tell("phx_close", payload);
-    for (const push of waiting) push.settle("error", { reason: "channel closed" });
-    for (const push of pending) push.settle("timeout", { reason: "channel closed" });
+    for (const push of this.#pushes)
+      this.#settle(push, push.sentWith ? "timeout" : "error", { reason: "channel closed" });
+  }
+
+  /** Send what the join of now has not been told yet, and may be. */
+  #flush() {
+    if (!this.isJoined() || this.#moving || this.#pause) return;
+    if (this.#pushes.length === 0) this.#window = Infinity;
+    for (const push of this.#pushes.slice(0, this.#window)) {
+      const again = push.sentWith === null || push.options;
+      if (again && push.sentWith !== this.#joinRef) this.#send(push);
+    }
   }
 
   #send(push) {
-    push.ref = this.#socket.makeRef();
-    push.joinRef = this.#joinRef;
-    this.#pending.set(push.ref, push);
-    this.#transmit(push.event, push.ref, push.payload);
+    push.ref ??= this.socket.makeRef();
+    push.sentWith = this.#joinRef;
+    this.#transmit(push.event, push.ref, push.payload, push.options);
   }
 
-  #transmit(event, ref, payload) {
+  #transmit(event, ref, payload, options) {
     const { topic } = this;
     const join_ref = this.#joinRef;
-    this.#socket.send({ join_ref, ref, topic, event, payload });
+    this.socket.send({ join_ref, ref, topic, event, payload, options });
   }
 
-  #tell(event, payload, ref = null, joinRef = this.#joinRef) {
-    const bound = () => {
-      const last = this.state === "leaving" || this.state === "closed";
-      if (last && event !== "phx_close") return [];
-      return this.#bindings.filter((b) => b.event === event);
-    };
-    tell(() => bound().map((b) => b.callback), payload, ref, joinRef);
+  /** @internal what the application makes of a payload */
+  handle(event, payload, ref, joinRef = this.joinRef()) {
+    const handled = this.onMessage(event, payload, ref, joinRef);
+    if (payload && !handled)
+      throw new Error("onMessage must return the payload");
+    return handled;
+  }
+
+  #tell(event, payload, ref = null, joinRef) {
+    const join = joinRef ?? this.joinRef();
+    tell(() => {
+      if (this.#over && event !== "phx_close") return [];
+      const handled = this.handle(event, payload, ref, join);
+      const bound = this.#bindings.filter((b) => b.event === event);
+      return bound.map(({ callback }) => () => callback(handled, ref, join));
+    });
+  }
+
+  get #over() {
+    return this.isLeaving() || this.isClosed();
+  }
+
+  /** Wants to be joined, and may be. */
+  get #there() {
+    return this.isJoined() || this.isJoining();
   }
 
   #enter(state, reason) {
+    this.#rejoinAfter();
     this.state = step("channel", this.state, state);
     this.log(reason);
   }
 
   /** @internal */
   log(data = this.cursor) {
-    this.#socket.log("channel", `${this.topic} ${this.state}`, data);
+    this.socket.log("channel", `${this.topic} ${this.state}`, data);
   }
 }
+
+/** For those who pass phoenix.js' classes on: the transport, and the encoding. */
+export const LongPoll = "longpoll";
+export const Serializer = {
+  encode: (message, callback) => callback(encode(message)),
+  decode: (data, callback) => callback(decode(data)),
+};
 
 // --- socket --------------------------------------------------------------
 
@@ -1393,10 +1710,12 @@ export class Channel {
  * @property {number} [timeout] of joins and pushes, ms
  * @property {number} [heartbeatIntervalMs]
  * @property {number} [longPollFallbackMs] what a WebSocket has to be useful
- * @property {"websocket"|"longpoll"} [transport] only this one
+ * @property {"websocket"|"longpoll"|Function} [transport] only this one; of
+ *           phoenix.js' classes WebSocket asks for nothing, LongPoll for that
  * @property {(tries: number) => number} [reconnectAfterMs]
  * @property {(tries: number) => number} [rejoinAfterMs]
  * @property {(kind: string, text: string, data: any) => void} [logger]
+ * @property {boolean} [debug] log to the console
  * @property {typeof fetch} [fetch] these four for tests and odd platforms
  * @property {typeof WebSocket} [WebSocket]
  * @property {boolean} [inspect] let www/inspector/ watch; else as the browser's
@@ -1424,6 +1743,7 @@ export class Socket {
   #ref = 0;
   #listeners = [];
   #nextListener = 1;
+  #buffer = []; // what push() was given while nothing could be sent
   #name; // of this socket, among all that the inspector watches
   #inspector;
 
@@ -1433,20 +1753,26 @@ export class Socket {
    */
   constructor(endPoint, opts = {}) {
     const clock = lenient({ ...SYSTEM, ...opts.clock });
+    /** @internal */
+    this.clock = clock;
+    const given = typeof opts.transport === "function" ? opts.transport : undefined;
     this.endPoint = endPoint;
+    /** @internal by which the server knows the page on its next connection */
+    this.clientId = unique();
     this.params = closure(opts.params ?? {});
     this.timeout = opts.timeout ?? TIMEOUT_MS;
     this.heartbeatIntervalMs = opts.heartbeatIntervalMs ?? HEARTBEAT_MS;
     this.longPollFallbackMs = opts.longPollFallbackMs ?? FALLBACK_MS;
-    this.transport = opts.transport;
+    this.transport = given ? undefined : opts.transport;
     this.authToken = opts.authToken && closure(opts.authToken);
     this.logger = opts.logger ?? null;
+    if (opts.debug) this.logger ??= (kind, text, data) => console.log(`${kind}: ${text}`, data);
     this.reconnectAfterMs = opts.reconnectAfterMs ?? backoff(clock.random, 500, 10000);
     this.rejoinAfterMs = opts.rejoinAfterMs ?? backoff(clock.random, 1000, 10000);
     this.#io = {
       clock,
       fetch: opts.fetch ?? ((...args) => globalThis.fetch(...args)),
-      WebSocket: "WebSocket" in opts ? opts.WebSocket : globalThis.WebSocket,
+      WebSocket: { WebSocket: given ?? globalThis.WebSocket, ...opts }.WebSocket,
       page: opts.page ?? globalThis,
       refused: 0, // HTTP status of the last refusal, until the server knows
     };
@@ -1465,8 +1791,12 @@ export class Socket {
     }
   }
 
-  /** Connect, and stay connected; while it waits, try at once. */
-  connect() {
+  /**
+   * Connect, and stay connected; while it waits, try at once.
+   * @param {object|(() => object)} [params] instead of those of the options
+   */
+  connect(params) {
+    if (params) this.params = closure(params);
     if (this.state === "closed") {
       const renewed = (token) => this.#renewed(token);
       const { authToken } = this;
@@ -1496,13 +1826,13 @@ export class Socket {
    * @param {"websocket"|"longpoll"|undefined} name
    */
   replaceTransport(name) {
-    this.transport = name;
+    this.transport = typeof name === "function" ? undefined : name; // of phoenix.js: WebSocket
     this.#carrier?.replace(REASONS.replaced);
   }
 
   /** @returns {Channel} */
   channel(topic, params = {}) {
-    const channel = new Channel(topic, params, this, this.#io.clock);
+    const channel = new Channel(topic, params, this);
     this.channels.push(channel);
     return channel;
   }
@@ -1546,6 +1876,42 @@ export class Socket {
   /** @param {number[]} refs as the functions above returned them */
   off(refs) {
     this.#listeners = this.#listeners.filter((l) => !refs.includes(l.ref));
+  }
+
+  protocol() {
+    return new URL(this.endPointURL()).protocol.slice(0, -1);
+  }
+
+  hasLogger() {
+    return this.logger !== null;
+  }
+
+  /**
+   * How long is the way to the server and back? callback(ms)
+   * @returns {boolean} false: there is no connection
+   */
+  ping(callback) {
+    if (!this.isConnected()) return false;
+    const ref = this.makeRef();
+    const { now } = this.#io.clock;
+    const start = now();
+    const listener = this.onMessage((message) => {
+      if (message.ref !== ref) return;
+      this.off([listener]);
+      callback(now() - start);
+    });
+    this.push({ topic: "phoenix", event: "heartbeat", payload: {}, ref });
+    return true;
+  }
+
+  /**
+   * Send a message as it is, now or with the next connection, and forget it.
+   * @param {Message} message
+   */
+  push(message) {
+    const whole = { join_ref: null, ...message };
+    if (this.#writable) this.send(whole);
+    else if (this.#buffer.length < BUFFER_MAX) this.#buffer.push(whole);
   }
 
   makeRef() {
@@ -1602,11 +1968,15 @@ export class Socket {
     carrier.onframe = (message) => this.#receive(message);
     carrier.onchange = (...change) => this.#enter(...change);
     carrier.onerror = (...error) => this.#tell("error", ...error);
-    carrier.beat = () => ({});
+    carrier.beat = () => {
+      for (const channel of this.channels) channel.beat();
+      return { heads: true };
+    };
     carrier.open(reason);
   }
 
   #release(state, reason) {
+    if (this.#writable) for (const channel of this.channels) channel.part();
     this.#carrier?.close();
     this.#carrier = null;
     if (this.#writable) this.#down();
@@ -1637,6 +2007,7 @@ export class Socket {
   #up() {
     this.#writable = true;
     for (const channel of this.channels) channel.linkUp();
+    for (const message of this.#buffer.splice(0)) this.send(message);
     this.settle();
   }
 
@@ -1646,13 +2017,15 @@ export class Socket {
   }
 
   #receive(message) {
-    const { event, ref, join_ref, payload } = message;
-    const why = payload?.response?.reason ?? payload?.reason;
-    this.log("receive", `${message.topic} ${event}`, message);
+    const { topic, event, ref, join_ref, payload } = message;
+    const { reason = payload?.reason, heads } = Object(payload?.response);
+    this.log("receive", `${topic} ${event}`, message);
     if (event === "phx_error" || ref === join_ref || ref === RENEWAL)
-      if (why === "token_expired" || why === "unauthorized") this.#io.bearer?.refused();
-    for (const channel of this.channels)
-      if (channel.topic === message.topic) channel.receive(message);
+      if (reason === "token_expired" || reason === "unauthorized") this.#io.bearer?.refused();
+    for (const channel of this.channels) {
+      if (channel.topic === topic) channel.receive(message);
+      if (topic === "phoenix" && heads) channel.head(heads[channel.topic]);
+    }
     this.#tell("message", message);
   }
 

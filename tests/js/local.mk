@@ -6,8 +6,11 @@ EXTRA_DIST += \
 	tests/js/auth.test.js \
 	tests/js/budget.test.js \
 	tests/js/checker.test.js \
+	tests/js/client_channel.test.js \
 	tests/js/client_choice.test.js \
 	tests/js/client_life.test.js \
+	tests/js/client_once.test.js \
+	tests/js/client_presence.test.js \
 	tests/js/client_token.test.js \
 	tests/js/clients.test.js \
 	tests/js/conformance.test.js \

@@ -35,7 +35,9 @@ describe("the built files", () => {
     const page = vm.createContext({});
     vm.runInContext(text("www/holdfast.min.js"), page);
     assert.deepEqual(Object.keys(page), ["Holdfast"]);
-    assert.equal(JSON.stringify(page.Holdfast.REASONS), JSON.stringify(holdfast.REASONS));
+    const numbers = (reasons) => JSON.stringify(Object.entries(reasons).map(([name, { number }]) => [name, number]));
+    assert.equal(numbers(page.Holdfast.REASONS), numbers(holdfast.REASONS));
+    for (const [name, { text: words }] of Object.entries(page.Holdfast.REASONS)) assert.equal(words, name);
     for (const name of Object.keys(page.Holdfast)) assert.ok(NAMES.includes(name), name);
   });
 

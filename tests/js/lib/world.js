@@ -15,6 +15,8 @@
 //                now on by a WebSocket that is open goes nowhere
 //     lag        ms that anything by WebSocket takes longer
 //     cut        ms after which a WebSocket ends that opens now; 0: it does not
+//     rows       "ok"; "lose": those of the journal never arrive by WebSocket,
+//                answers do
 //     delay()    how long anything takes, in ms
 //
 // The page can be hidden (`throttle`: its timers run only so often), frozen
@@ -26,6 +28,7 @@ const EPOCH = "AAECAwQFBgc";
 
 /** What `net` is when nothing is wrong. */
 export const WORKS = {
+  rows: "ok",
   websocket: "ok",
   longpoll: "ok",
   get: null,
@@ -53,6 +56,10 @@ export class World {
   dialled = []; // transport of every connection attempt
   dialledAt = []; // and when it was
   refuse = null; // response of a join that is to be refused
+  limit = (_push) => null; // response of a push that is to be refused
+  keys = new Map(); // of pushes that were taken -> {what, cursor}
+  repeats = 0; // pushes that came again with their key
+  present = new Map(); // topic -> {key: {metas}}
   deaf = false; // the server answers nothing but heartbeats
   forbid = false; // to push
   takes = () => true; // this token (undefined: an anonymous visitor)
@@ -88,9 +95,9 @@ export class World {
     return { clock, fetch, WebSocket };
   }
 
-  /** Timers that have been set and neither fired nor been cleared. */
+  /** Timers of the client that have been set and neither fired nor been cleared. */
   get timers() {
-    return this.#timers.length;
+    return this.#timers.filter(({ client }) => client).length;
   }
 
   // Let time pass; everything that is due happens, in order.
@@ -157,6 +164,20 @@ export class World {
     return row;
   }
 
+  // Somebody else comes to the topic, or goes.
+  enter(topic, key) {
+    const there = { metas: [{ phx_ref: `r${++this.seq}` }] };
+    const all = this.present.get(topic) ?? {};
+    this.present.set(topic, { ...all, [key]: there });
+    this.publish(topic, "presence_diff", { joins: { [key]: there }, leaves: {} });
+  }
+
+  exit(topic, key) {
+    const { [key]: gone, ...others } = this.present.get(topic);
+    this.present.set(topic, others);
+    this.publish(topic, "presence_diff", { joins: {}, leaves: { [key]: gone } });
+  }
+
   // A frame to everybody who joined the topic, of their join.
   tellMembers(topic, event, payload) {
     for (const peer of this.#peers()) this.#tellMember(peer, topic, event, payload);
@@ -166,6 +187,7 @@ export class World {
     const joinRef = peer.members.get(topic);
     if (joinRef === undefined) return;
     peer.members.delete(topic);
+    peer.heads.delete(topic);
     peer.send([joinRef, joinRef, topic, event, payload]);
   }
 
@@ -179,6 +201,16 @@ export class World {
     }
     for (const socket of [...this.#sockets])
       if (!this.takes(socket.peer.token)) socket.end({ code: 1008 });
+  }
+
+  // The members are none any more, and nobody tells them.
+  forget(topic) {
+    for (const peer of this.#peers()) peer.members.delete(topic);
+  }
+
+  // Who is joined by WebSocket now is brought no row of this join any more.
+  lose() {
+    for (const { peer } of this.#sockets) peer.lost = new Set(peer.members.values());
   }
 
   // With a close frame of the server, if `close` says code and reason.
@@ -296,23 +328,31 @@ export class World {
 class Peer {
   members = new Map(); // topic -> join_ref
   token; // it showed
+  lost = new Set(); // join_refs
+  heads = new Map(); // topic -> cursor of the row that was sent last
 
-  constructor(world, send) {
+  constructor(world, send, lossy = false) {
     this.world = world;
     this.send = send;
+    this.lossy = lossy;
   }
 
   published({ id, topic, event, payload }) {
+    const { world } = this;
     const joinRef = this.members.get(topic);
-    if (joinRef !== undefined) this.send([joinRef, this.world.cursor(id), topic, event, payload]);
+    if (joinRef === undefined) return;
+    this.heads.set(topic, world.cursor(id));
+    if (this.lossy && (world.net.rows === "lose" || this.lost.has(joinRef))) return;
+    this.send([joinRef, world.cursor(id), topic, event, payload]);
   }
 
-  receive([joinRef, ref, topic, event, payload]) {
+  receive([joinRef, ref, topic, event, payload, options]) {
     const reply = (status, response, jr = joinRef) =>
       this.send([jr, ref, topic, "phx_reply", { status, response }]);
     if (event === "heartbeat") {
       this.world.heartbeats++;
-      return reply("ok", {}, null);
+      const response = payload.heads ? { heads: Object.fromEntries(this.heads) } : {};
+      return reply("ok", response, null);
     }
     if (this.world.deaf) return;
     const joined = this.members.get(topic);
@@ -321,6 +361,7 @@ class Peer {
       this.world.leaves++;
       if (joined !== undefined && joined !== joinRef) return;
       this.members.delete(topic);
+      this.heads.delete(topic);
       reply("ok", {});
       if (joined !== undefined) this.send([joined, joined, topic, "phx_close", {}]);
       return;
@@ -334,8 +375,21 @@ class Peer {
       return good ? reply("ok", {}, joined) : reply("error", { reason: "unauthorized" }, joined);
     }
     if (this.world.forbid) return reply("error", { reason: "unauthorized" });
-    this.world.publish(topic, event, payload);
-    reply("ok", {});
+    this.#push({ topic, event, payload, key: options?.key }, reply);
+  }
+
+  #push({ topic, event, payload, key }, reply) {
+    const { world } = this;
+    const refusal = world.limit({ topic, event, payload, key });
+    if (refusal) return reply("error", refusal);
+    const what = JSON.stringify([event, payload]);
+    const known = key && world.keys.get(`${topic} ${key}`);
+    if (known) world.repeats++;
+    if (known && known.what !== what) return reply("error", { reason: "key_reused" });
+    if (known) return reply("ok", { cursor: known.cursor });
+    const cursor = world.cursor(world.publish(topic, event, payload).id);
+    if (key) world.keys.set(`${topic} ${key}`, { what, cursor });
+    reply("ok", key ? { cursor } : {});
   }
 
   #join(joinRef, topic, payload, old, reply) {
@@ -350,7 +404,12 @@ class Peer {
     reply("ok", response);
     if (old !== undefined) this.send([old, old, topic, "phx_close", {}]);
     this.members.set(topic, joinRef);
-    for (const row of world.rows) if (row.topic === topic && row.id > from) this.published(row);
+    this.heads.set(topic, world.cursor(from));
+    const state = world.present.get(topic);
+    for (const row of world.rows)
+      // the state holds what the diffs before it said
+      if (row.topic === topic && row.id > from && row.event !== "presence_diff") this.published(row);
+    if (state) this.send([joinRef, null, topic, "presence_state", state]);
   }
 }
 
@@ -425,7 +484,7 @@ class FakeWebSocket {
     this.url = url;
     this.#world = world;
     world.dial("websocket");
-    this.peer = new Peer(world, (frame) => this.#arrive(JSON.stringify(frame)));
+    this.peer = new Peer(world, (frame) => this.#arrive(JSON.stringify(frame)), true);
     this.peer.token = bearer && Buffer.from(bearer.slice(21), "base64url").toString("latin1");
     world.shown.push(this.peer.token);
     const how = world.takes(this.peer.token) ? world.net.websocket : "refuse";
