@@ -30,4 +30,9 @@ nobase_dist_pkgdata_DATA += \
 	www/demos/ticker/ticker.js \
 	www/demos/ticker/ticker.php \
 	www/examples/since/README.md \
-	www/examples/since/index.php
+	www/examples/since/index.php \
+	www/inspector/README.md \
+	www/inspector/index.html \
+	www/inspector/inspector.css \
+	www/inspector/inspector.js \
+	www/inspector/record.js

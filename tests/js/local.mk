@@ -29,6 +29,7 @@ EXTRA_DIST += \
 	tests/js/hosts.test.js \
 	tests/js/hosts_apache.test.js \
 	tests/js/inspect.test.js \
+	tests/js/inspector.test.js \
 	tests/js/late.test.js \
 	tests/js/leaving.test.js \
 	tests/js/life_browser.test.js \
