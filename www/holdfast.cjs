@@ -96,8 +96,8 @@ var TIMEOUT_MS = 1e4;
 var HEARTBEAT_MS = 3e4;
 var FALLBACK_MS = 2500;
 var GET_MS = 4e4;
-var POST_MS = 2e4;
-var REPLY_MS = 1e4;
+var POST_MS = 1e4;
+var REPLY_MS = 5e3;
 var OVERLAP_MS = 5e3;
 var SETTLED_MS = 1e4;
 var SHORT_MS = 3e4;
@@ -264,6 +264,10 @@ var Link = class {
   // among the failures
   usefulAt = 0;
   // when the server answered over it
+  asked = false;
+  // something was sent, and nothing has been answered since
+  doubt;
+  // until that is too long
   timer;
   // its time for the next step, or until its next heartbeat
   heartbeat = null;
@@ -400,7 +404,7 @@ var PollLink = class extends Link {
       abort.abort();
       if (get && !this.ended) this.ondoubt();
     };
-    timer.due(get ? GET_MS : POST_MS, late);
+    timer.due(get ? GET_MS : POST_MS + body.length / 8, late);
     const says = get ? `&paced=1${refused ? `&refused=${refused}` : ""}` : "";
     const token = encodeURIComponent(this.#token ?? "");
     if (get) {
@@ -502,8 +506,10 @@ var Line = class {
   // that came to nothing, since a link lasted
   #strikes = 0;
   // failures of WebSocket in a row where long-poll works
+  #blamed;
+  // there is one more, and long-poll has still to work
   #probeMs;
-  // doubled by each of them
+  // doubled then
   #told = false;
   // the server said how long to wait
   constructor(host, io) {
@@ -538,7 +544,10 @@ var Line = class {
     this.#dial(this.#wanted, reason);
   }
   send(message) {
-    this.#send(this.#link, message);
+    const link = this.#link;
+    if (link.beats && !link.asked) link.doubt.due(this.#host.longPollFallbackMs, link.ondoubt);
+    link.asked = true;
+    this.#send(link, message);
   }
   settled() {
     this.#older = this.#end(this.#older);
@@ -576,6 +585,7 @@ var Line = class {
     }
   }
   #forgive() {
+    this.#blamed = false;
     this.#strikes = 0;
     this.#probeMs = PROBE_MS;
   }
@@ -588,6 +598,7 @@ var Line = class {
     link.name = name;
     link.reason = reason;
     link.timer = new Timer(this.#io.clock);
+    link.doubt = new Timer(this.#io.clock);
     link.onopen = () => this.#opened(link);
     link.onframe = (data) => this.#receive(link, data);
     link.ondoubt = () => link.heartbeat || this.#beat(link);
@@ -654,6 +665,7 @@ var Line = class {
       if (link.reason === REASONS.late) this.#failed(before);
       this.settled();
       this.#older = before;
+      before.doubt.stop();
       before.timer.set(OVERLAP_MS, () => this.settled());
     }
     if (link !== before) this.#use(link, takesOver ? null : before);
@@ -670,21 +682,31 @@ var Line = class {
   #proven({ beats, usefulAt }) {
     const age = this.#io.clock.now() - usefulAt;
     if (beats && age > PROBE_MOST_MS) this.#probeMs = PROBE_MS;
-    if (!this.#strikes || beats && age < SHORT_MS) return;
-    if (beats) this.#strikes = 0;
-    this.#remember();
+    if (beats && age > SHORT_MS && this.#strikes) {
+      this.#strikes = 0;
+      this.#remember();
+    }
+    if (!beats && this.#blamed) {
+      this.#blamed = false;
+      this.#probeMs = Math.min(this.#probeMs * 2, PROBE_MOST_MS);
+      this.#remember();
+    }
   }
   /** Each link counts once. */
   #failed(link) {
     if (link.counted || !this.#mayChoose) return;
     link.counted = true;
     this.#strikes++;
-    this.#probeMs = Math.min(this.#probeMs * 2, PROBE_MOST_MS);
+    this.#blamed = true;
   }
   #receive(link, data) {
     const message = decode(data);
     if (!message) return this.#host.log("transport", "not a frame", data);
     if (!link.usefulAt) this.#useful(link);
+    if (message.event === "phx_reply") {
+      link.asked = false;
+      link.doubt.stop();
+    }
     if (link === this.#link && message.ref === link.heartbeat) this.#answered(link);
     this.onframe(message);
   }
@@ -768,6 +790,7 @@ var Line = class {
   }
   #end(link) {
     link?.timer.stop();
+    link?.doubt.stop();
     link?.close();
   }
 };

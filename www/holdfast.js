@@ -110,8 +110,8 @@ const TIMEOUT_MS = 10000; // a join or push waits so long for its answer
 const HEARTBEAT_MS = 30000; // the server closes after 60 s of silence
 const FALLBACK_MS = 2500; // a WebSocket has so long to become useful
 const GET_MS = 40000; // a poll is held 25 s; one that takes longer is lost
-const POST_MS = 20000;
-const REPLY_MS = 10000; // a POST was answered: the poll brings replies now
+const POST_MS = 10000; // and one more for each 8 characters
+const REPLY_MS = 5000; // a POST was answered: the poll brings replies now
 const OVERLAP_MS = 5000; // a link that was replaced is read no longer
 const SETTLED_MS = 10000; // a link that lived so long: the next one is tried at once
 const SHORT_MS = 30000; // a WebSocket that lived less did no good
@@ -349,6 +349,8 @@ class Link {
   opened = false;
   counted = false; // among the failures
   usefulAt = 0; // when the server answered over it
+  asked = false; // something was sent, and nothing has been answered since
+  doubt; // until that is too long
   timer; // its time for the next step, or until its next heartbeat
   heartbeat = null; // ref of the one that waits for its answer
   checked = false; // which is urgent
@@ -503,7 +505,7 @@ export class PollLink extends Link {
       abort.abort();
       if (get && !this.ended) this.ondoubt();
     };
-    timer.due(get ? GET_MS : POST_MS, late);
+    timer.due(get ? GET_MS : POST_MS + body.length / 8, late);
     const says = get ? `&paced=1${refused ? `&refused=${refused}` : ""}` : "";
     const token = encodeURIComponent(this.#token ?? "");
     if (get) {
@@ -655,7 +657,8 @@ class Line {
   #timer; // until the next link is dialled
   #tries = 0; // that came to nothing, since a link lasted
   #strikes = 0; // failures of WebSocket in a row where long-poll works
-  #probeMs; // doubled by each of them
+  #blamed; // there is one more, and long-poll has still to work
+  #probeMs; // doubled then
   #told = false; // the server said how long to wait
 
   constructor(host, io) {
@@ -695,7 +698,11 @@ class Line {
   }
 
   send(message) {
-    this.#send(this.#link, message);
+    const link = this.#link;
+    // who gets no answer does not wait for the next heartbeat to ask why
+    if (link.beats && !link.asked) link.doubt.due(this.#host.longPollFallbackMs, link.ondoubt);
+    link.asked = true;
+    this.#send(link, message);
   }
 
   settled() {
@@ -739,6 +746,7 @@ class Line {
   }
 
   #forgive() {
+    this.#blamed = false;
     this.#strikes = 0;
     this.#probeMs = PROBE_MS;
   }
@@ -752,6 +760,7 @@ class Line {
     link.name = name;
     link.reason = reason;
     link.timer = new Timer(this.#io.clock);
+    link.doubt = new Timer(this.#io.clock);
     link.onopen = () => this.#opened(link);
     link.onframe = (data) => this.#receive(link, data);
     link.ondoubt = () => link.heartbeat || this.#beat(link);
@@ -823,6 +832,7 @@ class Line {
       if (link.reason === REASONS.late) this.#failed(before);
       this.settled();
       this.#older = before;
+      before.doubt.stop();
       before.timer.set(OVERLAP_MS, () => this.settled());
     }
     if (link !== before) this.#use(link, takesOver ? null : before);
@@ -841,9 +851,15 @@ class Line {
   #proven({ beats, usefulAt }) {
     const age = this.#io.clock.now() - usefulAt;
     if (beats && age > PROBE_MOST_MS) this.#probeMs = PROBE_MS;
-    if (!this.#strikes || (beats && age < SHORT_MS)) return;
-    if (beats) this.#strikes = 0;
-    this.#remember();
+    if (beats && age > SHORT_MS && this.#strikes) {
+      this.#strikes = 0;
+      this.#remember();
+    }
+    if (!beats && this.#blamed) {
+      this.#blamed = false;
+      this.#probeMs = Math.min(this.#probeMs * 2, PROBE_MOST_MS);
+      this.#remember();
+    }
   }
 
   /** Each link counts once. */
@@ -851,13 +867,17 @@ class Line {
     if (link.counted || !this.#mayChoose) return;
     link.counted = true;
     this.#strikes++;
-    this.#probeMs = Math.min(this.#probeMs * 2, PROBE_MOST_MS);
+    this.#blamed = true;
   }
 
   #receive(link, data) {
     const message = decode(data);
     if (!message) return this.#host.log("transport", "not a frame", data);
     if (!link.usefulAt) this.#useful(link);
+    if (message.event === "phx_reply") {
+      link.asked = false;
+      link.doubt.stop();
+    }
     if (link === this.#link && message.ref === link.heartbeat) this.#answered(link);
     this.onframe(message);
   }
@@ -955,6 +975,7 @@ class Line {
 
   #end(link) {
     link?.timer.stop();
+    link?.doubt.stop();
     link?.close();
   }
 }

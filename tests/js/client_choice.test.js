@@ -364,6 +364,40 @@ describe("a WebSocket that was of use", () => {
     });
   }
 
+  for (const [what, trouble] of [
+    ["mute", { up: "swallow", down: "swallow", websocket: "hang" }],
+    ["mute upwards", { up: "swallow", websocket: "hang" }],
+    ["mute downwards", { down: "swallow", websocket: "hang" }],
+  ]) {
+    it(`gives way within 6 s when it goes ${what} and the page has something to say`, async () => {
+      const world = new World();
+      const { socket, channel, changes } = visit(world);
+      await world.pass(31 * SECOND);
+      changes.length = 0;
+      Object.assign(world.net, trouble);
+      for (let i = 0; i < 24; i++) {
+        channel.push("n", { n: i });
+        publish(world, i);
+        await world.pass(250);
+      }
+      assert.deepEqual(changes, [change("open", "late", "longpoll")]);
+      assert.equal(socket.transportName, "longpoll");
+    });
+  }
+
+  it("is asked no sooner by a page that is answered", async () => {
+    const world = new World();
+    const { channel } = visit(world);
+    await world.pass(SECOND);
+    const before = world.heartbeats;
+    for (let i = 0; i < 1000; i++) {
+      channel.push("n", { n: i });
+      await world.pass(60);
+    }
+    await world.pass(5 * SECOND);
+    assert.equal(world.heartbeats - before, 2);
+  });
+
   it("stays when everything is slow", async () => {
     const world = new World();
     const { socket, heard, changes } = visit(world);
