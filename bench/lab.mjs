@@ -15,10 +15,9 @@ import { writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { parseArgs } from "node:util";
 import * as ours from "../www/holdfast.js";
-import { cases, holdfast, phoenix, Scene } from "../tests/js/lib/lab.js";
+import { cases, holdfast, phoenix, Scene, Scribe } from "../tests/js/lib/lab.js";
 import { clients, WebSocket } from "../tests/js/lib/phoenix.js";
 import { Server, sleep } from "../tests/js/lib/server.js";
-import { Writer } from "../tests/js/lib/story.js";
 
 const WS = createRequire(new URL("../tests/js/package.json", import.meta.url))("ws");
 const { values } = parseArgs({
@@ -39,7 +38,7 @@ const CLIENTS = {
 const limits = { useful: 120000, back: Number(values.stay) * 1000, mayStay: true };
 
 const lab = { server: await Server.start({ conf: { http: { push_burst: 1000 } } }) };
-lab.writer = new Writer(lab.server);
+lab.writer = new Scribe(lab.server);
 
 async function run(name, harm, when) {
   const scene = await Scene.laid(lab, CLIENTS[name], { rowEvery: 100, pushEvery: 250 });

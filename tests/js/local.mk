@@ -30,6 +30,9 @@ EXTRA_DIST += \
 	tests/js/hosts_apache.test.js \
 	tests/js/inspect.test.js \
 	tests/js/inspector.test.js \
+	tests/js/lab.test.js \
+	tests/js/lab_browser.test.js \
+	tests/js/lab_proxies.test.js \
 	tests/js/late.test.js \
 	tests/js/leaving.test.js \
 	tests/js/life_browser.test.js \

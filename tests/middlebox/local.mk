@@ -11,4 +11,5 @@ tests_middlebox_middlebox_SOURCES = \
 	tests/middlebox/visits.c tests/middlebox/visits.h
 tests_middlebox_middlebox_LDADD = $(BASE_LINK)
 
-EXTRA_DIST += tests/middlebox/recipes
+LONG_TESTS += tests/middlebox/lab.sh
+EXTRA_DIST += tests/middlebox/lab.sh tests/middlebox/recipes

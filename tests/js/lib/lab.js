@@ -11,6 +11,7 @@
 // The client's own timers may run faster than the world's (`hurry`), so that what
 // takes half a minute in life fits into a test; the server's do not.
 import { Middlebox } from "./middlebox.js";
+import { Writer } from "./story.js";
 import { sleep, until } from "./wait.js";
 
 // What the network does to a page, and how long that lasts.
@@ -120,22 +121,20 @@ export function inBrowser(prepare, { hurry = 1, patience = 100000 } = {}) {
         },
         answered: (n, status) => answers.get(n)(status),
       };
-      const ready = (async () => {
-        const page = loaded;
-        await page.exposeFunction("tell", (what, ...args) => told[what](...args));
-        await page.evaluate(beginInPage, { clock: hurried.toString(), hurry, topic, patience });
-        return page;
-      })();
-      const trouble = ready.catch((error) => heard(`error ${error.message}`));
+      let turn = (async () => {
+        await loaded.exposeFunction("tell", (what, ...args) => told[what](...args));
+        await loaded.evaluate(beginInPage, { clock: hurried.toString(), hurry, topic, patience });
+      })().catch((error) => heard(`error ${error.message}`));
       return {
         push(n, done) {
           answers.set(n, done);
-          const pushed = ready.then((page) => page.evaluate((number) => globalThis.say(number), n));
-          pushed.catch((error) => done(error.message));
+          // one after the other: evaluations may overtake each other
+          turn = turn.then(() => loaded.evaluate((number) => globalThis.say(number), n));
+          turn = turn.catch((error) => done(error.message));
         },
         transport: () => transport,
         async close() {
-          await trouble;
+          await turn;
           await loaded.context().close();
         },
       };
@@ -222,17 +221,48 @@ export function compare(expected, got) {
 
 const idOf = (cursor) => Number(cursor.slice(cursor.lastIndexOf(".") + 1));
 
+// --- rows --------------------------------------------------------------------
+
+// Rows of all scenes that are due together share a transaction, and its sync.
+export class Scribe extends Writer {
+  #due = [];
+  #timer = null;
+
+  write(topic, payload, event = "note") {
+    this.#due.push([topic, payload, event]);
+    this.#timer ??= setTimeout(() => this.#commit(), 5);
+  }
+
+  #commit() {
+    this.#timer = null;
+    this.child.stdin.write("BEGIN IMMEDIATE;\n");
+    for (const row of this.#due.splice(0)) super.write(...row);
+    this.child.stdin.write("COMMIT;\n");
+  }
+
+  async end() {
+    clearTimeout(this.#timer);
+    this.#commit();
+    await super.end();
+  }
+}
+
 // --- a scene -----------------------------------------------------------------
 
 let scenes = 0;
 
 export class Scene {
-  // lab: { server, writer }; every: ms between rows, and between pushes
+  // lab: { server, writer }, a Scribe; every: ms between rows, and between pushes
   static async laid(lab, client, { rowEvery = 50, pushEvery = 250 } = {}) {
     const scene = new Scene(lab, client);
     scene.box = await Middlebox.start(lab.server.port);
+    // a timer that is late makes up for it
+    const begun = performance.now();
+    const due = () => (performance.now() - begun) / rowEvery;
     scene.timers = [
-      setInterval(() => scene.write(), rowEvery),
+      setInterval(() => {
+        while (scene.written < due()) scene.write();
+      }, rowEvery),
       setInterval(() => scene.connected && scene.push(), pushEvery),
     ];
     return scene;
