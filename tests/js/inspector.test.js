@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import { LIMITS, Record, redact, visible } from "../../www/inspector/record.js";
 import { launch } from "./lib/browser.js";
 import { Server, sleep, told, until } from "./lib/server.js";
+import { mint, readKeys } from "./lib/tokens.js";
 
 const SHOTS = fileURLToPath(new URL("../../build-demo/screenshots/", import.meta.url));
 const JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.c2lnbmF0dXJlLW9mLWl0";
@@ -45,6 +46,14 @@ describe("a record", () => {
       [false, 25, "ok", "say"],
       [false, null, "ok", null],
     ]);
+  });
+
+  it("knows which pushes are repeated", () => {
+    const record = new Record("");
+    for (const key of ["k1", "k2", "k1", undefined, undefined])
+      record.take(1, "push", "", { ...frame("say", {}), options: key && { key } });
+    assert.deepEqual(record.frames.map((f) => f.again), [false, false, true, false, false]);
+    assert.equal(record.report().frames[2].again, true);
   });
 
   it("knows the cursor of each topic, its gaps, and what came twice", () => {
@@ -132,6 +141,9 @@ describe("a record", () => {
     record.take(1, "receive", "", frame("say", new Uint8Array(5000)));
     assert.deepEqual([record.frames[0].text, record.frames[0].bytes], ["bytes ff 00 01", 3]);
     assert.deepEqual([record.frames[1].cut, record.frames[1].bytes], [true, 5000]);
+    const reply = frame("phx_reply", { status: "ok", response: new Uint8Array([1, 2]).buffer });
+    record.take(1, "receive", "", reply);
+    assert.deepEqual([record.frames[2].text, record.frames[2].bytes], ['{"status":"ok","response":"bytes 01 02"}', 2]);
   });
 
   it("never keeps what looks like a token", () => {
@@ -280,6 +292,27 @@ describe("the inspector", () => {
     await shows(page, "#gaps", /^1, the last at [\d:.]+ in room:gap: trimmed$/);
     await shows(page, "#topics", /1 gap/);
   }));
+
+  for (const transport of ["websocket", "longpoll"])
+    it(`shows a token to the server and to nobody else, by ${transport}`, told(() => server, async () => {
+      const context = await visitor();
+      const page = await open(context);
+      const urls = [];
+      page.on("request", (request) => urls.push(request.url()));
+      page.on("websocket", (socket) => urls.push(socket.url()));
+      const [key] = readKeys(server);
+      const token = await mint(key, { sub: "ann", topics: { "private:ann": ["join"] } });
+      await connect(page, { topic: "private:ann", transport, token });
+      await shows(page, "#topics", /private:annjoined/);
+      await page.click("#export");
+      const [download] = await Promise.all([page.waitForEvent("download"), page.click("#save")]);
+      const kept = await page.evaluate(() => JSON.stringify([localStorage, sessionStorage, document.cookie, history.state]));
+      const places = [await page.content(), readFileSync(await download.path(), "utf8"), kept, urls.join(), page.url()];
+      for (const place of places) for (const part of token.split(".")) assert.ok(!place.includes(part), place);
+      assert.ok(urls.length > 0);
+      await page.reload();
+      assert.equal(await page.inputValue("#token"), "");
+    }));
 
   it("says so when a topic, or an end point, is none", told(() => server, async () => {
     const page = await open(await visitor());

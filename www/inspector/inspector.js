@@ -26,6 +26,13 @@ const HINTS = {
   13: "What was sent was not accepted: a proxy swallows POST, or the journal cannot be written (holdfast status).",
   15: "The server is being restarted and has said when to return.",
   23: "The topic's policy does not allow it, or the token does not: holdfast status lists the policies.",
+  30: "WebSocket has proved itself in the background, so it is used again.",
+  31: "Answers come, but late. A crowded network, or a proxy that collects what it should pass on.",
+  32: "WebSocket opened or lived too briefly several times in a row. It is tried again in the background.",
+  33: "One direction works and the other does not: typical of a proxy that swallows POST.",
+  40: "The server has sent more than arrived. The topic was joined again, and what was missing has been brought.",
+  61: "The browser says that there is no network.",
+  63: "The page was asked for a token and gave none: look at its own errors.",
 };
 
 /** A new element with text in it: whatever the text is, it stays text. */
@@ -438,8 +445,10 @@ function rowOf(i) {
   return row;
 }
 
-const says = (frame) =>
-  frame.event === "phx_reply" ? `${frame.of ?? "reply"} ← ${frame.status ?? "?"}` : (frame.event ?? "–");
+function says({ event, of, status, again }) {
+  if (event === "phx_reply") return `${of ?? "reply"} ← ${status ?? "?"}`;
+  return again ? `${event} · again` : (event ?? "–");
+}
 
 function fill(row, frame) {
   const [at, way, topic, event, ref, bytes, ms] = row.children;
@@ -516,6 +525,7 @@ function choose(frame) {
       ["Payload", `${size(frame.bytes)}${frame.cut ? ", not all of it kept" : ""}`],
     ];
     if (frame.ms !== null) fields.push(["Round trip", length(frame.ms)]);
+    if (frame.key !== null) fields.push(["Key", frame.key]);
     $("fields").replaceChildren(
       ...fields.map(([name, value]) => {
         const pair = make("div");

@@ -16,6 +16,7 @@ export const LIMITS = {
   trips: 240, // round trips
   gaps: 100,
   pending: 1000, // pushes that wait for their reply
+  keys: 1000, // of pushes
 };
 
 // --- what is not to be seen --------------------------------------------------
@@ -62,17 +63,28 @@ function brief(value) {
   return redact(text.length > LIMITS.name ? `${text.slice(0, LIMITS.name)}…` : text);
 }
 
+const HEX_MAX = 1024; // bytes that are kept of a binary payload
+
 const view = (bytes) =>
   ArrayBuffer.isView(bytes)
     ? new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     : new Uint8Array(bytes);
 
+const isBytes = (value) => value instanceof ArrayBuffer || ArrayBuffer.isView(value);
+
+function hexOf(bytes) {
+  const first = [...view(bytes).subarray(0, HEX_MAX)];
+  return `bytes ${first.map((byte) => byte.toString(16).padStart(2, "0")).join(" ")}`;
+}
+
 /** @returns {{text: string, bytes: number, cut: boolean}} */
 function copy(payload) {
-  if (payload instanceof ArrayBuffer || ArrayBuffer.isView(payload)) {
-    const all = view(payload);
-    const hex = [...all.subarray(0, 1024)].map((byte) => byte.toString(16).padStart(2, "0"));
-    return { text: `bytes ${hex.join(" ")}`, bytes: all.length, cut: all.length > 1024 };
+  if (isBytes(payload))
+    return { text: hexOf(payload), bytes: payload.byteLength, cut: payload.byteLength > HEX_MAX };
+  if (isBytes(payload?.response)) {
+    const { response } = payload;
+    const { text } = copy({ ...payload, response: hexOf(response) });
+    return { text, bytes: response.byteLength, cut: response.byteLength > HEX_MAX };
   }
   const sent = JSON.stringify(payload) ?? "null";
   const text = SUSPECT.test(sent) ? JSON.stringify(payload, hide) : sent;
@@ -97,6 +109,11 @@ function atOrBefore(cursor, last) {
 function push(list, item, most) {
   list.push(item);
   if (list.length > most) list.shift();
+}
+
+/** The oldest goes. */
+function shorten(all, most) {
+  if (all.size > most) all.delete(all.keys().next().value);
 }
 
 /** The reason of a change, if it is one. */
@@ -124,6 +141,8 @@ function reasonOf(data) {
  * @property {number|null} ms until the reply, on the push and on the reply
  * @property {string|null} status of a reply
  * @property {string|null} of which push a reply is: its event
+ * @property {string|null} key of a push
+ * @property {boolean} again it was pushed before, with that key
  */
 export class Record {
   state = null; // not known yet
@@ -144,6 +163,7 @@ export class Record {
   #chars = 0;
   #no = 0;
   #pending = new Map(); // ref -> frame
+  #keys = new Set();
 
   /** @param {string} name of the page or the end point */
   constructor(name) {
@@ -196,6 +216,7 @@ export class Record {
         bytes: f.bytes,
         ...(f.status === null ? {} : { status: f.status, reply_to: f.of }),
         ...(f.ms === null ? {} : { round_trip_ms: f.ms }),
+        ...(f.again ? { again: true } : {}),
         ...(payloads ? { payload: f.text, ...(f.cut ? { payload_cut: true } : {}) } : {}),
       })),
     };
@@ -241,13 +262,12 @@ export class Record {
     let topic = this.topics.get(name);
     if (!topic) {
       topic = { state: null, reason: null, cursor: null, head: null, rows: 0, repeated: 0, gaps: 0, at: null };
-      this.topics.set(name, topic);
-      if (this.topics.size > LIMITS.topics) this.topics.delete(this.topics.keys().next().value);
+      shorten(this.topics.set(name, topic), LIMITS.topics);
     }
     return topic;
   }
 
-  #message(at, up, { join_ref, ref, topic, event, payload }) {
+  #message(at, up, { join_ref, ref, topic, event, payload, options }) {
     const frame = {
       no: 0,
       at,
@@ -260,6 +280,8 @@ export class Record {
       ms: null,
       status: null,
       of: null,
+      key: brief(Object(options).key),
+      again: false,
     };
     if (up) this.#sent(frame);
     else this.#received(frame, Object(payload), ref);
@@ -268,9 +290,12 @@ export class Record {
   }
 
   #sent(frame) {
-    if (frame.ref === null) return;
-    this.#pending.set(frame.ref, frame);
-    if (this.#pending.size > LIMITS.pending) this.#pending.delete(this.#pending.keys().next().value);
+    const { ref, key } = frame;
+    if (key !== null) {
+      frame.again = this.#keys.has(key);
+      shorten(this.#keys.add(key), LIMITS.keys);
+    }
+    if (ref !== null) shorten(this.#pending.set(ref, frame), LIMITS.pending);
   }
 
   #received(frame, payload, ref) {
