@@ -2,7 +2,7 @@
 dist_doc_DATA += docs/CLIENT.md docs/CONFORMANCE.md docs/DEMOS.md docs/HOLDS.md docs/holds.svg docs/HOOKS.md docs/HOSTING.md docs/HTTP.md \
 	docs/MONITORING.md docs/PROTOCOL.md docs/SQL.md \
 	docs/TOKENS.md
-EXTRA_DIST += docs/hosts
+EXTRA_DIST += docs/hosts docs/screenshots
 dist_man_MANS += \
 	docs/man/holdfast.1 \
 	docs/man/holdfast-gateway.1 \

@@ -244,7 +244,7 @@ describe("the inspector", () => {
   // The rows in sight, each as a list of its texts.
   const rows = (page) =>
     page.$$eval("#rows .row:not([hidden])", (all) => all.map((row) => [...row.children].map((cell) => cell.textContent)));
-  const row = (page, text) => page.locator("#rows .row:not([hidden])", { hasText: text }).first();
+  const row = (page, text) => page.locator("#rows .row:not([hidden])", { hasText: text }).last();
 
   for (const [transport, name] of [["websocket", "WebSocket"], ["longpoll", "long-poll"]])
     it(`connects by itself, by ${name}, and shows what it does`, told(() => server, async () => {
@@ -495,6 +495,11 @@ describe("the inspector", () => {
       await until(5000, "the messages", async () => (await rows(page)).filter((one) => /message|typing/.test(one[3])).length >= 5);
       await row(page, "message").click();
       await shows(page, "#payload", /Good morning/);
+      const inSight = async () => {
+        const [list, one] = await Promise.all(["#list", "#rows [aria-selected=true]"].map((it) => page.locator(it).boundingBox()));
+        return one.y >= list.y && one.y + one.height <= list.y + list.height + 1;
+      };
+      await until(3000, "the chosen frame is in sight", inSight);
       assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), width);
       await page.screenshot({ path: `${SHOTS}inspector-${width}-${colorScheme}.png` });
       const nameless = await page.$$eval("button, input, select", (all) =>

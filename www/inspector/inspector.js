@@ -465,8 +465,10 @@ function fill(row, frame) {
   write(ms, frame.ms === null ? "" : length(frame.ms));
 }
 
+const rowHeight = () => Number.parseFloat(getComputedStyle(list).getPropertyValue("--row")) || 26;
+
 function drawList() {
-  const height = Number.parseFloat(getComputedStyle(list).getPropertyValue("--row")) || 26;
+  const height = rowHeight();
   const gone = update();
   rows.style.height = `${shown.length * height}px`;
   if (follow) list.scrollTop = list.scrollHeight;
@@ -535,9 +537,17 @@ function choose(frame) {
     );
     write($("payload"), pretty(frame));
     $("payload").scrollTop = 0;
-    if (!follow || shown.at(-1) !== frame) follow = false;
+    follow = false;
+    reveal(shown.indexOf(frame));
   }
   soon();
+}
+
+/** Below the head, which stays, and above the end. */
+function reveal(i) {
+  const height = rowHeight();
+  const room = list.clientHeight - $("head").offsetHeight;
+  list.scrollTop = Math.max(Math.min(list.scrollTop, i * height), (i + 1) * height - room);
 }
 
 function pretty({ text, cut }) {
@@ -569,8 +579,7 @@ $("copy").addEventListener("click", async ({ currentTarget }) => {
 });
 
 $("frames").addEventListener("keydown", (event) => {
-  const height = pool[0]?.offsetHeight || 26;
-  const page = Math.max(1, Math.floor(list.clientHeight / height) - 1);
+  const page = Math.max(1, Math.floor(list.clientHeight / rowHeight()) - 2);
   const steps = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -Infinity, End: Infinity };
   if (event.key === "Escape" && chosen) return choose(null);
   if (!(event.key in steps) || shown.length === 0) return;
@@ -579,11 +588,6 @@ $("frames").addEventListener("keydown", (event) => {
   const from = now === -1 ? (steps[event.key] < 0 ? shown.length : -1) : now;
   const to = Math.max(0, Math.min(shown.length - 1, from + steps[event.key]));
   choose(shown[to]);
-  follow = to === shown.length - 1;
-  const top = to * height; // below the head, which stays
-  const room = list.clientHeight - $("head").offsetHeight;
-  if (top < list.scrollTop) list.scrollTop = top;
-  else if (top + height > list.scrollTop + room) list.scrollTop = top + height - room;
 });
 
 // --- the tools -----------------------------------------------------------------------
