@@ -24,6 +24,11 @@ nobase_dist_pkgdata_DATA += \
 	www/demos/chat/chat.css \
 	www/demos/chat/chat.js \
 	www/demos/chat/index.html \
+	www/demos/game/README.md \
+	www/demos/game/game.css \
+	www/demos/game/game.js \
+	www/demos/game/index.html \
+	www/demos/game/rules.js \
 	www/demos/ticker/README.md \
 	www/demos/ticker/index.html \
 	www/demos/ticker/ticker.css \

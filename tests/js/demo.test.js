@@ -126,17 +126,22 @@ describe("the chat of ./demo", () => {
     assert.deepEqual(trouble, []);
   });
 
-  it("goes on by long-poll without WebSocket, and catches up after both were pulled", async () => {
+  it("goes on by long-poll without WebSocket and back, and catches up after both were pulled", async () => {
     await plug(wide, "WebSocket", false);
     await live(wide, "Long-poll");
     await say(narrow, "you poll too now");
     await agree();
     await plug(wide, "Long-poll", false);
     await say(narrow, "can you hear me?");
+    await say(wide, "written in the dark");
+    await sleep(1000);
+    assert.equal(await wide.locator("#sending > *").count(), 1);
     await plug(wide, "Long-poll", true);
     await live(wide, "Long-poll");
     await agree();
+    assert.deepEqual((await said(demo)).slice(-2), ["can you hear me?", "written in the dark"]);
     await plug(wide, "WebSocket", true);
+    await live(wide, "WebSocket");
     for (const page of [wide, narrow]) assert.ok((await nothingLost(page)) > 20);
     await shot(wide, "chat-1280");
     await shot(narrow, "chat-360");

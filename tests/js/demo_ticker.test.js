@@ -56,13 +56,17 @@ describe("the ticker of ./demo", () => {
     await wide.keyboard.press("ArrowUp");
   });
 
-  it("goes on by long-poll without a gap when the WebSocket's plug is pulled", async () => {
+  it("goes on by long-poll without a gap when the WebSocket's plug is pulled, and back", async () => {
     await plug(wide, "WebSocket", false);
     await live(wide, "Long-poll");
     await sleep(1500);
     await alike();
     await nothingLost(wide);
     await plug(wide, "WebSocket", true);
+    await live(wide, "WebSocket");
+    await sleep(1500);
+    await alike();
+    await nothingLost(wide);
   });
 
   it("catches up, and says what it had missed, when both were pulled", async () => {

@@ -16,6 +16,7 @@ EXTRA_DIST += \
 	tests/js/conformance.test.js \
 	tests/js/crash.test.js \
 	tests/js/demo.test.js \
+	tests/js/demo_game.test.js \
 	tests/js/demo_pages.test.js \
 	tests/js/demo_ticker.test.js \
 	tests/js/exact.test.js \

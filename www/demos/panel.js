@@ -4,13 +4,15 @@
  *     panel(socket, channel, "message");
  *
  * It fills the page's #status and #panel. That nothing is lost is not claimed
- * but looked up: whenever the connection is back, what the page was called
- * with is compared with what the journal holds, asked for by plain HTTP.
+ * but looked up: when the connection is back, and every ten seconds in which
+ * something came, what the page was called with is compared with what the
+ * journal holds, asked for by plain HTTP.
  */
 import { isPulled, pull } from "./plug.js";
 
 const NAMES = { websocket: "WebSocket", longpoll: "Long-poll" };
 const SETTLE_MS = 1500; // what was missed has arrived by then
+const COMPARE_MS = 10000;
 const $ = (selector) => document.querySelector(selector);
 
 const PLUG = (name, title) => `
@@ -131,12 +133,15 @@ function comparison(socket, channel, event) {
   function report(same) {
     $("#lost").textContent = count.lost;
     $("#twice").textContent = count.twice;
-    $("#verdict").textContent = same
+    $("#verdict").textContent = count.compared === 0
+      ? "Nothing has come that could be compared."
+      : same
       ? `The journal has the same ${count.compared}, in the same order.`
       : "That is not what the journal has: please tell us.";
   }
 
   $("#compare").addEventListener("click", compare);
+  setInterval(() => here.length > 0 && compare(), COMPARE_MS);
   return compare;
 }
 

@@ -33,8 +33,16 @@ class PluggedSocket extends WebSocket {
 }
 
 export const options = {
-  // the tabs of a site share one connection, but a plug here is this page's own
+  inspect: true, // ../inspector/ may watch
+  // the tabs of a site share one connection, and what they find out about the
+  // network; but a plug here is this page's own: no tabs, no localStorage
   tabs: false,
+  page: {
+    document,
+    navigator,
+    addEventListener: (...args) => addEventListener(...args),
+    removeEventListener: (...args) => removeEventListener(...args),
+  },
   WebSocket: PluggedSocket,
   fetch: async (url, { signal, ...init } = {}) => {
     if (pulled.has("longpoll")) throw new TypeError("the plug is pulled");

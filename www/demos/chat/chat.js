@@ -1,17 +1,25 @@
 // The chat: a socket, a channel, who is present, and what was said before.
-import { Socket } from "../../holdfast.js";
-import { clean, face, hue, me, nameInput } from "../me.js";
+import { Presence, Socket } from "../../holdfast.js";
+import { chip, clean, face, hue, me, nameInput, present } from "../me.js";
 import { panel } from "../panel.js";
 import { options } from "../plug.js";
 
 const KEEP = 500; // messages in the page
+const PATIENCE_MS = 300000; // what is written without a connection goes out later
 const $ = (id) => document.getElementById(id);
 
 const socket = new Socket("/socket", options);
-const channel = socket.channel("demo:lobby", { last: 50 });
+const channel = socket.channel("demo:lobby", () => ({ last: 50, presence: present() }));
+const presence = new Presence(channel);
 
 panel(socket, channel, "message");
 channel.on("message", show);
+presence.onSync(() => {
+  const everybody = presence.list((id, { metas: [{ name }] }) =>
+    chip(clean(name), hue(id), id === me.id ? "you" : ""),
+  );
+  $("people").replaceChildren(...everybody);
+});
 channel.onGap(() => note("some messages are gone: you were away too long"));
 channel.join().receive("error", ({ reason }) => note(`the server does not let you in: ${reason}`));
 socket.connect();
@@ -35,25 +43,25 @@ function note(text) {
 function append(item) {
   const before = $("messages").lastElementChild?.dataset.from;
   item.classList.toggle("more", before !== undefined && before === item.dataset.from);
-  const follow = atEnd();
   $("messages").append(item);
   if ($("messages").childElementCount > KEEP) $("messages").firstElementChild.remove();
-  if (follow) toEnd();
+  if (following) toEnd();
   else $("latest").hidden = false;
 }
 
 // Somebody who reads further up is left there.
-function atEnd() {
-  const { scrollHeight, scrollTop, clientHeight } = $("log");
-  return scrollHeight - scrollTop - clientHeight < 80;
-}
+let following = true;
 
 function toEnd() {
   $("log").scrollTop = $("log").scrollHeight;
-  $("latest").hidden = true;
 }
 $("latest").addEventListener("click", toEnd);
-$("log").addEventListener("scroll", () => ($("latest").hidden ||= atEnd()));
+$("log").addEventListener("scroll", () => {
+  const { scrollHeight, scrollTop, clientHeight } = $("log");
+  following = scrollHeight - scrollTop - clientHeight < 80;
+  if (following) $("latest").hidden = true;
+});
+new ResizeObserver(() => following && toEnd()).observe($("log"));
 
 function bubble({ id, from, name, text, at }) {
   const item = document.createElement("li");
@@ -88,7 +96,7 @@ function send(message) {
   $("sending").append(item);
   toEnd();
   channel
-    .push("message", message)
+    .push("message", message, PATIENCE_MS)
     .receive("error", ({ reason }) => failed(item, message, `not sent: ${reason}`))
     .receive("timeout", () => failed(item, message, "not confirmed"));
 }
