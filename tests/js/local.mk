@@ -11,6 +11,7 @@ EXTRA_DIST += \
 	tests/js/client_life.test.js \
 	tests/js/client_once.test.js \
 	tests/js/client_presence.test.js \
+	tests/js/client_server.test.js \
 	tests/js/client_token.test.js \
 	tests/js/clients.test.js \
 	tests/js/conformance.test.js \
