@@ -126,6 +126,24 @@ describe("the chat of ./demo", () => {
     assert.deepEqual(trouble, []);
   });
 
+  it("keeps who is here, here, while their transport changes", async () => {
+    const here = () => narrow.$$eval("#people bdi", (all) => all.map((name) => name.textContent).sort().join());
+    await until(10000, "both are here", async () => (await here()) === "Maren,Ole");
+    await narrow.evaluate(() => {
+      const people = document.querySelector("#people");
+      window.left = 0;
+      new MutationObserver(() => (window.left += !people.textContent.includes("Maren"))).observe(people, { childList: true });
+    });
+    for (const [there, transport] of [[false, "Long-poll"], [true, "WebSocket"]]) {
+      await plug(wide, "WebSocket", there);
+      await live(wide, transport);
+    }
+    await wide.fill("#name", "Maren B.");
+    await wide.press("#name", "Tab");
+    await until(5000, "her new name", async () => (await here()) === "Maren B.,Ole");
+    assert.equal(await narrow.evaluate(() => window.left), 0);
+  });
+
   it("goes on by long-poll without WebSocket and back, and catches up after both were pulled", async () => {
     await plug(wide, "WebSocket", false);
     await live(wide, "Long-poll");

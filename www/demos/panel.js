@@ -11,13 +11,16 @@
 import { isPulled, pull } from "./plug.js";
 
 const NAMES = { websocket: "WebSocket", longpoll: "Long-poll" };
+const WORDS = { closed: "Not connected", connecting: "Connecting…", waiting: "Reconnecting…" };
 const SETTLE_MS = 1500; // what was missed has arrived by then
 const COMPARE_MS = 10000;
 const $ = (selector) => document.querySelector(selector);
 
 const PLUG = (name, title) => `
   <button type="button" role="switch" data-plug="${name}">
-    <svg viewBox="0 0 24 24" aria-hidden="true"><path d="M9 3v6m6-6v6M6 9h12v3a6 6 0 0 1-12 0zm6 9v4"/></svg>
+    <svg viewBox="0 0 24 24" aria-hidden="true">
+      <path d="M9 3v6m6-6v6M6 9h12v3a6 6 0 0 1-12 0zm6 9v4"/>
+    </svg>
     <span><b>${title}</b> <small></small></span>
     <i aria-hidden="true"></i>
   </button>`;
@@ -63,14 +66,13 @@ export function panel(socket, channel, event) {
 }
 
 function show(state, transport) {
-  const words = { open: `Live · ${NAMES[transport]}`, closed: "Not connected", connecting: "Connecting…" };
   $("#status").dataset.state = state;
-  $("#status").textContent = words[state] ?? "Reconnecting…";
+  $("#status").textContent = WORDS[state] ?? `Live · ${NAMES[transport]}`;
   for (const button of document.querySelectorAll("[data-plug]")) {
     const { plug } = button.dataset;
-    const used = state === "open" && plug === transport;
+    const used = state === "open" && plug === transport ? "in use" : "ready";
     button.ariaChecked = String(!isPulled(plug));
-    button.querySelector("small").textContent = isPulled(plug) ? "pulled" : used ? "in use" : "ready";
+    button.querySelector("small").textContent = isPulled(plug) ? "pulled" : used;
   }
 }
 
@@ -83,8 +85,10 @@ function log(state, reason, transport) {
   if (state === "connecting" || (state !== "open" && !first)) return;
   const item = document.createElement("li");
   item.innerHTML = "<time></time> <b></b> <span></span>";
-  item.querySelector("time").textContent = new Date().toLocaleTimeString([], { timeStyle: "medium" });
-  item.querySelector("b").textContent = state === "open" ? `${NAMES[transport]} is live` : "No connection";
+  const what = state === "open" ? `${NAMES[transport]} is live` : "No connection";
+  const now = new Date().toLocaleTimeString([], { timeStyle: "medium" });
+  item.querySelector("time").textContent = now;
+  item.querySelector("b").textContent = what;
   item.querySelector("span").textContent = `${why.text} (${why.number})`;
   $("#changes").prepend(item);
   if ($("#changes").childElementCount > 20) $("#changes").lastElementChild.remove();
@@ -151,7 +155,8 @@ async function journal(topic, event, from, upTo) {
   for (let since = from; !cursors.includes(upTo); ) {
     const query = new URLSearchParams({ topic, since, hold: 0 });
     const answer = await (await fetch(`/socket/events?${query}`)).json();
-    if (answer.error || answer.gap) throw new Error(answer.error?.message ?? "it keeps them no more");
+    if (answer.gap) throw new Error("it keeps them no more");
+    if (answer.error) throw new Error(answer.error.message);
     for (const row of answer.messages) {
       if (row.event === event) cursors.push(row.cursor);
       if (row.cursor === upTo) return cursors;

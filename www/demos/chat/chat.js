@@ -85,7 +85,8 @@ nameInput($("name"), channel);
 $("say").addEventListener("submit", (event) => {
   event.preventDefault();
   const text = $("text").value.trim();
-  if (text) send({ id: crypto.getRandomValues(new Uint32Array(2)).join("-"), from: me.id, name: me.name, text, at: Date.now() });
+  const id = crypto.getRandomValues(new Uint32Array(2)).join("-");
+  if (text) send({ id, from: me.id, name: me.name, text, at: Date.now() });
   $("text").value = "";
   $("text").focus();
 });

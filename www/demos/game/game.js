@@ -41,7 +41,7 @@ function turned({ by, name, up, pair }) {
   const what = `${thing} ${THINGS[thing]}`;
   const who = by === me.id ? "You" : clean(name);
   if (pair) say(`${who} found a pair: ${what}.`);
-  else if (by === me.id) say(`${what}. ${up.length === 1 ? "Where is the other?" : "Not the same."}`);
+  else if (by === me.id) say(`${what}. ${up.length > 1 ? "Not the same." : "Where is the other?"}`);
   if (pair || up.length === 1) return;
   for (const tile of up) looks.set(tile, performance.now() + LOOK_MS);
   setTimeout(redraw, LOOK_MS + 20);
@@ -147,7 +147,9 @@ const buttons = Array.from({ length: TILES }, (_, tile) => {
   button.innerHTML = "<span></span><small></small>";
   button.tabIndex = tile === 0 ? 0 : -1;
   button.addEventListener("click", () => flip(tile));
-  button.addEventListener("focus", () => buttons.forEach((b) => (b.tabIndex = b === button ? 0 : -1)));
+  button.addEventListener("focus", () => {
+    for (const other of buttons) other.tabIndex = other === button ? 0 : -1;
+  });
   button.addEventListener("keydown", (event) => {
     const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -COLUMNS, ArrowDown: COLUMNS }[event.key];
     if (!step) return;
