@@ -899,10 +899,11 @@ function beyond(state, other) {
 var Presence = class _Presence {
   /** key -> {metas: [...]} */
   state = bare();
+  /** @internal [joinRef, diff] of a join whose state is still to come */
   pendingDiffs = [];
-  // [joinRef, diff] of a join whose state is still to come
+  /** @internal of the join the state belongs to */
   joinRef = null;
-  // of the join the state belongs to
+  /** @internal */
   caller = {};
   /**
    * @param {Channel} channel
@@ -1401,7 +1402,6 @@ var Socket = class {
   #writable = false;
   #ref = 0;
   #listeners = [];
-  #nextListener = 1;
   #buffer = [];
   // what push() was given while nothing could be sent
   #name;
@@ -1484,6 +1484,9 @@ var Socket = class {
     this.transport = typeof name === "function" ? void 0 : name;
     this.#carrier?.replace(REASONS.replaced);
   }
+  getLongPollTransport() {
+    return LongPoll;
+  }
   /** @returns {Channel} */
   channel(topic, params = {}) {
     const channel = new Channel(topic, params, this);
@@ -1518,7 +1521,7 @@ var Socket = class {
   onChange(callback) {
     return this.#listen("change", callback);
   }
-  /** @param {number[]} refs as the functions above returned them */
+  /** @param {string[]} refs as the functions above returned them */
   off(refs) {
     this.#listeners = this.#listeners.filter((l) => !refs.includes(l.ref));
   }
@@ -1666,7 +1669,7 @@ var Socket = class {
     if (before === "open") this.#tell("close", reason);
   }
   #listen(kind, callback) {
-    const ref = this.#nextListener++;
+    const ref = this.makeRef();
     this.#listeners.push({ kind, ref, callback });
     return ref;
   }

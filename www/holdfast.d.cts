@@ -148,8 +148,15 @@ export class Socket {
   readonly transportName: TransportName | null;
   /** Those that were made and not left. */
   readonly channels: Channel[];
-  /** Of joins and pushes that name none, ms. */
+  /** What the options said, each to be changed at any time. */
+  params: () => object;
+  readonly authToken: (() => string | Promise<string>) | undefined;
   timeout: number;
+  heartbeatIntervalMs: number;
+  longPollFallbackMs: number;
+  readonly transport: TransportName | undefined;
+  reconnectAfterMs: (tries: number) => number;
+  rejoinAfterMs: (tries: number) => number;
   logger: Options["logger"] | null;
 
   /** Connect, and stay connected; while it waits, try at once. */
@@ -159,6 +166,8 @@ export class Socket {
   /** Use this transport from now on; without a name, or with a class: what works. */
   replaceTransport(name?: Options["transport"]): void;
 
+  /** Take a channel off the list; leave() does so. */
+  remove(channel: Channel): void;
   /** A channel of this topic; `params` go with each join. */
   channel<E extends Events = Events>(topic: string, params?: Given<object>): Channel<E>;
 
@@ -177,20 +186,21 @@ export class Socket {
   remove(channel: Channel<any>): void;
   hasLogger(): boolean;
 
-  onOpen(callback: () => void): number;
+  onOpen(callback: () => void): string;
   /** A connection that was open is no more. */
-  onClose(callback: (reason: Reason) => void): number;
+  onClose(callback: (reason: Reason) => void): string;
   /** An attempt failed or a connection was lost. */
-  onError(callback: (reason: Reason, transport: TransportName | null) => void): number;
+  onError(callback: (reason: Reason, transport: TransportName | null) => void): string;
   /** Every frame, after the channels have seen it. */
-  onMessage(callback: (message: Message) => void): number;
+  onMessage(callback: (message: Message) => void): string;
   /** Whatever changed, and why. */
   onChange(
     callback: (state: SocketState, reason: Reason, transport: TransportName | null) => void,
-  ): number;
+  ): string;
   /** Take callbacks off. */
-  off(refs: number[]): void;
+  off(refs: string[]): void;
 
+  getLongPollTransport(): "longpoll";
   /** A ref that was never used on this socket. */
   makeRef(): string;
   log(kind: string, text: string, data?: any): void;
@@ -271,6 +281,8 @@ export class Push {
 
   readonly channel: Channel<any>;
   readonly event: string;
+  readonly payload: any;
+  readonly timeout: number;
   /** null until it was sent */
   readonly ref: string | null;
   /**
@@ -289,20 +301,23 @@ export interface PresenceDiff {
   joins: PresenceState;
   leaves: PresenceState;
 }
-/** `current`: what there was before a join, undefined for a new key; what is left after a leave. */
-export type PresenceHook = (
+/** `before` is undefined for a new key. */
+export type PresenceJoin = (
   key: string,
-  current: PresenceEntry | undefined,
-  changed: PresenceEntry,
+  before: PresenceEntry | undefined,
+  joined: PresenceEntry,
 ) => void;
+/** `rest`: what is left over, no metas where somebody is gone. */
+export type PresenceLeave = (key: string, rest: PresenceEntry, left: PresenceEntry) => void;
 
 /** Who is present on the topic of a channel. */
 export class Presence {
   constructor(channel: Channel<any>, options?: { events?: { state: string; diff: string } });
 
+  readonly channel: Channel<any>;
   readonly state: PresenceState;
-  onJoin(callback: PresenceHook): void;
-  onLeave(callback: PresenceHook): void;
+  onJoin(callback: PresenceJoin): void;
+  onLeave(callback: PresenceLeave): void;
   /** What is shown can be shown anew. */
   onSync(callback: () => void): void;
   list(): PresenceEntry[];
@@ -312,14 +327,14 @@ export class Presence {
   static syncState(
     current: PresenceState,
     next: PresenceState,
-    onJoin?: PresenceHook,
-    onLeave?: PresenceHook,
+    onJoin?: PresenceJoin,
+    onLeave?: PresenceLeave,
   ): PresenceState;
   static syncDiff(
     state: PresenceState,
     diff: PresenceDiff,
-    onJoin?: PresenceHook,
-    onLeave?: PresenceHook,
+    onJoin?: PresenceJoin,
+    onLeave?: PresenceLeave,
   ): PresenceState;
   static list<T = PresenceEntry>(
     presences: PresenceState,

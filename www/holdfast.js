@@ -1144,8 +1144,11 @@ function beyond(state, other) {
 export class Presence {
   /** key -> {metas: [...]} */
   state = bare();
-  pendingDiffs = []; // [joinRef, diff] of a join whose state is still to come
-  joinRef = null; // of the join the state belongs to
+  /** @internal [joinRef, diff] of a join whose state is still to come */
+  pendingDiffs = [];
+  /** @internal of the join the state belongs to */
+  joinRef = null;
+  /** @internal */
   caller = {};
 
   /**
@@ -1248,6 +1251,7 @@ export class Push {
     this.event = event;
     this.payload = payload;
     this.timeout = Math.min(timeout, REPEAT_MS);
+    /** @internal */
     this.options = options;
   }
 
@@ -1763,7 +1767,6 @@ export class Socket {
   #writable = false;
   #ref = 0;
   #listeners = [];
-  #nextListener = 1;
   #buffer = []; // what push() was given while nothing could be sent
   #name; // of this socket, among all that the inspector watches
   #inspector;
@@ -1851,6 +1854,10 @@ export class Socket {
     this.#carrier?.replace(REASONS.replaced);
   }
 
+  getLongPollTransport() {
+    return LongPoll;
+  }
+
   /** @returns {Channel} */
   channel(topic, params = {}) {
     const channel = new Channel(topic, params, this);
@@ -1894,7 +1901,7 @@ export class Socket {
     return this.#listen("change", callback);
   }
 
-  /** @param {number[]} refs as the functions above returned them */
+  /** @param {string[]} refs as the functions above returned them */
   off(refs) {
     this.#listeners = this.#listeners.filter((l) => !refs.includes(l.ref));
   }
@@ -2062,7 +2069,7 @@ export class Socket {
   }
 
   #listen(kind, callback) {
-    const ref = this.#nextListener++;
+    const ref = this.makeRef();
     this.#listeners.push({ kind, ref, callback });
     return ref;
   }

@@ -43,6 +43,7 @@ EXTRA_DIST += \
 	tests/js/monitor.test.js \
 	tests/js/order.test.js \
 	tests/js/package.test.js \
+	tests/js/parity.test.js \
 	tests/js/peers.test.js \
 	tests/js/phoenix.test.js \
 	tests/js/plain.test.js \
@@ -58,9 +59,11 @@ EXTRA_DIST += \
 	tests/js/since.test.js \
 	tests/js/tls.test.js \
 	tests/js/transcripts.test.js \
+	tests/js/types.test.js \
 	tests/js/unreadable.test.js \
 	tests/js/workers.test.js \
 	tests/js/lib \
+	tests/js/types \
 	tests/js/.npmrc \
 	tests/js/package.json \
 	tests/js/package-lock.json
