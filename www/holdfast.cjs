@@ -349,7 +349,7 @@ var PollLink = class extends Link {
       failures++;
       const again = reason === REASONS.unreachable && this.#token;
       if (!again || failures > POLL_TRIES) return this.fail(reason);
-      await this.#pause(pause(failures));
+      await this.#pause(this.returnMs ?? pause(failures));
     }
   }
   /** @returns {Reason|null} null: a good answer, and taken */
@@ -361,6 +361,7 @@ var PollLink = class extends Link {
     if (!good || typeof token !== "string" || !Array.isArray(messages))
       return REASONS.unreachable;
     this.#token = token;
+    this.returnMs = null;
     if (messages.length > 0) this.silence = REASONS.mute;
     if (messages.some((text) => !text.includes('"phoenix"'))) this.#heard = true;
     if (this.#heard) this.#io.refused = 0;
@@ -427,8 +428,7 @@ var PollLink = class extends Link {
         timer.due(GET_MS, late);
       }
       const answer = await response.json().catch(() => null);
-      if (!answer?.status && REFUSALS.includes(response.status))
-        this.#io.refused = response.status;
+      if (!answer?.status) this.#turnedAway(response);
       return Object(answer);
     } catch {
       return {};
@@ -436,6 +436,12 @@ var PollLink = class extends Link {
       timer.stop();
       if (get) this.#hurry = null;
     }
+  }
+  /** By somebody before the server; to many at once it says the same time. */
+  #turnedAway({ status, headers }) {
+    const ms = Math.min(headers?.get("retry-after") * 1e3, NEXT_MS);
+    if (ms > 0) this.returnMs = ms * (1 + this.#io.clock.random() / 2);
+    if (REFUSALS.includes(status)) this.#io.refused = status;
   }
   #pause(ms) {
     const { clock } = this.#io;
@@ -1649,7 +1655,7 @@ var Socket = class {
     const { topic, event, ref, join_ref, payload } = message;
     const { reason = payload?.reason, heads } = Object(payload?.response);
     this.log("receive", `${topic} ${event}`, message);
-    if (event === "phx_error" || ref === join_ref || ref === RENEWAL) {
+    if (ref === join_ref || ref === RENEWAL) {
       if (reason === "token_expired" || reason === "unauthorized") this.#io.bearer?.refused();
     }
     for (const channel of this.channels) {

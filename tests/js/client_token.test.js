@@ -59,10 +59,13 @@ for (const transport of transports) {
         const world = new World();
         const text = "any~text?ü>.x";
         world.takes = (shown) => shown === text;
-        const { channel } = visit({ ...world.options, transport, authToken: give(text) });
+        const { channel, socket } = visit({ ...world.options, transport, authToken: give(text) });
         await world.pass(100);
         assert.equal(channel.state, "joined");
         assert.deepEqual(world.shown, [text]);
+        socket.disconnect();
+        await world.pass(100);
+        assert.equal(world.timers, 0);
       });
     }
 
@@ -133,6 +136,37 @@ for (const transport of transports) {
         assert.ok(made.length >= 7 && made.length <= 9, `${made.length} in six hours`);
       });
     }
+
+    it("is renewed in time when it was not new when we got it", async () => {
+      const world = new World();
+      const { made, make } = shop(world);
+      const first = make();
+      world.now += 3000000; // ten minutes are left
+      let asked = 0;
+      const authToken = () => (asked++ ? make() : first);
+      const { channel, errors } = visit({ ...world.options, transport, authToken });
+      for (let i = 0; i < 20; i++) {
+        await world.pass(60000);
+        world.expire();
+      }
+      assert.equal(channel.state, "joined");
+      assert.deepEqual(errors, []);
+      assert.equal(made.length, 2);
+    });
+
+    it("is asked for again when the fresher one is not taken, and the former serves on", async () => {
+      const world = new World();
+      const { made, make } = shop(world, 60);
+      const authToken = () => (made.length === 1 ? (made.push({ ends: 0 }), "somebody else's") : make());
+      const { errors, changes } = visit({ ...world.options, transport, authToken });
+      await world.pass(55000);
+      world.expire();
+      await world.pass(10000);
+      world.expire();
+      assert.deepEqual(world.renewals.slice(0, 2), ["somebody else's", made[2].text]);
+      assert.deepEqual(errors, []);
+      assert.deepEqual(changes, [REASONS.connect.number, REASONS.useful.number]);
+    });
 
     it("is asked for again until there is one", async () => {
       const world = new World();
@@ -248,13 +282,14 @@ for (const transport of transports) {
     it("is not to blame for a push that is not allowed", async () => {
       const world = new World();
       let asked = 0;
-      const { socket, channel } = visit({ ...world.options, transport, authToken: () => (asked++, "x") });
+      const { socket, channel } = visit({ ...world.options, transport, authToken: () => (asked++, unsigned({ exp: 2e9 })) });
       await world.pass(100);
       let answer;
       world.forbid = true;
       channel.push("n", {}).receive("error", (response) => (answer = response));
       await world.pass(100);
       assert.deepEqual(answer, { reason: "unauthorized" });
+      await world.pass(60000);
       assert.equal(asked, 1);
       assert.equal(socket.state, "open");
     });
@@ -288,13 +323,20 @@ for (const transport of transports) {
 
     it("that comes after the end is not shown", async () => {
       const world = new World();
-      let give;
-      const { socket } = visit({ ...world.options, transport, authToken: () => new Promise((resolve) => (give = resolve)) });
+      const { make } = shop(world);
+      const gives = [];
+      const { socket } = visit({ ...world.options, transport, authToken: () => new Promise((resolve) => gives.push(resolve)) });
       await world.pass(100);
       socket.disconnect();
-      give("x");
-      await world.pass(20000);
-      assert.deepEqual(world.shown, []);
+      socket.connect();
+      gives[1](make());
+      await world.pass(100);
+      gives[0](make());
+      await world.pass(10000);
+      assert.equal(world.shown.length, 1);
+      assert.deepEqual(world.renewals, []);
+      socket.disconnect();
+      await world.pass(100);
       assert.equal(world.timers, 0);
     });
   });
@@ -310,6 +352,24 @@ describe("a token", () => {
     assert.equal(channel.state, "joined");
     assert.equal(asked, 1);
     assert.deepEqual(world.shown, ["token 1", "token 1"]);
+  });
+
+  it("that is not to be had is no mark against WebSocket, and is asked for once in each attempt", async () => {
+    const world = new World();
+    let asked = 0;
+    const authToken = async () => {
+      if (++asked < 6) throw new Error("no");
+      return "x";
+    };
+    const { channel, changes } = visit({ ...world.options, authToken, reconnectAfterMs: () => 1000 });
+    await world.pass(4500);
+    assert.equal(asked, 5);
+    await world.pass(1000);
+    assert.equal(channel.state, "joined");
+    assert.deepEqual(world.dialled, ["websocket"]);
+    const { connect, noToken, retry, useful } = REASONS;
+    const tries = Array.from({ length: 5 }, () => [-noToken.number, retry.number]).flat();
+    assert.deepEqual(changes, [connect.number, ...tries, useful.number]);
   });
 
   it("that is slow to come is no mark against WebSocket", async () => {

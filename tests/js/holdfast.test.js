@@ -347,7 +347,8 @@ describe("long-poll", () => {
       if (method === "GET") server.gets.push([world.now, query.get("refused")]);
       assert.equal(query.get("paced"), method === "GET" ? "1" : null);
       const refused = server.refuse[method];
-      if (refused) return { status: refused, json: async () => JSON.parse("<html>") };
+      const headers = new Headers(server.headers);
+      if (refused) return { status: refused, headers, json: async () => JSON.parse("<html>") };
       const answer = { status: query.get("token") ? 204 : 410, token: `t${server.gets.length}` };
       if (method === "POST") {
         server.posts++;
@@ -443,6 +444,37 @@ describe("long-poll", () => {
     assert.deepEqual(told.slice(0, 2), ["508", "508"]); // the new one, and its first with a token
     assert.equal(told.at(-1), null);
   });
+
+  for (const [says, seconds] of [["7", 7], ["3600", 30], ["0", 0], ["soon", 0], ["Wed, 21 Oct 2026 07:28:00 GMT", 0]]) {
+    it(`is back when a web server wants it, and not all at once: Retry-After: ${says}`, async () => {
+      for (const [what, luck] of [["GET", 0.1], ["GET", 0.9], ["POST", 0.1], ["POST", 0.9]]) {
+        const { world, server, socket } = await crowded(1000);
+        world.random = () => luck;
+        server.refuse[what] = 503;
+        server.headers = { "retry-after": says };
+        if (what === "POST") socket.channel(TOPIC).join();
+        else await world.pass(1000);
+        const before = server.gets.length;
+        await world.pass(10);
+        const begun = what === "GET" ? server.gets[before - 1][0] : world.now;
+        server.refuse[what] = 0;
+        while (server.gets.length <= before) await world.pass(100);
+        const away = (server.gets[before][0] - begun) / 1000;
+        if (seconds > 0) assert.ok(Math.abs(away - seconds * (1 + luck / 2)) < 0.2, `${what}: ${away} s`);
+        else assert.ok(away <= 1, `${what}: ${away} s`);
+        await world.pass(60000);
+        assert.equal(socket.state, "open");
+        // and another time says it for itself
+        server.headers = {};
+        server.refuse.GET = 503;
+        await world.pass(1000);
+        server.refuse.GET = 0;
+        const now = server.gets.length;
+        await world.pass(3000);
+        assert.ok(server.gets.length > now, "soon");
+      }
+    });
+  }
 
   it("tells nothing of what we ourselves answered, or of other failures", async () => {
     const { world, server } = await crowded(1000);
