@@ -407,6 +407,10 @@ describe("the inspector", () => {
     const second = await open(context); // comes late, and asks
     await shows(second, "#status", /^Open · long-poll$/);
     await shows(second, "#topics", /room:watchedjoinedj:/);
+    await second.getByText("Connect", { exact: true }).first().click();
+    await connect(second); // which is nobody's to watch
+    await sleep(300);
+    assert.deepEqual(await page.locator("#pages option").allTextContents(), ["/watched.html"]);
 
     await before.reload();
     await shows(page, "#pages", /\/watched\.html \(2\)/);

@@ -11,6 +11,7 @@ const $ = (id) => document.getElementById(id);
 const NAMES = { websocket: "WebSocket", longpoll: "long-poll" };
 const PAGES = 8; // watched at once
 const ASK_MS = 5000; // pages are asked what they are so often
+const ANSWER_MS = 1000; // one that lives has answered
 const GONE_MS = 12000; // without an answer
 const CARDS_MS = 250; // the cards are drawn no oftener
 const TEXT_MAX = 65536; // chars of a payload that are drawn
@@ -175,8 +176,11 @@ function watch() {
   setInterval(ask, ASK_MS);
 }
 
+let askedAt = 0;
 function ask() {
+  const asked = (askedAt = Date.now());
   if (mode() === "watch") watcher.postMessage("?");
+  setTimeout(() => succeed(asked), ANSWER_MS);
   drawPages();
 }
 
@@ -189,8 +193,8 @@ function heard(name, at, kind, text, data) {
     const title = titleOf(path);
     page = { record: new Record(title), path, title };
     pages.set(name, page);
-    if (mode() === "watch" && !isPage(current)) look(page.record);
-    else succeed(page);
+    if (mode() === "watch" && !pageOf(current)) look(page.record);
+    else renew(page);
   }
   const fresh = page.heard === undefined;
   page.heard = Date.now();
@@ -199,15 +203,21 @@ function heard(name, at, kind, text, data) {
   if (page.record === current) soon();
 }
 
-/** A page that was loaded again is looked at in its new life. */
-function succeed(page) {
-  const asked = Date.now();
-  watcher.postMessage("?");
-  setTimeout(() => {
-    const before = [...pages.values()].find(({ record }) => record === current);
-    if (before?.path === page.path && before.heard < asked && mode() === "watch") look(page.record);
-    drawPages();
-  }, 1000);
+/** A page that was loaded again is looked at in its new life, once. */
+let heir = null;
+function renew(page) {
+  if (page.path === pageOf(current)?.path) heir = page;
+  if (Date.now() - askedAt > ANSWER_MS) ask();
+}
+
+function succeed(asked) {
+  const before = pageOf(current);
+  // an answer takes longer than no time
+  if (heir && before?.path === heir.path && before.heard <= asked && mode() === "watch") {
+    look(heir.record);
+    heir = null;
+  }
+  drawPages();
 }
 
 // several of one path are told apart by a number
@@ -219,7 +229,7 @@ function titleOf(path) {
   return number > 1 ? `${path} (${number})` : path;
 }
 
-const isPage = (record) => [...pages.values()].some((page) => page.record === record);
+const pageOf = (record) => [...pages.values()].find((page) => page.record === record);
 
 /** Room for another page: the one that has been silent for longest goes. */
 function forget() {
@@ -260,7 +270,10 @@ function watchHint() {
 }
 
 $("watching").addEventListener("change", ({ target }) => allow(target.checked));
-$("pages").addEventListener("change", ({ target }) => look(pages.get(target.value)?.record ?? nothing));
+$("pages").addEventListener("change", ({ target }) => {
+  heir = null;
+  look(pages.get(target.value)?.record ?? nothing);
+});
 
 const mode = () => document.querySelector("input[name=mode]:checked").value;
 function showMode() {
@@ -306,7 +319,7 @@ function drawCards() {
     waiting: "Waiting to try again",
     closed: "Closed",
   };
-  const silent = isPage(current) && Date.now() - lastHeard() > GONE_MS;
+  const silent = Date.now() - (pageOf(current)?.heard ?? Infinity) > GONE_MS;
   $("status").dataset.state = silent ? "silent" : (state ?? "");
   write($("status"), silent ? "Does not answer" : (words[state] ?? (current === nothing ? "Nothing to look at yet" : "Not known yet")));
   write($("state"), state === null ? "not known" : `${state} for ${ago(Date.now() - changedAt)}`);
@@ -323,8 +336,6 @@ function drawCards() {
   drawTopics();
   drawChanges();
 }
-
-const lastHeard = () => [...pages.values()].find((page) => page.record === current)?.heard ?? Infinity;
 
 const BARS = 60;
 const bars = Array.from({ length: BARS }, (_, i) => {
