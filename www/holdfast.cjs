@@ -171,19 +171,6 @@ var SYSTEM = {
   // anybody may set it: never to wait by
   random: () => Math.random()
 };
-function lenient(clock) {
-  return {
-    ...clock,
-    deadline(callback, ms) {
-      const moment = ms >> 3;
-      const handle = {};
-      const last = () => handle.timer = clock.setTimeout(callback, moment);
-      handle.timer = clock.setTimeout(last, ms - moment);
-      return handle;
-    },
-    clearTimeout: (handle) => clock.clearTimeout(handle?.timer ?? handle)
-  };
-}
 var Timer = class {
   #clock;
   #timer;
@@ -194,10 +181,15 @@ var Timer = class {
     this.stop();
     this.#timer = this.#clock.setTimeout(callback, ms);
   }
-  /** What somebody else has to be done with by then. */
+  /**
+   * What somebody else has to be done with by then. A timer of a hidden page or
+   * after a sleep is late itself, and what it waits for may stand in the queue
+   * behind it. So the last eighth begins when the first part is over: by its end
+   * the queue has been read.
+   */
   due(ms, callback) {
-    this.stop();
-    this.#timer = this.#clock.deadline(callback, ms);
+    const moment = ms >> 3;
+    this.set(ms - moment, () => this.set(moment, callback));
   }
   stop() {
     this.#clock.clearTimeout(this.#timer);
@@ -444,10 +436,10 @@ var PollLink = class extends Link {
     if (REFUSALS.includes(status)) this.#io.refused = status;
   }
   #pause(ms) {
-    const { clock } = this.#io;
+    const timer = new Timer(this.#io.clock);
     return new Promise((resolve) => {
-      const timer = clock.setTimeout(resolve, ms);
-      this.#wake = () => resolve(clock.clearTimeout(timer));
+      timer.set(ms, resolve);
+      this.#wake = () => resolve(timer.stop());
     });
   }
 };
@@ -803,15 +795,14 @@ var Line = class {
 function live({ clock, page }, check, leave) {
   const { document } = page;
   const end = new AbortController();
-  let timer;
+  const timer = new Timer(clock);
   const wait = (ms, online) => {
     const due = clock.wall() + ms;
-    clock.clearTimeout(timer);
-    timer = clock.setTimeout(() => {
+    timer.set(ms, () => {
       const late = document?.hidden ? THROTTLED_MS : LATE_MS;
       if (online || Math.abs(clock.wall() - due) > late) check();
       wait(TICK_MS);
-    }, ms);
+    });
   };
   const hear = ({ type }) => {
     if (type === "pagehide") leave();
@@ -826,7 +817,7 @@ function live({ clock, page }, check, leave) {
   wait(TICK_MS);
   return () => {
     end.abort();
-    clock.clearTimeout(timer);
+    timer.stop();
   };
 }
 function lifetime(token, wall) {
@@ -841,16 +832,13 @@ function lifetime(token, wall) {
 }
 function bearer(give, clock, onfresh) {
   const pause = backoff(clock.random, 1e3, PATIENCE_MS);
+  const timer = new Timer(clock);
   let promise;
-  let timer;
   let ended = false;
   let soon = false;
   let tries = 0;
   let askedAt;
-  const later = (ms, then) => {
-    clock.clearTimeout(timer);
-    if (!ended) timer = clock.setTimeout(then, Math.min(ms, 1e9));
-  };
+  const later = (ms, then) => ended || timer.set(Math.min(ms, 1e9), then);
   const forget = () => promise = null;
   const renew = () => {
     forget();
@@ -864,9 +852,9 @@ function bearer(give, clock, onfresh) {
   const ask = async () => {
     askedAt = clock.now();
     const given = give();
-    let limit;
-    const late = new Promise((_, reject) => limit = clock.setTimeout(reject, TIMEOUT_MS));
-    const answer = Promise.race([given, late]).finally(() => clock.clearTimeout(limit));
+    const limit = new Timer(clock);
+    const late = new Promise((_, reject) => limit.set(TIMEOUT_MS, reject));
+    const answer = Promise.race([given, late]).finally(() => limit.stop());
     const token = await answer || void 0;
     const ms = lifetime(token, clock.wall()) * RENEW;
     soon = false;
@@ -887,7 +875,7 @@ function bearer(give, clock, onfresh) {
     },
     end() {
       ended = true;
-      clock.clearTimeout(timer);
+      timer.stop();
     }
   };
   return self;
@@ -995,6 +983,7 @@ var Push = class {
   refusal = null;
   /** @internal made by Channel */
   constructor(channel, event, payload, timeout, options) {
+    this.#timer = new Timer(channel.socket.clock);
     this.channel = channel;
     this.event = event;
     this.payload = payload;
@@ -1016,13 +1005,12 @@ var Push = class {
   }
   /** @internal the time for an answer begins (again, for a join) */
   start(late) {
-    this.channel.socket.clock.clearTimeout(this.#timer);
     this.#answer = null;
-    this.#timer = this.channel.socket.clock.deadline(late, this.timeout);
+    this.#timer.due(this.timeout, late);
   }
   /** @internal nobody waits any more, and nobody is told */
   stop() {
-    this.channel.socket.clock.clearTimeout(this.#timer);
+    this.#timer.stop();
   }
   /** @internal */
   settle(status, response) {
@@ -1064,6 +1052,7 @@ var Channel = class {
     this.topic = topic;
     this.timeout = socket.timeout;
     this.params = closure(params);
+    this.#rejoinTimer = new Timer(socket.clock);
     this.socket = socket;
   }
   /**
@@ -1195,7 +1184,7 @@ var Channel = class {
     const joined = this.isJoined();
     this.#olderRef = joined && !this.#moving ? this.#joinRef : null;
     this.#moving = joined;
-    if (joined) this.#rejoinAfter(this.timeout, () => this.#joinLate());
+    if (joined) this.#rejoinTimer.set(this.timeout, () => this.#joinLate());
     this.#sendJoin();
   }
   /** @internal no answer will come over the link that was */
@@ -1287,7 +1276,7 @@ var Channel = class {
   }
   #joined() {
     this.#rejoins = 0;
-    if (this.#moving) this.#rejoinAfter();
+    if (this.#moving) this.#rejoinTimer.stop();
     else this.#enter("joined", REASONS.joined);
     this.#moving = false;
     this.#flush();
@@ -1319,14 +1308,9 @@ var Channel = class {
     this.socket.settle();
   }
   #rejoinLater(ms) {
-    this.#rejoinAfter(ms ?? this.socket.rejoinAfterMs(++this.#rejoins), () => {
+    this.#rejoinTimer.set(ms ?? this.socket.rejoinAfterMs(++this.#rejoins), () => {
       if (this.socket.writable) this.#join(REASONS.rejoin);
     });
-  }
-  #rejoinAfter(ms, callback) {
-    const { clock } = this.socket;
-    clock.clearTimeout(this.#rejoinTimer);
-    if (callback) this.#rejoinTimer = clock.setTimeout(callback, ms);
   }
   #close(payload, reason) {
     this.socket.remove(this);
@@ -1381,7 +1365,7 @@ var Channel = class {
     return this.isJoined() || this.isJoining();
   }
   #enter(state, reason) {
-    this.#rejoinAfter();
+    this.#rejoinTimer.stop();
     this.state = step("channel", this.state, state);
     this.log(reason);
   }
@@ -1418,7 +1402,7 @@ var Socket = class {
    * @param {Options} opts
    */
   constructor(endPoint, opts = {}) {
-    const clock = lenient({ ...SYSTEM, ...opts.clock });
+    const clock = { ...SYSTEM, ...opts.clock };
     this.clock = clock;
     const given = typeof opts.transport === "function" ? opts.transport : void 0;
     this.endPoint = endPoint;

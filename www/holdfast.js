@@ -212,26 +212,6 @@ const SYSTEM = {
   random: () => Math.random(),
 };
 
-/**
- * A clock that also has deadlines, for what somebody else has to do. A timer
- * of a hidden page or after a sleep is late itself, and what it waits for may
- * stand in the queue behind it. So the last eighth is a timer of its own: by
- * then the queue has been read.
- */
-function lenient(clock) {
-  return {
-    ...clock,
-    deadline(callback, ms) {
-      const moment = ms >> 3;
-      const handle = {};
-      const last = () => (handle.timer = clock.setTimeout(callback, moment));
-      handle.timer = clock.setTimeout(last, ms - moment);
-      return handle;
-    },
-    clearTimeout: (handle) => clock.clearTimeout(handle?.timer ?? handle),
-  };
-}
-
 /** Setting it again forgets what it was set to. */
 class Timer {
   #clock;
@@ -246,10 +226,15 @@ class Timer {
     this.#timer = this.#clock.setTimeout(callback, ms);
   }
 
-  /** What somebody else has to be done with by then. */
+  /**
+   * What somebody else has to be done with by then. A timer of a hidden page or
+   * after a sleep is late itself, and what it waits for may stand in the queue
+   * behind it. So the last eighth begins when the first part is over: by its end
+   * the queue has been read.
+   */
   due(ms, callback) {
-    this.stop();
-    this.#timer = this.#clock.deadline(callback, ms);
+    const moment = ms >> 3;
+    this.set(ms - moment, () => this.set(moment, callback));
   }
 
   stop() {
@@ -550,10 +535,10 @@ export class PollLink extends Link {
   }
 
   #pause(ms) {
-    const { clock } = this.#io;
+    const timer = new Timer(this.#io.clock);
     return new Promise((resolve) => {
-      const timer = clock.setTimeout(resolve, ms);
-      this.#wake = () => resolve(clock.clearTimeout(timer));
+      timer.set(ms, resolve);
+      this.#wake = () => resolve(timer.stop());
     });
   }
 }
@@ -1009,16 +994,15 @@ class Line {
 function live({ clock, page }, check, leave) {
   const { document } = page;
   const end = new AbortController();
-  let timer;
+  const timer = new Timer(clock);
 
   const wait = (ms, online) => {
     const due = clock.wall() + ms;
-    clock.clearTimeout(timer);
-    timer = clock.setTimeout(() => {
+    timer.set(ms, () => {
       const late = document?.hidden ? THROTTLED_MS : LATE_MS;
       if (online || Math.abs(clock.wall() - due) > late) check();
       wait(TICK_MS);
-    }, ms);
+    });
   };
   const hear = ({ type }) => {
     if (type === "pagehide") leave();
@@ -1034,7 +1018,7 @@ function live({ clock, page }, check, leave) {
   wait(TICK_MS);
   return () => {
     end.abort();
-    clock.clearTimeout(timer);
+    timer.stop();
   };
 }
 
@@ -1070,17 +1054,14 @@ function lifetime(token, wall) {
  */
 function bearer(give, clock, onfresh) {
   const pause = backoff(clock.random, 1000, PATIENCE_MS);
+  const timer = new Timer(clock);
   let promise;
-  let timer;
   let ended = false;
   let soon = false; // the timer asks for another, as this one was refused
   let tries = 0; // that came to nothing
   let askedAt;
 
-  const later = (ms, then) => {
-    clock.clearTimeout(timer);
-    if (!ended) timer = clock.setTimeout(then, Math.min(ms, 1e9));
-  };
+  const later = (ms, then) => ended || timer.set(Math.min(ms, 1e9), then);
   const forget = () => (promise = null);
   const renew = () => {
     forget();
@@ -1094,9 +1075,9 @@ function bearer(give, clock, onfresh) {
   const ask = async () => {
     askedAt = clock.now();
     const given = give();
-    let limit;
-    const late = new Promise((_, reject) => (limit = clock.setTimeout(reject, TIMEOUT_MS)));
-    const answer = Promise.race([given, late]).finally(() => clock.clearTimeout(limit));
+    const limit = new Timer(clock);
+    const late = new Promise((_, reject) => limit.set(TIMEOUT_MS, reject));
+    const answer = Promise.race([given, late]).finally(() => limit.stop());
     const token = (await answer) || undefined;
     const ms = lifetime(token, clock.wall()) * RENEW;
     soon = false;
@@ -1117,7 +1098,7 @@ function bearer(give, clock, onfresh) {
     },
     end() {
       ended = true;
-      clock.clearTimeout(timer);
+      timer.stop();
     },
   };
   return self;
@@ -1254,6 +1235,7 @@ export class Push {
 
   /** @internal made by Channel */
   constructor(channel, event, payload, timeout, options) {
+    this.#timer = new Timer(channel.socket.clock);
     this.channel = channel;
     this.event = event;
     this.payload = payload;
@@ -1278,14 +1260,13 @@ export class Push {
 
   /** @internal the time for an answer begins (again, for a join) */
   start(late) {
-    this.channel.socket.clock.clearTimeout(this.#timer);
     this.#answer = null;
-    this.#timer = this.channel.socket.clock.deadline(late, this.timeout);
+    this.#timer.due(this.timeout, late);
   }
 
   /** @internal nobody waits any more, and nobody is told */
   stop() {
-    this.channel.socket.clock.clearTimeout(this.#timer);
+    this.#timer.stop();
   }
 
   /** @internal */
@@ -1342,6 +1323,7 @@ export class Channel {
     this.topic = topic;
     this.timeout = socket.timeout;
     this.params = closure(params);
+    this.#rejoinTimer = new Timer(socket.clock);
     this.socket = socket;
   }
 
@@ -1494,7 +1476,7 @@ export class Channel {
     // what an unanswered join brings may begin behind a gap
     this.#olderRef = joined && !this.#moving ? this.#joinRef : null;
     this.#moving = joined;
-    if (joined) this.#rejoinAfter(this.timeout, () => this.#joinLate());
+    if (joined) this.#rejoinTimer.set(this.timeout, () => this.#joinLate());
     this.#sendJoin();
   }
 
@@ -1605,7 +1587,7 @@ export class Channel {
 
   #joined() {
     this.#rejoins = 0;
-    if (this.#moving) this.#rejoinAfter(); // it is late no more
+    if (this.#moving) this.#rejoinTimer.stop(); // it is late no more
     else this.#enter("joined", REASONS.joined);
     this.#moving = false;
     this.#flush();
@@ -1643,15 +1625,9 @@ export class Channel {
   }
 
   #rejoinLater(ms) {
-    this.#rejoinAfter(ms ?? this.socket.rejoinAfterMs(++this.#rejoins), () => {
+    this.#rejoinTimer.set(ms ?? this.socket.rejoinAfterMs(++this.#rejoins), () => {
       if (this.socket.writable) this.#join(REASONS.rejoin);
     });
-  }
-
-  #rejoinAfter(ms, callback) {
-    const { clock } = this.socket;
-    clock.clearTimeout(this.#rejoinTimer);
-    if (callback) this.#rejoinTimer = clock.setTimeout(callback, ms);
   }
 
   #close(payload, reason) {
@@ -1715,7 +1691,7 @@ export class Channel {
   }
 
   #enter(state, reason) {
-    this.#rejoinAfter();
+    this.#rejoinTimer.stop();
     this.state = step("channel", this.state, state);
     this.log(reason);
   }
@@ -1783,7 +1759,7 @@ export class Socket {
    * @param {Options} opts
    */
   constructor(endPoint, opts = {}) {
-    const clock = lenient({ ...SYSTEM, ...opts.clock });
+    const clock = { ...SYSTEM, ...opts.clock };
     /** @internal */
     this.clock = clock;
     const given = typeof opts.transport === "function" ? opts.transport : undefined;
