@@ -89,13 +89,14 @@ static int run_batch(struct hf_writer *writer, struct hf_queue_item *first)
     return err == HF_EFULL ? run_all(first, writer->journal) : err;
 }
 
-static void do_batch(struct hf_writer *writer, struct hf_queue_item *first)
+static int do_batch(struct hf_writer *writer, struct hf_queue_item *first)
 {
     int err = run_batch(writer, first);
 
     if (err)
         fail_all(first, err);
     hf_queue_push_all(&writer->finished, first);
+    return err;
 }
 
 /* Take the jobs that want no transaction around them out of the list. */
@@ -135,8 +136,7 @@ static void do_alone(struct hf_writer *writer, struct hf_queue_item *first)
 
 #ifdef HF_BROKEN_ACK_BEFORE_COMMIT
 /* For tests: what this module must never do. */
-static void do_batch_wrong(struct hf_writer *writer,
-                           struct hf_queue_item *first)
+static int do_batch_wrong(struct hf_writer *writer, struct hf_queue_item *first)
 {
     struct hf_queue_item *item;
 
@@ -144,7 +144,7 @@ static void do_batch_wrong(struct hf_writer *writer,
         for (item = first; item; item = item->next)
             run_part(job_of(item), writer->journal);
     hf_queue_push_all(&writer->finished, first);
-    (void)hf_journal_commit(writer->journal);
+    return hf_journal_commit(writer->journal);
 }
 #define do_batch do_batch_wrong
 #endif
@@ -164,6 +164,25 @@ static struct hf_queue_item *cut(struct hf_queue_item *first)
     return rest;
 }
 
+/*
+ * A batch has waited for the lock in vain. What came meanwhile shares its fate,
+ * or it might be written now: a client says again what was refused, and what it
+ * said later must not have overtaken it.
+ */
+static void refuse(struct hf_writer *writer, struct hf_queue_item *rest)
+{
+    struct hf_queue_item *later = hf_queue_take(&writer->waiting, 0);
+    struct hf_queue_item *alone = take_alone(&later);
+
+    fail_all(rest, HF_EBUSY);
+    fail_all(later, HF_EBUSY);
+    if (rest)
+        hf_queue_push_all(&writer->finished, rest);
+    if (later)
+        hf_queue_push_all(&writer->finished, later);
+    do_alone(writer, alone);
+}
+
 static void *write_on(void *arg)
 {
     struct hf_writer *writer = arg;
@@ -176,7 +195,10 @@ static void *write_on(void *arg)
 
         for (; first; first = rest) {
             rest = cut(first);
-            do_batch(writer, first);
+            if (do_batch(writer, first) == HF_EBUSY) {
+                refuse(writer, rest);
+                break;
+            }
         }
         do_alone(writer, alone);
     }

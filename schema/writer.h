@@ -12,7 +12,9 @@
  *     loop    done(job, err)  <--eventfd--
  *
  * If a part fails only that job fails. If begin or commit fails all jobs of
- * the batch fail with that error and none has had an effect.
+ * the batch fail with that error and none has had an effect. If that is because
+ * another program holds the write lock (HF_EBUSY), so do those that were submitted
+ * while it was waited for: whoever repeats what failed finds his order kept.
  */
 #ifndef HF_SCHEMA_WRITER_H
 #define HF_SCHEMA_WRITER_H

@@ -239,6 +239,30 @@ static void without_the_lock_all_jobs_are_told_busy(void **state)
     assert_int_equal(foreign_number("SELECT count(*) FROM messages"), 1);
 }
 
+/* Somebody lets go of the lock between two batches. */
+static void
+what_came_while_another_was_refused_does_not_overtake_it(void **state)
+{
+    struct push a = push_of("1"), b = push_of("2"), later = push_of("3");
+
+    (void)state;
+    f.settings.busy_ms = 400;
+    open_writer(true);
+    foreign_ok("BEGIN IMMEDIATE");
+    submit(&a);
+    assert_int_equal(hf_loop_turn(loop, 100), 0);
+    assert_int_equal(a.done, 0); /* it waits for the lock, and b behind it */
+    submit(&b);
+    wait_for(&a);
+    foreign_ok("ROLLBACK");
+    wait_for(&b);
+    assert_int_equal(a.err, HF_EBUSY);
+    assert_int_equal(b.err, HF_EBUSY);
+    submit(&later);
+    wait_for(&later);
+    assert_int_equal(later.err, 0);
+}
+
 static void a_full_queue_refuses(void **state)
 {
     static struct push pushes[8];
@@ -551,6 +575,7 @@ int main(void)
         WRITER_TEST(a_job_alone_has_a_transaction_of_its_own),
         WRITER_TEST(without_a_loop_a_job_alone_runs_at_once),
         WRITER_TEST(without_the_lock_all_jobs_are_told_busy),
+        WRITER_TEST(what_came_while_another_was_refused_does_not_overtake_it),
         WRITER_TEST(a_full_queue_refuses),
         WRITER_TEST(a_queue_with_too_many_bytes_refuses),
         WRITER_TEST(a_lock_that_is_kept_for_long_loses_and_doubles_nothing),
