@@ -69,24 +69,25 @@ async function together(many, jobs) {
   return results;
 }
 
-const seconds = (ms) => (ms === undefined || ms === null ? "never" : (ms / 1000).toFixed(1));
-const counts = ({ lost, doubled, disordered }) => `${lost.length} / ${doubled.length} / ${disordered.length}`;
-const line = (cells) => console.log(`| ${cells.join(" | ")} |`);
-
-const names = values.clients.split(",");
 const chosen = cases().filter(({ harm, when }) => `${harm.name} ${when}`.includes(values.only));
+const names = values.clients.split(",");
 const jobs = chosen.flatMap(({ harm, when }) => names.map((name) => () => run(name, harm, when)));
 const results = await together(Number(values.together), jobs);
 if (values.json) writeFileSync(values.json, JSON.stringify(results));
 
-line(["behaviour", "from", "client", "first message, s", "first answer, s", "WebSocket again, s", "messages: lost / doubled / out of order", "pushes: the same"]);
-line(Array.from({ length: 8 }, () => "---"));
-for (const { name, harm, when, times, trouble, rows, pushes, down, up } of results) {
-  line([
-    harm, when === "start" ? "the start" : "later", name, seconds(times.useful), seconds(times.answered), seconds(times.back),
-    `${counts(down)} of ${rows}`, `${counts(up)} of ${pushes}`,
-  ]);
-  if (trouble) console.log(`  ${trouble}`);
+// "5.0, 5.1, 22": first message, first answer, WebSocket again
+const seconds = (ms) => (ms === undefined || ms === null ? "never" : (ms / 1000).toFixed(1));
+const timesOf = ({ times: { useful, answered, back } }) => [useful, answered, back].map(seconds).join(", ");
+const of = ({ lost, doubled, disordered }, all) => `${lost.length} / ${doubled.length} / ${disordered.length} of ${all}`;
+const countsOf = ({ down, up, rows, pushes }) => [of(down, rows), of(up, pushes)];
+const line = (cells) => console.log(`| ${cells.join(" | ")} |`);
+
+line(["behaviour", "from", ...names.flatMap((name) => [`${name}: s`, "messages", "pushes"])]);
+line(Array.from({ length: 2 + 3 * names.length }, () => "---"));
+for (const { harm, when } of chosen) {
+  const each = names.map((name) => results.find((r) => r.name === name && r.harm === harm.name && r.when === when));
+  line([harm.name, when === "start" ? "the start" : "later", ...each.flatMap((r) => [timesOf(r), ...countsOf(r)])]);
+  for (const { name, trouble } of each) if (trouble) console.log(`  ${name}: ${trouble}`);
 }
 
 // WebSocket -> long-poll -> WebSocket, again and again, under a hundred a second.
@@ -109,7 +110,7 @@ if (names.includes("holdfast") && values.only === "") {
   const { rows, pushes, down, up } = await scene.count();
   console.log(
     `\n${switches} changes of transport in ${took.toFixed(0)} s, ${(scene.written / took).toFixed(0)} rows a second: ` +
-      `${counts(down)} of ${rows} messages, ${counts(up)} of ${pushes} pushes`,
+      `${of(down, rows)} messages, ${of(up, pushes)} pushes`,
   );
   await scene.end();
 }
