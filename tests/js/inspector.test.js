@@ -384,6 +384,17 @@ describe("the inspector", () => {
     await count(/^1 of 1 frames$/);
   }));
 
+  it("says how many pages report, which may do so by themselves", told(() => server, async () => {
+    const context = await visitor();
+    writeFileSync(server.path("reports.html"), WATCHED.replace('"/socket"', '"/socket", { inspect: true }'));
+    await open(context, "../reports.html");
+    const page = await open(context);
+    await shows(page, "#watch-label", /^Watch a page · 1$/);
+    await page.getByText("Watch a page").click();
+    await shows(page, "#status", /^Open · WebSocket$/);
+    assert.equal(await page.isChecked("#watching"), false);
+  }));
+
   it("watches a page in another tab, once it may", told(() => server, async () => {
     const context = await visitor();
     writeFileSync(server.path("watched.html"), WATCHED);

@@ -80,6 +80,7 @@ function look(record) {
   current = record;
   choose(null);
   rebuild();
+  drawPages();
 }
 
 // --- by ourselves ------------------------------------------------------------
@@ -167,7 +168,7 @@ function allow(on) {
 }
 
 function watch() {
-  if (watcher || typeof BroadcastChannel === "undefined") return;
+  if (typeof BroadcastChannel === "undefined") return;
   watcher = new BroadcastChannel(KEY);
   watcher.onmessage = ({ data }) => {
     if (Array.isArray(data)) heard(...data);
@@ -179,7 +180,7 @@ function watch() {
 let askedAt = 0;
 function ask() {
   const asked = (askedAt = Date.now());
-  if (mode() === "watch") watcher.postMessage("?");
+  if (mode() === "watch" || own === null) watcher.postMessage("?");
   setTimeout(() => succeed(asked), ANSWER_MS);
   drawPages();
 }
@@ -241,23 +242,26 @@ function forget() {
 function drawPages() {
   const list = $("pages");
   const now = Date.now();
-  const options = [...pages].map(([name, { title, heard }]) => [
+  const options = [...pages].map(([name, { title, heard, record }]) => [
     name,
     now - heard > GONE_MS ? `${title}: does not answer` : title,
+    record === current,
   ]);
   const drawn = JSON.stringify(options);
   if (list.dataset.drawn !== drawn) {
     list.dataset.drawn = drawn;
     list.replaceChildren(
-      ...options.map(([name, title]) => {
+      ...options.map(([name, title, selected]) => {
         const option = make("option", "", title);
         option.value = name;
-        option.selected = pages.get(name).record === current;
+        option.selected = selected;
         return option;
       }),
     );
   }
   $("pages-label").hidden = options.length === 0;
+  const there = [...pages.values()].filter(({ heard }) => now - heard <= GONE_MS).length;
+  write($("watch-label"), there > 0 ? `Watch a page · ${there}` : "Watch a page");
   write($("watch-hint"), watchHint());
 }
 
@@ -280,9 +284,8 @@ function showMode() {
   $("connect").hidden = mode() !== "connect";
   $("watch").hidden = mode() !== "watch";
   if (mode() === "watch") {
-    watch();
     look([...pages.values()].at(-1)?.record ?? nothing);
-    ask();
+    if (watcher) ask();
   } else {
     look(own?.record ?? nothing);
   }
@@ -651,5 +654,6 @@ $("export-dialog").addEventListener("close", ({ target }) => {
 
 $("watching").checked = allowed();
 if (allowed()) document.querySelector("input[value=watch]").checked = true;
+watch(); // pages may report without the switch
 showMode();
 drawCards();
