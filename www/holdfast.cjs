@@ -979,6 +979,8 @@ var Push = class {
   // once it was sent
   /** @internal the join it was sent with last, and so over which link */
   sentWith = null;
+  /** @internal by the system's clock, which goes on when the machine sleeps */
+  startedAt = 0;
   /** @internal why the server did not take it yet */
   refusal = null;
   /** @internal made by Channel */
@@ -1006,6 +1008,7 @@ var Push = class {
   /** @internal the time for an answer begins (again, for a join) */
   start(late) {
     this.#answer = null;
+    this.startedAt = this.channel.socket.clock.wall();
     this.#timer.due(this.timeout, late);
   }
   /** @internal nobody waits any more, and nobody is told */
@@ -1325,6 +1328,9 @@ var Channel = class {
   /** Send what the join of now has not been told yet, and may be. */
   #flush() {
     if (!this.isJoined() || this.#moving || this.#pause) return;
+    const oldest = this.socket.clock.wall() - REPEAT_MS;
+    for (const push of this.#pushes)
+      if (push.sentWith && push.startedAt < oldest) this.#settle(push, "timeout", { reason: "no answer" });
     if (this.#pushes.length === 0) this.#window = Infinity;
     for (const push of this.#pushes.slice(0, this.#window)) {
       const again = push.sentWith === null || push.options;

@@ -1230,6 +1230,8 @@ export class Push {
   ref = null; // once it was sent
   /** @internal the join it was sent with last, and so over which link */
   sentWith = null;
+  /** @internal by the system's clock, which goes on when the machine sleeps */
+  startedAt = 0;
   /** @internal why the server did not take it yet */
   refusal = null;
 
@@ -1261,6 +1263,7 @@ export class Push {
   /** @internal the time for an answer begins (again, for a join) */
   start(late) {
     this.#answer = null;
+    this.startedAt = this.channel.socket.clock.wall();
     this.#timer.due(this.timeout, late);
   }
 
@@ -1644,6 +1647,9 @@ export class Channel {
   /** Send what the join of now has not been told yet, and may be. */
   #flush() {
     if (!this.isJoined() || this.#moving || this.#pause) return;
+    const oldest = this.socket.clock.wall() - REPEAT_MS;
+    for (const push of this.#pushes) // a timer may sleep, and the server has not
+      if (push.sentWith && push.startedAt < oldest) this.#settle(push, "timeout", { reason: "no answer" });
     if (this.#pushes.length === 0) this.#window = Infinity;
     for (const push of this.#pushes.slice(0, this.#window)) {
       const again = push.sentWith === null || push.options;

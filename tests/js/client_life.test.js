@@ -143,6 +143,31 @@ for (const transport of ["websocket", "longpoll"]) {
       });
     }
 
+    it("repeats after a sleep what the server still knows, and nothing older", async () => {
+      for (const [minutes, outcome] of [[5, "ok"], [60, "timeout"]]) {
+        const world = new World();
+        const { channel } = await open(world);
+        const outcomes = [];
+        world.net.delay = () => 200;
+        const push = channel.push("n", { n: ++last }, 60000);
+        for (const status of ["ok", "error", "timeout"]) push.receive(status, () => outcomes.push(status));
+        world.net.longpoll = "lose answer"; // it is taken all the same
+        await world.pass(100);
+        world.silence();
+        await world.pass(500);
+        world.sleep(minutes * 60000);
+        world.net.longpoll = "ok";
+        if (minutes > 10) {
+          world.endSessions();
+          world.keys.clear();
+        }
+        await world.pass(20000);
+        assert.equal(channel.state, "joined");
+        assert.deepEqual(outcomes, [outcome]);
+        assert.equal(world.rows.length, 1);
+      }
+    });
+
     it("takes a clock that is set by hours for nothing", async () => {
       const world = new World();
       const { heard, changes } = await open(world);
