@@ -33,6 +33,9 @@ describe("a record", () => {
     assert.equal(record.choice.number, 4);
     record.take(1500, "transport", "null waiting", { number: 7, text: "ended" });
     assert.deepEqual([record.state, record.transport, record.choice], ["waiting", null, null]);
+    const late = new Record("/chat");
+    late.take(1000, "transport", "websocket open", undefined); // since when, nobody knows
+    assert.deepEqual([late.state, late.transport, late.changedAt, late.choice], ["open", "websocket", null, null]);
   });
 
   it("knows how long answers take, and what they answer", () => {
@@ -393,6 +396,8 @@ describe("the inspector", () => {
     await page.getByText("Watch a page").click();
     await shows(page, "#status", /^Open · WebSocket$/);
     assert.equal(await page.isChecked("#watching"), false);
+    await shows(page, "#choice", /^before this page looked$/);
+    await shows(page, "#state", /^open$/);
   }));
 
   it("watches a page in another tab, once it may", told(() => server, async () => {

@@ -325,10 +325,12 @@ function drawCards() {
   const silent = Date.now() - (pageOf(current)?.heard ?? Infinity) > GONE_MS;
   $("status").dataset.state = silent ? "silent" : (state ?? "");
   write($("status"), silent ? "Does not answer" : (words[state] ?? (current === nothing ? "Nothing to look at yet" : "Not known yet")));
-  write($("state"), state === null ? "not known" : `${state} for ${ago(Date.now() - changedAt)}`);
+  const since = changedAt === null ? "" : ` for ${ago(Date.now() - changedAt)}`;
+  write($("state"), state === null ? "not known" : `${state}${since}`);
   write($("transport-used"), name);
-  write($("choice"), transport ? because(choice) : "–");
-  write($("reason"), because(reason));
+  const unseen = state === null ? "–" : "before this page looked";
+  write($("choice"), transport && !choice ? unseen : because(choice));
+  write($("reason"), reason ? because(reason) : unseen);
   const last = gaps.at(-1);
   write($("gaps"), last ? `${gaps.length}, the last at ${clockTime(last.at)} in ${last.topic}: ${last.gap}` : "none");
   $("gaps").classList.toggle("bad", gaps.length > 0);

@@ -236,7 +236,7 @@ export class Record {
       this.reason = reason;
       if (state === "connecting" || used !== this.transport) this.choice = used && reason;
     }
-    if (!same) this.changedAt = at;
+    if (!same) this.changedAt = reason && at; // asked: it may have been so for hours
     this.state = state;
     this.transport = used;
     this.#change({ at, what: "connection", state, transport: used, reason });
