@@ -40,7 +40,7 @@ var NEXT = {
     closed: ["connecting"],
     connecting: ["connecting", "open", "waiting", "closed"],
     open: ["open", "connecting", "waiting", "closed"],
-    waiting: ["connecting", "waiting", "closed"]
+    waiting: ["connecting", "open", "waiting", "closed"]
   },
   channel: {
     closed: ["joining"],
@@ -81,6 +81,9 @@ var REASONS = Object.freeze({
   leave: { number: 28, text: "leave() was called" },
   left: { number: 29, text: "the channel was left" },
   loss: { number: 40, text: "messages did not arrive" },
+  leads: { number: 50, text: "this tab connects for all" },
+  follows: { number: 51, text: "another tab connects for this one" },
+  apart: { number: 52, text: "this tab connects by itself" },
   woke: { number: 60, text: "woken up" },
   offline: { number: 61, text: "the browser is offline" },
   hidden: { number: 62, text: "the page was left" },
@@ -120,10 +123,13 @@ var CHECK_MS = 5e3;
 var OFFLINE_MS = 3e4;
 var ONLINE_MS = 1e3;
 var BEARER = "base64url.bearer.phx.";
-var RENEWAL = "t";
 var RENEW = 0.8;
 var SERVED_MS = 3e4;
 var PATIENCE_MS = 6e5;
+var TAB_MS = 1250;
+var MUTE_TICKS = 5;
+var TAB_CHARS = 13;
+var TOO_MANY = "too many channels joined";
 function backoff(random, first, most) {
   return (tries) => random() * Math.min(most, first * 2 ** (tries - 1));
 }
@@ -156,6 +162,8 @@ function query(params, prefix) {
     return [`${encodeURIComponent(name)}=${encodeURIComponent(value)}`];
   });
 }
+var reasonOf = (number) => Object.values(REASONS).find((reason) => reason.number === number) ?? REASONS.follows;
+var held = (signal) => new Promise((done) => signal.addEventListener("abort", done));
 function known(cursor, last) {
   const dot = cursor.lastIndexOf(".") + 1;
   return typeof last === "string" && cursor.slice(0, dot) === last.slice(0, dot) && Number(cursor.slice(dot)) <= Number(last.slice(dot));
@@ -163,6 +171,7 @@ function known(cursor, last) {
 function base64(text, [from, to, from2, to2]) {
   return text.replaceAll(from, to).replaceAll(from2, to2).replaceAll("=", "");
 }
+var claims = (token) => JSON.parse(atob(base64(token.split(".")[1], "-+_/")));
 var SYSTEM = {
   setTimeout: (callback, ms) => globalThis.setTimeout(callback, ms),
   clearTimeout: (timer) => globalThis.clearTimeout(timer),
@@ -792,6 +801,376 @@ var Line = class {
     link?.close();
   }
 };
+function identity(...parts) {
+  return JSON.stringify(parts).replace(/\bey[\w-]+\.ey[\w-]+\.[\w-]+/g, (token) => {
+    try {
+      return JSON.stringify({ ...claims(token), exp: 0, iat: 0, nbf: 0, jti: 0 });
+    } catch {
+      return token;
+    }
+  });
+}
+var covers = (cursor, { payload: { since, last } }) => typeof cursor === "string" && (since === "" ? !last : known(cursor, since));
+var Hub = class {
+  #topics = /* @__PURE__ */ new Map();
+  #host;
+  #line;
+  #tell;
+  /**
+   * @param {(kind: string, ...args) => void} tell tabs: "frame", to, message, with
+   *   `to`: tab -> join_ref, of whom it is for; null: all. "part", tab: go apart
+   */
+  constructor(host, line, tell2) {
+    this.#host = host;
+    this.#line = line;
+    this.#tell = tell2;
+  }
+  /** Another link, or none. Tabs join again. */
+  renew() {
+    this.#topics.clear();
+  }
+  /** A tab is no more. */
+  drop(tab) {
+    for (const it of this.#topics.values()) {
+      delete it.ports[tab];
+      it.waits = it.waits.filter((wait) => wait.tab !== tab);
+      this.#ask(it);
+    }
+  }
+  /** @param {Message} message of a tab */
+  send(tab, message) {
+    const { topic, event, join_ref, payload } = message;
+    const joining = event === "phx_join";
+    const wait = { ...message, tab };
+    let it = this.#topics.get(topic);
+    const joined = it?.ports[tab] === join_ref;
+    if (!joining && event !== "phx_leave") {
+      const here = joined || join_ref === null && it?.ports[tab];
+      if (here || topic === "phoenix") this.#line.send({ ...message, join_ref: null });
+      return;
+    }
+    if (joining) {
+      const key = identity({ ...payload, since: 0 });
+      it ??= { topic, key, ports: {}, waits: [], asked: null, ref: null, cursor: null };
+      if (it.key !== key) return this.#tell("part", tab);
+      it.payload = payload;
+      this.#topics.set(topic, it);
+    } else if (joined) delete it.ports[tab];
+    else if (it) {
+      it.waits = it.waits.filter((other) => other.tab !== tab || other.join_ref !== join_ref);
+      it.asked = null;
+      it.ref = "";
+    }
+    if (joining || joined) it.waits.push(wait);
+    else this.#reply(wait, "ok", {});
+    if (it) this.#ask(it);
+  }
+  /** @param {Message} message of the server */
+  receive(message) {
+    const { join_ref, ref, topic, event, payload } = message;
+    const it = this.#topics.get(topic);
+    if (topic === "phoenix") this.#tell("frame", null, message);
+    else if (event === "phx_reply") {
+      if (it?.asked?.ref === ref) this.#answered(it, payload);
+      else this.#tell("frame", { [String(ref).slice(0, TAB_CHARS)]: null }, message);
+    } else if (it && (join_ref === null || join_ref === it.ref)) {
+      if (/^j:/.test(ref) && !known(ref, it.cursor)) it.cursor = ref;
+      if (event !== "phx_close" && event !== "phx_error")
+        return this.#tell("frame", it.ports, message);
+      this.#over(it, event, payload);
+      this.#ask(it);
+    }
+  }
+  /** Ask the server what has to be asked next, if anything. */
+  #ask(it) {
+    const { topic, waits, ports, cursor } = it;
+    if (it.asked) return;
+    const joins = waits.filter((wait) => wait.event === "phx_join");
+    const wanted = joins.length > 0 || Object.keys(ports).length > 0;
+    if (waits.length === 0 && it.ref !== "" && wanted === (it.ref !== null)) {
+      if (!wanted) this.#topics.delete(topic);
+      return;
+    }
+    const older = joins.filter((wait) => !covers(cursor, wait));
+    const oldest = (a, b) => known(b.payload.since, a.payload.since) ? b : a;
+    const pick = older.reduce(oldest, older[0]);
+    const ref = this.#host.makeRef();
+    for (const wait of waits) wait.asked = true;
+    it.asked = { ref, pick, wanted };
+    this.#line.send({
+      join_ref: wanted ? ref : null,
+      ref,
+      topic,
+      event: wanted ? "phx_join" : "phx_leave",
+      payload: pick?.payload ?? { ...it.payload, since: cursor ?? "" }
+    });
+  }
+  #answered(it, { status, response }) {
+    const { ref, pick, wanted } = it.asked;
+    const { cursor = null, gap, reason } = Object(response);
+    const ok = wanted && status === "ok";
+    const beyond2 = typeof cursor === "string" && !known(cursor, it.cursor);
+    it.asked = null;
+    if (!ok || beyond2) this.#over(it, "phx_error", { reason: gap ?? reason });
+    if (beyond2) it.cursor = cursor;
+    if (ok) it.ref = ref;
+    const served = (wait) => wait.event === "phx_leave" ? wait.asked : wait === pick || ok && !gap && covers(cursor, wait);
+    const answer = it.waits.filter(served);
+    it.waits = it.waits.filter((wait) => !served(wait));
+    for (const wait of answer) {
+      const { tab, event, join_ref } = wait;
+      const { since } = wait.payload;
+      const former = it.ports[tab];
+      const begins = since || (wait === pick ? cursor : it.cursor);
+      const more = ok && !gap && { cursor: begins, recovered: since !== "" };
+      if (event === "phx_leave") {
+        this.#reply(wait, "ok", {});
+        this.#close(wait);
+        continue;
+      }
+      if (ok) it.ports[tab] = join_ref;
+      if (reason === TOO_MANY) this.#tell("part", tab);
+      else this.#reply(wait, status, { ...response, ...more });
+      if (ok && former) this.#close({ ...wait, join_ref: former });
+    }
+    this.#ask(it);
+  }
+  /** Nobody is joined any more. */
+  #over(it, event, payload) {
+    for (const [tab, join_ref] of Object.entries(it.ports))
+      this.#close({ tab, join_ref, topic: it.topic }, event, payload);
+    it.ports = {};
+    it.ref = it.cursor = null;
+  }
+  #reply({ tab, join_ref, ref, topic }, status, response) {
+    const payload = { status, response };
+    this.#tell("frame", { [tab]: join_ref }, { ref, topic, event: "phx_reply", payload });
+  }
+  #close({ tab, join_ref: ref, topic }, event = "phx_close", payload = {}) {
+    this.#tell("frame", { [tab]: ref }, { ref, topic, event, payload });
+  }
+};
+var NO_NEWS = { term: 0, up: "" };
+var Tabs = class {
+  #host;
+  #io;
+  #id;
+  // another whenever we come, so that what ends is not what begins
+  #name;
+  // of the lock, and of what we say to each other
+  #end;
+  // aborted: we share no more
+  #timer;
+  #bus = null;
+  // to the others
+  #queued = false;
+  // for the lock
+  #claim;
+  // with which the lock is ours
+  #line = null;
+  // this and what follows, while we lead
+  #hub = null;
+  #term;
+  #tabs;
+  // that have sent something
+  #news = NO_NEWS;
+  // as the leader said it last
+  #silent;
+  // ticks since
+  constructor(host, io) {
+    this.#host = host;
+    this.#io = io;
+  }
+  async open(reason) {
+    const { page } = this.#io;
+    const { signal } = this.#end = new AbortController();
+    this.#id = this.#host.tab + unique();
+    this.#silent = 0;
+    this.#tick();
+    this.onchange("connecting", reason, null);
+    try {
+      const name = await this.#group();
+      await page.navigator.locks.request(name + this.#id, { signal }, () => {
+        if (signal.aborted) return null;
+        this.#name = name;
+        this.#bus = new page.BroadcastChannel(name);
+        this.#bus.onmessage = ({ data }) => this.#hear(data);
+        this.#bus.postMessage(["ask"]);
+        this.#stand({ signal });
+        return held(signal);
+      });
+    } catch {
+      if (!signal.aborted) this.#apart();
+    }
+  }
+  check(reason) {
+    if (this.#line) this.#line.check(reason);
+    else this.#bus?.postMessage(["ask", reason.number]);
+  }
+  /** Those with another transport are other tabs. */
+  replace(reason) {
+    this.#quit();
+    this.open(reason);
+  }
+  send(message) {
+    const copy = { ...message, payload: snapshot(message.payload) };
+    const data = ["say", this.#news.up, this.#id, copy];
+    if (this.#hub) return this.#hear(data);
+    this.#host.log("push", `${message.topic} ${message.event}`, message);
+    this.#bus.postMessage(data);
+  }
+  settled() {
+    this.#line?.settled();
+  }
+  close() {
+    this.ondown = () => {
+    };
+    this.#quit();
+  }
+  /** Nobody comes to this name who does not know all that it is made of. */
+  async #group() {
+    const { endPoint, params, transport } = this.#host;
+    const token = await this.#io.bearer?.get();
+    const url = new URL(endPoint, globalThis.location?.href).href;
+    const text = new TextEncoder().encode(identity(url, params(), transport, token));
+    const hash = await crypto.subtle.digest("SHA-256", text);
+    return `holdfast:1:${btoa(String.fromCharCode(...new Uint8Array(hash)))}`;
+  }
+  /** Wait for the lock, or take it, and lead while we have it. */
+  async #stand(options) {
+    const { signal } = this.#end;
+    const { locks } = this.#io.page.navigator;
+    if (options.signal) this.#queued = true;
+    const lead = async () => {
+      const now = (await locks.query()).held;
+      const [ours, us] = ["", this.#id].map((end) => now.find((l) => l.name === this.#name + end));
+      const same = await this.#group() === this.#name;
+      if (signal.aborted || ours?.clientId !== us?.clientId) return;
+      if (!same) return this.replace(REASONS.connect);
+      this.#claim = options;
+      if (!this.#hub) this.#lead();
+      await held(signal);
+    };
+    await locks.request(this.#name, options, lead).catch(() => {
+    });
+    if (signal.aborted) return;
+    if (options.signal) this.#queued = false;
+    if (this.#hub && this.#claim === options) this.#resign();
+  }
+  #lead() {
+    const term = this.#news.term + 1 + this.#io.clock.random();
+    const line = new Line(this.#host, this.#io);
+    const tabs = /* @__PURE__ */ new Set();
+    const tell2 = (...data) => {
+      if (tabs.size > 0 || data[0] === "news") this.#bus.postMessage(data);
+      this.#hear(data);
+    };
+    const hub = new Hub(this.#host, line, (kind, ...rest) => tell2(kind, this.#news.up, ...rest));
+    let news = { term, up: "", client: this.#host.clientId };
+    const change = (what) => tell2("news", news = { ...news, ...what });
+    const renew = (up) => {
+      hub.renew();
+      change({ up });
+    };
+    line.onup = () => renew(`${term} ${this.#host.makeRef()}`);
+    line.ondown = () => renew("");
+    line.onchange = (state, { number }, transport) => change({ state, reason: number, transport });
+    line.onerror = (...error) => this.onerror(...error);
+    line.onframe = (message) => hub.receive(message);
+    line.beat = () => {
+      this.#bus.postMessage(["beat"]);
+      return this.beat();
+    };
+    this.#term = term;
+    this.#line = line;
+    this.#hub = hub;
+    this.#tabs = tabs;
+    line.open(REASONS.leads);
+  }
+  /** The lock was stolen: we were frozen, say. */
+  #resign() {
+    this.#line.close();
+    this.#line = this.#hub = null;
+    const reason = REASONS.follows.number;
+    this.#follow({ ...this.#news, up: "", state: "connecting", reason, transport: null });
+  }
+  #tick() {
+    this.#timer = this.#io.clock.setTimeout(() => this.#tick(), TAB_MS);
+    if (this.#hub) return;
+    if (this.#silent > MUTE_TICKS + 2) return this.#apart();
+    if (this.#bus) {
+      if (!this.#queued) this.#stand({ signal: this.#end.signal });
+      if (this.#silent === MUTE_TICKS) this.#stand({ steal: true });
+      if (this.#silent > 0) this.#bus.postMessage(["ask"]);
+    }
+    this.#silent++;
+  }
+  /** What is not as we say it is passed over. */
+  #hear(data) {
+    const [kind, a, b, c] = Array.isArray(data) ? data : [];
+    const { up } = this.#news;
+    if (kind === "news" && a?.state) this.#follow(a);
+    else if (kind === "frame" && a && a === up) this.#receive(b, c);
+    else if (kind === "beat") this.beat();
+    else if (kind === "part" && a === up && b === this.#id) queueMicrotask(() => this.#apart());
+    else if (this.#hub && kind === "say" && a === up) this.#serve(b, c);
+    else if (this.#hub && kind === "ask") {
+      this.#bus.postMessage(["news", this.#news]);
+      if (a) this.#line.check(reasonOf(a));
+    }
+  }
+  #follow(news) {
+    const later = news.term > this.#news.term;
+    if (!later && news.term !== this.#news.term) return;
+    if (later && this.#hub && news.term !== this.#term) this.#resign();
+    const last = this.#news;
+    const { up, state, reason, transport, client } = news;
+    this.#silent = 0;
+    this.#news = news;
+    this.#host.clientId = client;
+    if (last.up && (later || !up)) this.ondown();
+    if (state !== last.state || reason !== last.reason || transport !== last.transport)
+      this.onchange(state, reasonOf(reason), transport);
+    if (up && up !== last.up) this.onup();
+  }
+  #receive(to, message) {
+    this.#silent = 0;
+    const us = to && [this.#id, this.#host.tab].find((id) => Object.hasOwn(to, id));
+    if (!to || us) this.onframe({ ...message, join_ref: to?.[us] ?? null });
+  }
+  #serve(tab, message) {
+    const hub = this.#hub;
+    const gone = () => {
+      if (this.#hub !== hub) return;
+      this.#tabs.delete(tab);
+      hub.drop(tab);
+    };
+    if (tab !== this.#id && !this.#tabs.has(tab)) {
+      const options = { mode: "shared", signal: this.#end.signal };
+      this.#tabs.add(tab);
+      this.#io.page.navigator.locks.request(this.#name + tab, options, gone).catch(() => {
+      });
+    }
+    hub.send(tab, message);
+  }
+  #apart() {
+    if (this.#end.signal.aborted) return;
+    this.#quit();
+    this.onapart();
+  }
+  #quit() {
+    const { up } = this.#news;
+    this.#end.abort();
+    this.#io.clock.clearTimeout(this.#timer);
+    this.#bus?.close();
+    this.#line?.close();
+    this.#bus = this.#line = this.#hub = null;
+    this.#queued = false;
+    this.#news = NO_NEWS;
+    this.#host.clientId = unique();
+    if (up) this.ondown();
+  }
+};
 function live({ clock, page }, check, leave) {
   const { document } = page;
   const end = new AbortController();
@@ -822,7 +1201,7 @@ function live({ clock, page }, check, leave) {
 }
 function lifetime(token, wall) {
   try {
-    const { exp, iat } = JSON.parse(atob(base64(token.split(".")[1], "-+_/")));
+    const { exp, iat } = claims(token);
     const left = exp * 1e3 - wall;
     const span = (exp - iat) * 1e3;
     return left > 0 && !(left > span) ? left : span;
@@ -1393,9 +1772,13 @@ var Socket = class {
   #io;
   #carrier = null;
   // a Line, or what has its face; null: closed, or left
+  #shares;
+  // one connection with the browser's other tabs
   #stop;
   // ends what listens to the page
   #writable = false;
+  #renewal;
+  // ref of the message that brings a fresher token
   #ref = 0;
   #listeners = [];
   #buffer = [];
@@ -1431,6 +1814,9 @@ var Socket = class {
       refused: 0
       // HTTP status of the last refusal, until the server knows
     };
+    const { document, navigator, BroadcastChannel: bus } = this.#io.page;
+    this.#shares = opts.tabs !== false && document && navigator?.locks && bus;
+    this.tab = this.#shares ? unique().slice(0, TAB_CHARS) : "";
     try {
       if (opts.inspect ?? localStorage["holdfast.inspect"]) {
         this.#name = `${location.pathname} ${Math.random()}`;
@@ -1554,7 +1940,7 @@ var Socket = class {
     else if (this.#buffer.length < BUFFER_MAX) this.#buffer.push(whole);
   }
   makeRef() {
-    return String(++this.#ref);
+    return `${this.tab}${++this.#ref}`;
   }
   /**
    * What happens: for the logger, and for the inspector if it may watch.
@@ -1592,8 +1978,8 @@ var Socket = class {
   settle() {
     if (!this.channels.some((channel) => channel.unsettled)) this.#carrier?.settled();
   }
-  #carry(reason) {
-    const carrier = new Line(this, this.#io);
+  #carry(reason, Carrier = this.#shares ? Tabs : Line) {
+    const carrier = new Carrier(this, this.#io);
     this.#carrier = carrier;
     carrier.onup = () => this.#up();
     carrier.ondown = () => this.#down();
@@ -1604,6 +1990,7 @@ var Socket = class {
       for (const channel of this.channels) channel.beat();
       return { heads: true };
     };
+    carrier.onapart = () => this.#carry(REASONS.apart, Line);
     carrier.open(reason);
   }
   #release(state, reason) {
@@ -1625,7 +2012,8 @@ var Socket = class {
     else if (this.state !== "open") return;
     else if (joined && access_token) {
       const payload = { access_token };
-      this.send({ join_ref: null, ref: RENEWAL, topic: joined.topic, event: "access_token", payload });
+      const ref = this.#renewal = this.makeRef();
+      this.send({ join_ref: null, ref, topic: joined.topic, event: "access_token", payload });
     } else {
       this.#release("waiting", REASONS.retry);
       this.#carry(REASONS.retry);
@@ -1645,7 +2033,7 @@ var Socket = class {
     const { topic, event, ref, join_ref, payload } = message;
     const { reason = payload?.reason, heads } = Object(payload?.response);
     this.log("receive", `${topic} ${event}`, message);
-    if (ref === join_ref || ref === RENEWAL) {
+    if (ref === join_ref || ref === this.#renewal) {
       if (reason === "token_expired" || reason === "unauthorized") this.#io.bearer?.refused();
     }
     for (const channel of this.channels) {

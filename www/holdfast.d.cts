@@ -68,6 +68,9 @@ export type ReasonName =
   | "unfit"
   | "unheard"
   | "loss"
+  | "leads"
+  | "follows"
+  | "apart"
   | "woke"
   | "offline"
   | "hidden"
@@ -111,6 +114,8 @@ export interface Options {
   logger?: (kind: string, text: string, data: any) => void;
   /** Log to the console. */
   debug?: boolean;
+  /** false: a connection of its own for this tab. */
+  tabs?: boolean;
   /** Let the inspector watch; else as localStorage["holdfast.inspect"] says. */
   inspect?: boolean;
   /** In place of the platform's, for tests and odd platforms. */

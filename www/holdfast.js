@@ -39,7 +39,7 @@ const NEXT = {
     closed: ["connecting"],
     connecting: ["connecting", "open", "waiting", "closed"],
     open: ["open", "connecting", "waiting", "closed"],
-    waiting: ["connecting", "waiting", "closed"],
+    waiting: ["connecting", "open", "waiting", "closed"],
   },
   channel: {
     closed: ["joining"],
@@ -89,6 +89,10 @@ export const REASONS = Object.freeze({
 
   loss: { number: 40, text: "messages did not arrive" },
 
+  leads: { number: 50, text: "this tab connects for all" },
+  follows: { number: 51, text: "another tab connects for this one" },
+  apart: { number: 52, text: "this tab connects by itself" },
+
   woke: { number: 60, text: "woken up" },
   offline: { number: 61, text: "the browser is offline" },
   hidden: { number: 62, text: "the page was left" },
@@ -134,10 +138,14 @@ const CHECK_MS = 5000; // a link that may have died has so long to answer
 const OFFLINE_MS = 30000; // a browser that believes itself offline tries so often
 const ONLINE_MS = 1000; // a whole building comes back within that
 const BEARER = "base64url.bearer.phx."; // and the token: a subprotocol
-const RENEWAL = "t"; // ref of the message that brings a fresher one
 const RENEW = 0.8; // of a token's life, then a fresher one is asked for
 const SERVED_MS = 30000; // a token that was good for so long was no mistake
 const PATIENCE_MS = 600000; // the longest pause between two questions for it
+
+const TAB_MS = 1250; // how often a tab looks whether the leading one is alive
+const MUTE_TICKS = 5; // so often without a word of it: 5 s at least
+const TAB_CHARS = 13; // a tab's id
+const TOO_MANY = "too many channels joined"; // for one connection (P-3.3)
 
 /** Full jitter: many clients that lost one server do not return as one. */
 function backoff(random, first, most) {
@@ -189,6 +197,13 @@ function query(params, prefix) {
   });
 }
 
+/** @returns {Reason} */
+const reasonOf = (number) =>
+  Object.values(REASONS).find((reason) => reason.number === number) ?? REASONS.follows;
+
+/** @returns {Promise<void>} until it is aborted */
+const held = (signal) => new Promise((done) => signal.addEventListener("abort", done));
+
 /** A cursor is "j:<epoch>.<id>". Is `cursor` at or before `last`? */
 function known(cursor, last) {
   const dot = cursor.lastIndexOf(".") + 1;
@@ -203,6 +218,9 @@ function known(cursor, last) {
 function base64(text, [from, to, from2, to2]) {
   return text.replaceAll(from, to).replaceAll(from2, to2).replaceAll("=", "");
 }
+
+/** What a token says, not whether it is true. */
+const claims = (token) => JSON.parse(atob(base64(token.split(".")[1], "-+_/")));
 
 const SYSTEM = {
   setTimeout: (callback, ms) => globalThis.setTimeout(callback, ms),
@@ -974,6 +992,453 @@ class Line {
 
 // --- tabs ---------------------------------------------------------------
 
+/**
+ * What tells those apart who must not share a connection: where to, with what,
+ * and who visits. Of a token its claims count, but for times: a fresher one is
+ * the same visitor, and one with other rights is not.
+ */
+function identity(...parts) {
+  return JSON.stringify(parts).replace(/\bey[\w-]+\.ey[\w-]+\.[\w-]+/g, (token) => {
+    try {
+      return JSON.stringify({ ...claims(token), exp: 0, iat: 0, nbf: 0, jti: 0 });
+    } catch {
+      return token;
+    }
+  });
+}
+
+/** Does a stream that begins at `cursor` bring all that this join asks for? */
+const covers = (cursor, { payload: { since, last } }) =>
+  typeof cursor === "string" && (since === "" ? !last : known(cursor, since));
+
+/**
+ * Joins each topic once, for all tabs; it is in the leading one.
+ *
+ * Rows go to all that are joined, with the join_ref of each, and each channel
+ * takes what is beyond its cursor. When a tab comes or goes the topic is joined
+ * again, from the oldest place that anybody needs: this is answered behind all
+ * pushes before it, brings the state of presence, and nobody else notices. To
+ * whom a stream begins beyond what it was sent, as may be after a gap, that is
+ * an error: it joins again. Of each topic one request at a time is under way.
+ *
+ * A topic's record has
+ *     key, payload  of its joins; who has another key must go apart
+ *     ports         tab -> join_ref of each tab that is joined
+ *     waits         joins and leaves of tabs that were not answered yet
+ *     asked         what is under way; pick: for which of the joins, if for one
+ *     ref           of the join that the server has; null: none; "": unsure
+ *     cursor        all ports were sent, or have, what is up to there
+ */
+class Hub {
+  #topics = new Map();
+  #host;
+  #line;
+  #tell;
+
+  /**
+   * @param {(kind: string, ...args) => void} tell tabs: "frame", to, message, with
+   *   `to`: tab -> join_ref, of whom it is for; null: all. "part", tab: go apart
+   */
+  constructor(host, line, tell) {
+    this.#host = host;
+    this.#line = line;
+    this.#tell = tell;
+  }
+
+  /** Another link, or none. Tabs join again. */
+  renew() {
+    this.#topics.clear();
+  }
+
+  /** A tab is no more. */
+  drop(tab) {
+    for (const it of this.#topics.values()) {
+      delete it.ports[tab];
+      it.waits = it.waits.filter((wait) => wait.tab !== tab);
+      this.#ask(it);
+    }
+  }
+
+  /** @param {Message} message of a tab */
+  send(tab, message) {
+    const { topic, event, join_ref, payload } = message;
+    const joining = event === "phx_join";
+    const wait = { ...message, tab };
+    let it = this.#topics.get(topic);
+    const joined = it?.ports[tab] === join_ref;
+    if (!joining && event !== "phx_leave") {
+      // as the server: what belongs to a join that is over is dropped
+      const here = joined || (join_ref === null && it?.ports[tab]);
+      if (here || topic === "phoenix") this.#line.send({ ...message, join_ref: null });
+      return;
+    }
+    if (joining) {
+      const key = identity({ ...payload, since: 0 });
+      it ??= { topic, key, ports: {}, waits: [], asked: null, ref: null, cursor: null };
+      if (it.key !== key) return this.#tell("part", tab);
+      it.payload = payload;
+      this.#topics.set(topic, it);
+    } else if (joined) delete it.ports[tab];
+    else if (it) {
+      // a join whose answer may never come, and then be that the server took it
+      it.waits = it.waits.filter((other) => other.tab !== tab || other.join_ref !== join_ref);
+      it.asked = null;
+      it.ref = "";
+    }
+    if (joining || joined) it.waits.push(wait);
+    else this.#reply(wait, "ok", {});
+    if (it) this.#ask(it);
+  }
+
+  /** @param {Message} message of the server */
+  receive(message) {
+    const { join_ref, ref, topic, event, payload } = message;
+    const it = this.#topics.get(topic);
+    if (topic === "phoenix") this.#tell("frame", null, message);
+    else if (event === "phx_reply") {
+      if (it?.asked?.ref === ref) this.#answered(it, payload);
+      else this.#tell("frame", { [String(ref).slice(0, TAB_CHARS)]: null }, message);
+    } else if (it && (join_ref === null || join_ref === it.ref)) {
+      if (/^j:/.test(ref) && !known(ref, it.cursor)) it.cursor = ref;
+      if (event !== "phx_close" && event !== "phx_error")
+        return this.#tell("frame", it.ports, message);
+      this.#over(it, event, payload);
+      this.#ask(it);
+    }
+  }
+
+  /** Ask the server what has to be asked next, if anything. */
+  #ask(it) {
+    const { topic, waits, ports, cursor } = it;
+    if (it.asked) return;
+    const joins = waits.filter((wait) => wait.event === "phx_join");
+    const wanted = joins.length > 0 || Object.keys(ports).length > 0;
+    if (waits.length === 0 && it.ref !== "" && wanted === (it.ref !== null)) {
+      if (!wanted) this.#topics.delete(topic);
+      return;
+    }
+    const older = joins.filter((wait) => !covers(cursor, wait));
+    const oldest = (a, b) => (known(b.payload.since, a.payload.since) ? b : a);
+    const pick = older.reduce(oldest, older[0]);
+    const ref = this.#host.makeRef();
+    for (const wait of waits) wait.asked = true;
+    it.asked = { ref, pick, wanted };
+    this.#line.send({
+      join_ref: wanted ? ref : null,
+      ref,
+      topic,
+      event: wanted ? "phx_join" : "phx_leave",
+      payload: pick?.payload ?? { ...it.payload, since: cursor ?? "" },
+    });
+  }
+
+  #answered(it, { status, response }) {
+    const { ref, pick, wanted } = it.asked;
+    const { cursor = null, gap, reason } = Object(response);
+    const ok = wanted && status === "ok";
+    const beyond = typeof cursor === "string" && !known(cursor, it.cursor);
+    it.asked = null;
+    // a join that is refused has ended the one before it, too
+    if (!ok || beyond) this.#over(it, "phx_error", { reason: gap ?? reason });
+    if (beyond) it.cursor = cursor;
+    if (ok) it.ref = ref;
+    const served = (wait) =>
+      wait.event === "phx_leave" ? wait.asked : wait === pick || (ok && !gap && covers(cursor, wait));
+    const answer = it.waits.filter(served);
+    it.waits = it.waits.filter((wait) => !served(wait));
+    for (const wait of answer) {
+      const { tab, event, join_ref } = wait;
+      const { since } = wait.payload;
+      const former = it.ports[tab];
+      const begins = since || (wait === pick ? cursor : it.cursor);
+      const more = ok && !gap && { cursor: begins, recovered: since !== "" };
+      if (event === "phx_leave") {
+        this.#reply(wait, "ok", {});
+        this.#close(wait);
+        continue;
+      }
+      if (ok) it.ports[tab] = join_ref;
+      if (reason === TOO_MANY) this.#tell("part", tab);
+      else this.#reply(wait, status, { ...response, ...more });
+      // who joins what it has joined ends the channel before (P-3.4)
+      if (ok && former) this.#close({ ...wait, join_ref: former });
+    }
+    this.#ask(it);
+  }
+
+  /** Nobody is joined any more. */
+  #over(it, event, payload) {
+    for (const [tab, join_ref] of Object.entries(it.ports))
+      this.#close({ tab, join_ref, topic: it.topic }, event, payload);
+    it.ports = {};
+    it.ref = it.cursor = null;
+  }
+
+  #reply({ tab, join_ref, ref, topic }, status, response) {
+    const payload = { status, response };
+    this.#tell("frame", { [tab]: join_ref }, { ref, topic, event: "phx_reply", payload });
+  }
+
+  #close({ tab, join_ref: ref, topic }, event = "phx_close", payload = {}) {
+    this.#tell("frame", { [tab]: ref }, { ref, topic, event, payload });
+  }
+}
+
+const NO_NEWS = { term: 0, up: "" };
+
+/**
+ * One of the tabs that share a connection; it has a Line's face. The tab that
+ * holds the lock leads: it has the Line and the Hub. The others speak through
+ * it, and so does its own Socket. Who cannot share goes apart: it has a Line
+ * instead of this.
+ *
+ * Messages between tabs are arrays:
+ *
+ *     ["ask", reason]            who leads? With a reason: look at the connection
+ *     ["say", up, tab, message]  for the server
+ *     ["news", news]             {term, up, state, reason, transport}
+ *     ["frame", up, to, message] of the server
+ *     ["part", up, tab]          it has to go apart
+ *
+ * A leader's term is beyond those before, so nobody listens to one that was
+ * frozen and does not know yet that it leads no more. `up` is another whenever
+ * frames can be sent (again): what belongs to the one before is void, like what
+ * was sent over a link that is gone. Each tab has a lock of its own, and when that
+ * is free the leader knows that the tab is no more.
+ */
+class Tabs {
+  #host;
+  #io;
+  #id; // another whenever we come, so that what ends is not what begins
+  #name; // of the lock, and of what we say to each other
+  #end; // aborted: we share no more
+  #timer;
+  #bus = null; // to the others
+  #queued = false; // for the lock
+  #claim; // with which the lock is ours
+  #line = null; // this and what follows, while we lead
+  #hub = null;
+  #term;
+  #tabs; // that have sent something
+  #news = NO_NEWS; // as the leader said it last
+  #silent; // ticks since
+
+  constructor(host, io) {
+    this.#host = host;
+    this.#io = io;
+  }
+
+  async open(reason) {
+    const { page } = this.#io;
+    const { signal } = (this.#end = new AbortController());
+    this.#id = this.#host.tab + unique();
+    this.#silent = 0;
+    this.#tick();
+    this.onchange("connecting", reason, null);
+    try {
+      const name = await this.#group();
+      await page.navigator.locks.request(name + this.#id, { signal }, () => {
+        if (signal.aborted) return null;
+        this.#name = name;
+        this.#bus = new page.BroadcastChannel(name);
+        this.#bus.onmessage = ({ data }) => this.#hear(data);
+        this.#bus.postMessage(["ask"]);
+        this.#stand({ signal });
+        return held(signal);
+      });
+    } catch {
+      if (!signal.aborted) this.#apart();
+    }
+  }
+
+  check(reason) {
+    if (this.#line) this.#line.check(reason);
+    else this.#bus?.postMessage(["ask", reason.number]);
+  }
+
+  /** Those with another transport are other tabs. */
+  replace(reason) {
+    this.#quit();
+    this.open(reason);
+  }
+
+  send(message) {
+    // what the server would be sent: not all that has a JSON can be cloned
+    const copy = { ...message, payload: snapshot(message.payload) };
+    const data = ["say", this.#news.up, this.#id, copy];
+    if (this.#hub) return this.#hear(data);
+    this.#host.log("push", `${message.topic} ${message.event}`, message);
+    this.#bus.postMessage(data);
+  }
+
+  settled() {
+    this.#line?.settled();
+  }
+
+  close() {
+    this.ondown = () => {};
+    this.#quit();
+  }
+
+  /** Nobody comes to this name who does not know all that it is made of. */
+  async #group() {
+    const { endPoint, params, transport } = this.#host;
+    const token = await this.#io.bearer?.get();
+    const url = new URL(endPoint, globalThis.location?.href).href;
+    const text = new TextEncoder().encode(identity(url, params(), transport, token));
+    const hash = await crypto.subtle.digest("SHA-256", text);
+    return `holdfast:1:${btoa(String.fromCharCode(...new Uint8Array(hash)))}`;
+  }
+
+  /** Wait for the lock, or take it, and lead while we have it. */
+  async #stand(options) {
+    const { signal } = this.#end;
+    const { locks } = this.#io.page.navigator;
+    if (options.signal) this.#queued = true;
+    const lead = async () => {
+      // who was given it while frozen may have it no longer
+      const now = (await locks.query()).held;
+      const [ours, us] = ["", this.#id].map((end) => now.find((l) => l.name === this.#name + end));
+      // and who visits may be somebody else by now
+      const same = (await this.#group()) === this.#name;
+      if (signal.aborted || ours?.clientId !== us?.clientId) return;
+      if (!same) return this.replace(REASONS.connect);
+      this.#claim = options;
+      if (!this.#hub) this.#lead();
+      await held(signal);
+    };
+    await locks.request(this.#name, options, lead).catch(() => {});
+    if (signal.aborted) return;
+    if (options.signal) this.#queued = false;
+    // it was stolen, and not by us
+    if (this.#hub && this.#claim === options) this.#resign();
+  }
+
+  #lead() {
+    const term = this.#news.term + 1 + this.#io.clock.random();
+    const line = new Line(this.#host, this.#io);
+    const tabs = new Set();
+    const tell = (...data) => {
+      if (tabs.size > 0 || data[0] === "news") this.#bus.postMessage(data);
+      this.#hear(data);
+    };
+    const hub = new Hub(this.#host, line, (kind, ...rest) => tell(kind, this.#news.up, ...rest));
+    let news = { term, up: "", client: this.#host.clientId };
+    const change = (what) => tell("news", (news = { ...news, ...what }));
+    const renew = (up) => {
+      hub.renew();
+      change({ up });
+    };
+    line.onup = () => renew(`${term} ${this.#host.makeRef()}`);
+    line.ondown = () => renew("");
+    line.onchange = (state, { number }, transport) => change({ state, reason: number, transport });
+    line.onerror = (...error) => this.onerror(...error);
+    line.onframe = (message) => hub.receive(message);
+    line.beat = () => {
+      this.#bus.postMessage(["beat"]);
+      return this.beat();
+    };
+    this.#term = term;
+    this.#line = line;
+    this.#hub = hub;
+    this.#tabs = tabs;
+    line.open(REASONS.leads);
+  }
+
+  /** The lock was stolen: we were frozen, say. */
+  #resign() {
+    this.#line.close();
+    this.#line = this.#hub = null;
+    const reason = REASONS.follows.number;
+    this.#follow({ ...this.#news, up: "", state: "connecting", reason, transport: null });
+  }
+
+  #tick() {
+    this.#timer = this.#io.clock.setTimeout(() => this.#tick(), TAB_MS);
+    if (this.#hub) return;
+    // whatever should have let us lead or follow does not work
+    if (this.#silent > MUTE_TICKS + 2) return this.#apart();
+    if (this.#bus) {
+      if (!this.#queued) this.#stand({ signal: this.#end.signal });
+      if (this.#silent === MUTE_TICKS) this.#stand({ steal: true });
+      // of many tabs one asks, and all hear the answer
+      if (this.#silent > 0) this.#bus.postMessage(["ask"]);
+    }
+    this.#silent++;
+  }
+
+  /** What is not as we say it is passed over. */
+  #hear(data) {
+    const [kind, a, b, c] = Array.isArray(data) ? data : [];
+    const { up } = this.#news;
+    if (kind === "news" && a?.state) this.#follow(a);
+    else if (kind === "frame" && a && a === up) this.#receive(b, c);
+    else if (kind === "beat") this.beat();
+    else if (kind === "part" && a === up && b === this.#id) queueMicrotask(() => this.#apart());
+    else if (this.#hub && kind === "say" && a === up) this.#serve(b, c);
+    else if (this.#hub && kind === "ask") {
+      this.#bus.postMessage(["news", this.#news]);
+      if (a) this.#line.check(reasonOf(a));
+    }
+  }
+
+  #follow(news) {
+    const later = news.term > this.#news.term;
+    if (!later && news.term !== this.#news.term) return;
+    if (later && this.#hub && news.term !== this.#term) this.#resign();
+    const last = this.#news;
+    const { up, state, reason, transport, client } = news;
+    this.#silent = 0;
+    this.#news = news;
+    this.#host.clientId = client; // who leads after it is the same to others
+    if (last.up && (later || !up)) this.ondown();
+    if (state !== last.state || reason !== last.reason || transport !== last.transport)
+      this.onchange(state, reasonOf(reason), transport);
+    if (up && up !== last.up) this.onup();
+  }
+
+  #receive(to, message) {
+    this.#silent = 0;
+    // answers to pushes go by their ref, which may be older than our id
+    const us = to && [this.#id, this.#host.tab].find((id) => Object.hasOwn(to, id));
+    if (!to || us) this.onframe({ ...message, join_ref: to?.[us] ?? null });
+  }
+
+  #serve(tab, message) {
+    const hub = this.#hub;
+    const gone = () => {
+      if (this.#hub !== hub) return;
+      this.#tabs.delete(tab);
+      hub.drop(tab);
+    };
+    if (tab !== this.#id && !this.#tabs.has(tab)) {
+      const options = { mode: "shared", signal: this.#end.signal };
+      this.#tabs.add(tab);
+      this.#io.page.navigator.locks.request(this.#name + tab, options, gone).catch(() => {});
+    }
+    hub.send(tab, message);
+  }
+
+  #apart() {
+    if (this.#end.signal.aborted) return;
+    this.#quit();
+    this.onapart();
+  }
+
+  #quit() {
+    const { up } = this.#news;
+    this.#end.abort();
+    this.#io.clock.clearTimeout(this.#timer);
+    this.#bus?.close();
+    this.#line?.close();
+    this.#bus = this.#line = this.#hub = null;
+    this.#queued = false;
+    this.#news = NO_NEWS;
+    this.#host.clientId = unique();
+    if (up) this.ondown();
+  }
+}
+
 // --- life ---------------------------------------------------------------
 
 /**
@@ -1032,7 +1497,7 @@ function live({ clock, page }, check, leave) {
  */
 function lifetime(token, wall) {
   try {
-    const { exp, iat } = JSON.parse(atob(base64(token.split(".")[1], "-+_/")));
+    const { exp, iat } = claims(token);
     const left = exp * 1000 - wall;
     const span = (exp - iat) * 1000;
     return left > 0 && !(left > span) ? left : span;
@@ -1734,6 +2199,7 @@ export const Serializer = {
  * @property {typeof WebSocket} [WebSocket]
  * @property {boolean} [inspect] let www/inspector/ watch; else as the browser's
  *           localStorage["holdfast.inspect"] says
+ * @property {boolean} [tabs] false: a connection of its own for this tab
  * @property {object} [clock] setTimeout, clearTimeout, now, wall, random
  * @property {object} [page] what has the events, document and navigator of a page
  */
@@ -1752,8 +2218,10 @@ export class Socket {
   channels = [];
   #io;
   #carrier = null; // a Line, or what has its face; null: closed, or left
+  #shares; // one connection with the browser's other tabs
   #stop; // ends what listens to the page
   #writable = false;
+  #renewal; // ref of the message that brings a fresher token
   #ref = 0;
   #listeners = [];
   #buffer = []; // what push() was given while nothing could be sent
@@ -1789,6 +2257,10 @@ export class Socket {
       page: opts.page ?? globalThis,
       refused: 0, // HTTP status of the last refusal, until the server knows
     };
+    const { document, navigator, BroadcastChannel: bus } = this.#io.page;
+    this.#shares = opts.tabs !== false && document && navigator?.locks && bus;
+    /** @internal what our refs begin with, beside those of other tabs */
+    this.tab = this.#shares ? unique().slice(0, TAB_CHARS) : "";
     try {
       if (opts.inspect ?? localStorage["holdfast.inspect"]) {
         this.#name = `${location.pathname} ${Math.random()}`;
@@ -1932,7 +2404,7 @@ export class Socket {
   }
 
   makeRef() {
-    return String(++this.#ref);
+    return `${this.tab}${++this.#ref}`;
   }
 
   /**
@@ -1977,8 +2449,8 @@ export class Socket {
     if (!this.channels.some((channel) => channel.unsettled)) this.#carrier?.settled();
   }
 
-  #carry(reason) {
-    const carrier = new Line(this, this.#io);
+  #carry(reason, Carrier = this.#shares ? Tabs : Line) {
+    const carrier = new Carrier(this, this.#io);
     this.#carrier = carrier;
     carrier.onup = () => this.#up();
     carrier.ondown = () => this.#down();
@@ -1989,6 +2461,7 @@ export class Socket {
       for (const channel of this.channels) channel.beat();
       return { heads: true };
     };
+    carrier.onapart = () => this.#carry(REASONS.apart, Line);
     carrier.open(reason);
   }
 
@@ -2013,7 +2486,8 @@ export class Socket {
     else if (this.state !== "open") return;
     else if (joined && access_token) {
       const payload = { access_token };
-      this.send({ join_ref: null, ref: RENEWAL, topic: joined.topic, event: "access_token", payload });
+      const ref = (this.#renewal = this.makeRef());
+      this.send({ join_ref: null, ref, topic: joined.topic, event: "access_token", payload });
     } else {
       // nothing is interrupted, and what was refused may be allowed now
       this.#release("waiting", REASONS.retry);
@@ -2038,7 +2512,7 @@ export class Socket {
     const { reason = payload?.reason, heads } = Object(payload?.response);
     this.log("receive", `${topic} ${event}`, message);
     // of a join, the end of a channel (P-3.11), or the token itself
-    if (ref === join_ref || ref === RENEWAL)
+    if (ref === join_ref || ref === this.#renewal)
       if (reason === "token_expired" || reason === "unauthorized") this.#io.bearer?.refused();
     for (const channel of this.channels) {
       if (channel.topic === topic) channel.receive(message);

@@ -12,6 +12,7 @@ EXTRA_DIST += \
 	tests/js/client_once.test.js \
 	tests/js/client_presence.test.js \
 	tests/js/client_server.test.js \
+	tests/js/client_tabs.test.js \
 	tests/js/client_token.test.js \
 	tests/js/clients.test.js \
 	tests/js/conformance.test.js \

@@ -359,7 +359,7 @@ class Peer {
     if (event === "phx_join") return this.#join(joinRef, topic, payload, joined, reply);
     if (event === "phx_leave") {
       this.world.leaves++;
-      if (joined !== undefined && joined !== joinRef) return;
+      if (joined !== undefined && joinRef !== null && joined !== joinRef) return;
       this.members.delete(topic);
       this.heads.delete(topic);
       reply("ok", {});
@@ -395,7 +395,11 @@ class Peer {
   #join(joinRef, topic, payload, old, reply) {
     const { world } = this;
     world.joins.push(payload);
-    if (world.refuse) return reply("error", world.refuse);
+    if (world.refuse) {
+      reply("error", world.refuse);
+      if (old !== undefined) this.send([old, old, topic, "phx_close", {}]);
+      return this.members.delete(topic);
+    }
     const since = payload.since === "" ? world.seq : Number(payload.since.split(".")[1]);
     const gap = since < world.trimmed;
     const from = gap ? world.seq : since;
@@ -447,6 +451,7 @@ class Session extends Peer {
 
   held(signal) {
     const { world } = this;
+    this.#wake?.(); // of two polls the older one ends (P-7.9)
     world.parked++;
     return new Promise((resolve) => {
       const timer = world.later(() => this.#wake(), 10000);
