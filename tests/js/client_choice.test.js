@@ -234,6 +234,32 @@ describe("of two transports that answer", () => {
   });
 });
 
+describe("what is tried beside the other", () => {
+  it("joins with its heartbeat, not after it", async () => {
+    for (const how of ["hang", "mute"]) {
+      const world = new World();
+      world.net.delay = () => 100;
+      world.net.websocket = how;
+      const { channel } = visit(world);
+      await world.pass(2.5 * SECOND + 410); // a session, and what it was sent
+      assert.equal(channel.state, "joined", how);
+    }
+  });
+
+  it("leaves the field to the other one when it fails after its beginning", async () => {
+    const world = new World();
+    Object.assign(world.net, { lag: 1500, post: "refuse" });
+    const { socket, channel, changes } = visit(world);
+    await world.pass(8 * SECOND);
+    assert.equal(socket.transportName, "websocket");
+    assert.equal(channel.state, "joined");
+    assert.deepEqual(changes.slice(2), [
+      change("connecting", "unsent", "websocket"),
+      change("open", "useful", "websocket"),
+    ]);
+  });
+});
+
 describe("on long-poll", () => {
   it("WebSocket is tried again, ever more rarely, up to ten minutes", async () => {
     for (const how of ["refuse", "hang", "mute"]) {
@@ -242,6 +268,7 @@ describe("on long-poll", () => {
       const { socket, heard, changes } = visit(world);
       await world.pass(10 * SECOND);
       changes.length = 0;
+      socket.onError((reason) => changes.push(reason));
       await world.pass(90 * MINUTE);
       assert.equal(socket.transportName, "longpoll");
       const times = world.dialledAt.filter((_, i) => world.dialled[i] === "websocket");
@@ -283,17 +310,56 @@ describe("on long-poll", () => {
     assert.ok(world.timers < 5);
   });
 
-  it("it has to answer as fast as it would have to at first", async () => {
+  it("it has to answer as fast as it would have to at first, but only then", async () => {
     const world = new World();
     world.net.websocket = "refuse";
-    const { socket } = visit(world);
+    const { socket, changes } = visit(world);
     await world.pass(SECOND);
+    changes.length = 0;
     Object.assign(world.net, { websocket: "ok", lag: 2000 });
     await world.pass(10 * MINUTE);
-    assert.equal(socket.transportName, "longpoll");
+    assert.deepEqual(changes, []);
     world.net.lag = 0;
     await world.pass(20 * MINUTE);
     assert.equal(socket.transportName, "websocket");
+    changes.length = 0;
+    world.net.delay = () => 1600;
+    await world.pass(10 * MINUTE);
+    assert.deepEqual(changes, []);
+  });
+
+  it("what was on its way by the other one arrives, and is not waited for without end", async () => {
+    const world = new World();
+    world.net.delay = () => 300;
+    const { socket, channel, heard } = visit(world);
+    const heardAt = [];
+    channel.on("n", () => heardAt.push(world.now));
+    await world.pass(3 * SECOND);
+    socket.replaceTransport("longpoll");
+    const start = world.now;
+    for (const n of range(0, 99)) {
+      publish(world, n);
+      await world.pass(50);
+    }
+    await world.pass(SECOND);
+    assert.deepEqual(heard.n, range(0, 99));
+    const late = heardAt.map((at, i) => at - start - 50 * i);
+    // the join over the next one takes twice as long
+    assert.ok(Math.max(...late.slice(0, 30)) < 700, `${late.slice(0, 40)}`);
+    world.deaf = true; // it answers no join
+    socket.replaceTransport("websocket");
+    await world.pass(4 * SECOND);
+    assert.equal(socket.transportName, "websocket");
+    publish(world, 100);
+    await world.pass(SECOND);
+    assert.deepEqual(heard.n.at(-1), 100);
+    await world.pass(5 * SECOND);
+    assert.equal(world.parked, 0);
+    socket.push({ topic: TOPIC, event: "n", payload: {}, ref: "0" }); // it asks for an answer
+    socket.replaceTransport("longpoll");
+    await world.pass(8 * SECOND);
+    assert.equal(socket.transportName, "longpoll");
+    assert.equal(world.connections, 0);
   });
 
   for (const [what, happen] of [
@@ -459,6 +525,46 @@ describe("a WebSocket that was of use", () => {
     assert.deepEqual(storage, {});
   });
 
+  it("does not flap where it is late half a minute after it was taken", async () => {
+    const world = new World();
+    const { socket, heard } = visit(world);
+    await world.pass(SECOND);
+    let changes = 0;
+    let since = world.now;
+    socket.onChange(() => {
+      changes++;
+      since = world.now;
+    });
+    for (const n of range(1, 7200)) {
+      const busy = socket.transportName === "websocket" && world.now - since > 28 * SECOND;
+      world.net.lag = busy ? 2000 : 0;
+      publish(world, n);
+      await world.pass(SECOND);
+    }
+    await world.pass(5 * SECOND);
+    assert.deepEqual(heard.n, range(1, 7200));
+    assert.ok(changes < 40, `${changes} changes in two hours`);
+  });
+
+  it("that lived long is tried again as soon as at first", async () => {
+    const world = new World();
+    world.net.websocket = "refuse";
+    const { socket } = visit(world);
+    await world.pass(HOUR);
+    world.net.websocket = "ok";
+    await world.pass(11 * MINUTE);
+    for (const lived of [1, 11]) {
+      assert.equal(socket.transportName, "websocket");
+      await world.pass(lived * MINUTE);
+      world.net.lag = 3000;
+      while (socket.transportName === "websocket") await world.pass(SECOND);
+      world.net.lag = 0;
+      await world.pass(31 * SECOND);
+      assert.equal(socket.transportName, lived < 10 ? "longpoll" : "websocket");
+      await world.pass(11 * MINUTE);
+    }
+  });
+
   it("does not flap where it works for a minute and then does not", async () => {
     const world = new World();
     const { socket, heard } = visit(world);
@@ -547,6 +653,37 @@ describe("the verdict", () => {
     await unfit(world, storage, on("wifi"));
     assert.equal((await first(world, storage, on("wifi")))[0], "longpoll");
     assert.equal((await first(world, storage, on("cellular")))[0], "websocket");
+  });
+
+  it("is looked at again when the network is another one", async () => {
+    const world = new World();
+    const { page, socket } = visit(world, { reconnectAfterMs: () => HOUR });
+    page.navigator.connection = { type: "wifi" };
+    world.net.cut = 100;
+    for (let i = 0; i < 3; i++) {
+      socket.connect();
+      await world.pass(SECOND);
+    }
+    world.net.cut = 0;
+    page.navigator.connection = { type: "cellular" };
+    const since = world.now;
+    page.online();
+    await world.pass(2 * SECOND);
+    assert.deepEqual(dialled(world, since), ["websocket"]);
+  });
+
+  it("is not given while the page allows nothing else", async () => {
+    const world = new World();
+    world.net.websocket = "refuse";
+    const { socket } = visit(world, { transport: "websocket", reconnectAfterMs: () => 10 * SECOND });
+    await world.pass(MINUTE);
+    world.net.websocket = "ok";
+    const since = world.now;
+    socket.replaceTransport(undefined);
+    await world.pass(20 * SECOND);
+    world.cutSockets();
+    await world.pass(15 * SECOND);
+    assert.deepEqual(dialled(world, since), ["websocket", "websocket"]);
   });
 
   it("holds no part of the end point that may be secret, nor of the parameters", async () => {
@@ -687,6 +824,23 @@ describe("each direction of long-poll", () => {
     publish(world, 2);
     await world.pass(21 * SECOND);
     assert.equal(changes[0][1], REASONS.unsent.number);
+  });
+
+  it("has more time for much", async () => {
+    const world = new World();
+    const { options } = world;
+    const fetch = async (url, init) => {
+      const slow = init.method === "POST" ? init.body.length / 5 : 0; // 5 kB a second
+      await new Promise((resolve) => world.later(resolve, slow));
+      return options.fetch(url, init);
+    };
+    const { channel, heard, changes } = visit(world, { transport: "longpoll", fetch });
+    await world.pass(SECOND);
+    changes.length = 0;
+    channel.push("n", { n: 1, text: "x".repeat(70000) }, MINUTE);
+    await world.pass(20 * SECOND);
+    assert.deepEqual(heard.n, [1]);
+    assert.deepEqual(changes, []);
   });
 
   it("is not hurried when the answer is only long", async () => {

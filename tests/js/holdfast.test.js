@@ -358,7 +358,8 @@ describe("long-poll", () => {
         }
         return { status: 200, json: async () => ({ status: 200 }) };
       }
-      answer.messages = server.messages.splice(0);
+      answer.messages = server.messages.splice(0, 1); // each by itself
+      server.gets.at(-1).push(answer.messages.join());
       if (answer.messages.length > 0) answer.status = 200;
       if (answer.status !== 410) answer.next_ms = next_ms;
       return { status: 200, json: async () => answer };
@@ -442,6 +443,8 @@ describe("long-poll", () => {
     await world.pass(20000);
     const told = server.gets.slice(before).map(([, refused]) => refused);
     assert.deepEqual(told.slice(0, 2), ["508", "508"]); // the new one, and its first with a token
+    const [, joined] = server.gets.slice(before).find(([, , said]) => said?.includes("demo:lobby"));
+    assert.equal(joined, "508", "the heartbeat's answer is none of a session that joined");
     assert.equal(told.at(-1), null);
   });
 
