@@ -46,12 +46,9 @@ export class Demo {
   }
 
   async ready() {
-    await until(300000, "./demo is ready", () => {
-      assert.equal(this.code, undefined, this.said);
-      return /^ready /m.test(this.out);
-    }).catch((error) => {
-      throw new Error(error.message + this.said);
-    });
+    const ready = until(300000, "./demo is ready", () => this.code !== undefined || /^ready /m.test(this.out));
+    await ready.catch((error) => assert.fail(error.message + this.said));
+    assert.equal(this.code, undefined, this.said);
     this.url = /^ready (\S+)$/m.exec(this.out)[1];
     this.dir = /^journal directory (.+)$/m.exec(this.out)[1];
     this.journal = join(this.dir, "journal.db");
