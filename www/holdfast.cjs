@@ -250,6 +250,14 @@ function decodeBinary(data) {
   return count === 4 ? { join_ref, ref, topic, event: "phx_reply", payload: { status: event, response: payload } } : { join_ref, ref, topic, event, payload };
 }
 var Link = class {
+  /** @type {() => void} */
+  onopen;
+  /** @type {(data: string|ArrayBuffer) => void} */
+  onframe;
+  /** @type {() => void} */
+  ondoubt;
+  /** @type {(reason: Reason) => void} */
+  onclose;
   ended = false;
   returnMs = null;
   // when the server wants us back, if it said so
@@ -497,6 +505,18 @@ var SocketLink = class extends Link {
   }
 };
 var Line = class {
+  /** @type {() => void} */
+  onup;
+  /** @type {() => void} */
+  ondown;
+  /** @type {(message: Message) => void} */
+  onframe;
+  /** @type {(state: string, reason: Reason, transport: string|null) => void} */
+  onchange;
+  /** @type {(reason: Reason, transport: string) => void} */
+  onerror;
+  /** @type {() => object} */
+  beat;
   #host;
   #io;
   #link = null;
@@ -1409,6 +1429,7 @@ var Push = class {
 var Channel = class {
   /** Where the journal's stream has been read to; null before a join. */
   cursor = null;
+  /** @type {"closed"|"joining"|"joined"|"errored"|"leaving"} */
   state = "closed";
   joinPush = null;
   #joinRef = null;
@@ -1765,6 +1786,7 @@ var Serializer = {
   decode: (data, callback) => callback(decode(data))
 };
 var Socket = class {
+  /** @type {"closed"|"connecting"|"open"|"waiting"} */
   state = "closed";
   /** "websocket", "longpoll", or null while there is no link. */
   transportName = null;
@@ -1866,6 +1888,7 @@ var Socket = class {
     this.transport = typeof name === "function" ? void 0 : name;
     this.#carrier?.replace(REASONS.replaced);
   }
+  /** @returns {"longpoll"} */
   getLongPollTransport() {
     return LongPoll;
   }
@@ -1932,7 +1955,7 @@ var Socket = class {
   }
   /**
    * Send a message as it is, now or with the next connection, and forget it.
-   * @param {Message} message
+   * @param {Partial<Message>} message
    */
   push(message) {
     const whole = { join_ref: null, ...message };
@@ -1944,9 +1967,8 @@ var Socket = class {
   }
   /**
    * What happens: for the logger, and for the inspector if it may watch.
-   * @param {"transport"|"channel"|"push"|"receive"} kind
-   * @param {string} text
-   * @param {any} data a Reason, a Message; a cursor, where the inspector has asked
+   * @param {[kind: "transport"|"channel"|"push"|"receive", text: string, data?: any]} what
+   *   data: a Reason, a Message; a cursor, where the inspector has asked
    */
   log(...what) {
     this.logger?.(...what);

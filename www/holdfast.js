@@ -101,7 +101,7 @@ export const REASONS = Object.freeze({
 
 const CHECKED = true; // the classic script has neither the table nor the check
 
-/** @returns {string} the state after, or throws: a mistake of ours */
+/** @returns {any} the state after, or throws: a mistake of ours */
 function step(machine, from, to) {
   if (CHECKED && !NEXT[machine][from].includes(to))
     throw new Error(`holdfast: ${machine} cannot go from ${from} to ${to}`);
@@ -214,7 +214,11 @@ function known(cursor, last) {
   );
 }
 
-/** From one alphabet to the other; without padding, which atob() can do without. */
+/**
+ * From one alphabet to the other; without padding, which atob() can do without.
+ * @param {string} text
+ * @param {Iterable<string>} changes four characters
+ */
 function base64(text, [from, to, from2, to2]) {
   return text.replaceAll(from, to).replaceAll(from2, to2).replaceAll("=", "");
 }
@@ -343,6 +347,14 @@ function decodeBinary(data) {
  * once, when it is of no more use.
  */
 class Link {
+  /** @type {() => void} */
+  onopen;
+  /** @type {(data: string|ArrayBuffer) => void} */
+  onframe;
+  /** @type {() => void} */
+  ondoubt;
+  /** @type {(reason: Reason) => void} */
+  onclose;
   ended = false;
   returnMs = null; // when the server wants us back, if it said so
   silence = REASONS.unproven; // what it means if no answer comes
@@ -658,6 +670,18 @@ export class SocketLink extends Link {
  * makeRef(), log(kind, text, data).
  */
 class Line {
+  /** @type {() => void} */
+  onup;
+  /** @type {() => void} */
+  ondown;
+  /** @type {(message: Message) => void} */
+  onframe;
+  /** @type {(state: string, reason: Reason, transport: string|null) => void} */
+  onchange;
+  /** @type {(reason: Reason, transport: string) => void} */
+  onerror;
+  /** @type {() => object} */
+  beat;
   #host;
   #io;
   #link = null; // what is sent goes over it
@@ -1772,6 +1796,7 @@ export class Push {
 export class Channel {
   /** Where the journal's stream has been read to; null before a join. */
   cursor = null;
+  /** @type {"closed"|"joining"|"joined"|"errored"|"leaving"} */
   state = "closed";
   joinPush = null;
   #joinRef = null; // of the join sent over this link; null: none, or it failed
@@ -2212,6 +2237,7 @@ export const Serializer = {
  *                                   +--- waiting <-+ link lost
  */
 export class Socket {
+  /** @type {"closed"|"connecting"|"open"|"waiting"} */
   state = "closed";
   /** "websocket", "longpoll", or null while there is no link. */
   transportName = null;
@@ -2244,6 +2270,7 @@ export class Socket {
     this.timeout = opts.timeout ?? TIMEOUT_MS;
     this.heartbeatIntervalMs = opts.heartbeatIntervalMs ?? HEARTBEAT_MS;
     this.longPollFallbackMs = opts.longPollFallbackMs ?? FALLBACK_MS;
+    /** @type {any} */
     this.transport = given ? undefined : opts.transport;
     this.authToken = opts.authToken && closure(opts.authToken);
     this.logger = opts.logger ?? null;
@@ -2315,6 +2342,7 @@ export class Socket {
     this.#carrier?.replace(REASONS.replaced);
   }
 
+  /** @returns {"longpoll"} */
   getLongPollTransport() {
     return LongPoll;
   }
@@ -2395,7 +2423,7 @@ export class Socket {
 
   /**
    * Send a message as it is, now or with the next connection, and forget it.
-   * @param {Message} message
+   * @param {Partial<Message>} message
    */
   push(message) {
     const whole = { join_ref: null, ...message };
@@ -2409,9 +2437,8 @@ export class Socket {
 
   /**
    * What happens: for the logger, and for the inspector if it may watch.
-   * @param {"transport"|"channel"|"push"|"receive"} kind
-   * @param {string} text
-   * @param {any} data a Reason, a Message; a cursor, where the inspector has asked
+   * @param {[kind: "transport"|"channel"|"push"|"receive", text: string, data?: any]} what
+   *   data: a Reason, a Message; a cursor, where the inspector has asked
    */
   log(...what) {
     this.logger?.(...what);

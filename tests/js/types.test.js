@@ -117,6 +117,30 @@ describe("the types", () => {
   });
 });
 
+// What is said of it in its comments. Much of it says nothing of its types, and
+// most that may be null is known not to be.
+describe("holdfast.js", () => {
+  it("does what its comments say, as far as a compiler sees", () => {
+    const lax = { noImplicitAny: false, strictNullChecks: false, strictPropertyInitialization: false };
+    const options = { ...MODULES, ...lax, allowJs: true, checkJs: true };
+    const text = readFileSync(join(WWW, "holdfast.js"), "utf8");
+    assert.equal(complaints("holdfast.js", text, options), "");
+  });
+
+  it("is what its types say", () => {
+    copyFileSync(join(WWW, "holdfast.js"), join(dir, "source.js"));
+    const text = `import * as source from "./source.js";
+      import type * as types from "holdfast";
+      export const socket: types.Socket = new source.Socket("/socket");
+      export const channel: types.Channel = new source.Socket("/socket").channel("a");
+      export const push: types.Push = new source.Socket("/socket").channel("a").join();
+      export const presence: types.Presence = new source.Presence(new source.Socket("").channel("a"));
+      export const all: typeof types.REASONS = source.REASONS;`;
+    const lax = { noImplicitAny: false, strictNullChecks: false };
+    assert.equal(complaints("assign.ts", text, { ...MODULES, ...lax, allowJs: true }), "");
+  });
+});
+
 // --- the manual ----------------------------------------------------------
 
 const manual = readFileSync(new URL("../../docs/CLIENT.md", import.meta.url), "utf8");
