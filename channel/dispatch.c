@@ -148,6 +148,8 @@ const char *hf_publish_reason(int err)
         return "refused by the journal";
     case HF_ECONFLICT:
         return "key_reused";
+    case HF_EAGAIN:
+        return "too early"; /* behind one that is not there */
     case HF_ENOTFOUND:
         return "not present"; /* the application updates who is not there */
     case HF_EBLOCKED:

@@ -30,23 +30,43 @@ static struct hf_str publisher_of(struct hf_str user, struct hf_str topic,
     return hf_str(room, sizeof(anonymous) - 1 + topic.len);
 }
 
+/* A key in the options. False: it is there, and is none. */
+static bool read_key(const struct hf_frame *frame, struct hf_str name,
+                     char *room, struct hf_str *out)
+{
+    struct hf_json key;
+    size_t len;
+
+    *out = hf_str(NULL, 0);
+    if (!hf_json_find(frame->options, name, &key))
+        return true;
+    if (hf_json_unescape(key, room, HF_KEY_MAX, &len) || len == 0 ||
+        has_control(hf_str(room, len)))
+        return false;
+    *out = hf_str(room, len);
+    return true;
+}
+
 const char *hf_once_of(const struct hf_frame *frame, struct hf_str user,
                        struct hf_once *out)
 {
     size_t least = user.len > 0 ? 1 : HF_KEY_ANONYMOUS;
-    struct hf_json key;
-    size_t len;
+    char *room = out->bytes;
 
-    out->key = out->publisher = hf_str(NULL, 0);
-    if (!hf_json_find(frame->options, HF_STR("key"), &key))
+    out->publisher = hf_str(NULL, 0);
+    if (!read_key(frame, HF_STR("key"), room, &out->key) ||
+        !read_key(frame, HF_STR("after"), room + HF_KEY_MAX, &out->after))
+        return "invalid key";
+    if (out->key.len == 0) {
+        out->after = out->key; /* who cannot be repeated comes when it comes */
         return NULL;
-    if (hf_json_unescape(key, out->bytes, HF_KEY_MAX, &len) || len < least ||
-        has_control(hf_str(out->bytes, len)))
+    }
+    if (out->key.len < least)
         return "invalid key";
 #ifdef HF_BROKEN_NO_KEY
+    out->key = out->after = hf_str(NULL, 0);
     return NULL;
 #endif
-    out->key = hf_str(out->bytes, len);
-    out->publisher = publisher_of(user, frame->topic, out->bytes + HF_KEY_MAX);
+    out->publisher = publisher_of(user, frame->topic, room + 2 * HF_KEY_MAX);
     return NULL;
 }

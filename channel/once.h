@@ -6,6 +6,10 @@
  * the first row's cursor. A user is his own publisher, so his keys are his
  * alone, on whatever device. Without a name nobody can be told from anybody:
  * then a key counts for its topic, and must be too long to be guessed.
+ *
+ * With "after": K2 beside it the push counts only behind the one whose key that
+ * is: pushes that were sent without waiting keep their order, whichever of them
+ * is refused or lost.
  */
 #ifndef HF_CHANNEL_ONCE_H
 #define HF_CHANNEL_ONCE_H
@@ -14,8 +18,9 @@
 
 struct hf_once {
     struct hf_str key; /* empty: nothing was asked */
+    struct hf_str after; /* the key it comes behind; empty: of none */
     struct hf_str publisher;
-    char bytes[HF_KEY_MAX + 255]; /* what both point into; do not copy */
+    char bytes[2 * HF_KEY_MAX + 255]; /* what they point into; do not copy */
 };
 
 /* What the frame asks. NULL, or the reason for the error reply. */

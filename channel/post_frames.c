@@ -461,7 +461,8 @@ static int leave(struct hf_post_work *work, const struct hf_frame *frame)
 /* What a client got wrong is its answer; other errors undo the POST. */
 static bool is_refusal(int err)
 {
-    return err == HF_EINVAL || err == HF_ELIMIT || err == HF_ECONFLICT;
+    return err == HF_EINVAL || err == HF_ELIMIT || err == HF_ECONFLICT ||
+           err == HF_EAGAIN;
 }
 
 /* A push with a key is told which row it was, or is. */
@@ -491,6 +492,7 @@ static int publish(struct hf_post_work *work, const struct hf_frame *frame,
                                  .kind = frame->kind,
                                  .publisher = once->publisher,
                                  .key = once->key,
+                                 .after = once->after,
                                  .skip = grant.echo ? HF_STR("")
                                                     : hf_post_session(work)};
     int64_t retry_ms;

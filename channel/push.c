@@ -44,8 +44,9 @@ static struct hf_push *push_new(struct hf_member *member,
 {
     struct hf_str join_ref = hf_member_join_ref(member);
     size_t len = frame->topic.len + frame->event.len + payload.len +
-                 once->publisher.len + once->key.len + skip.len + join_ref.len +
-                 frame->ref.raw.len + frame->raw_topic.raw.len;
+                 once->publisher.len + once->key.len + once->after.len +
+                 skip.len + join_ref.len + frame->ref.raw.len +
+                 frame->raw_topic.raw.len;
     struct hf_push *push = calloc(1, sizeof(*push) + len);
     char *at;
 
@@ -57,6 +58,7 @@ static struct hf_push *push_new(struct hf_member *member,
     push->publish.payload = put(&at, payload);
     push->publish.publisher = put(&at, once->publisher);
     push->publish.key = put(&at, once->key);
+    push->publish.after = put(&at, once->after);
     push->publish.kind = frame->kind;
     push->publish.skip = put(&at, skip);
     push->vsn = frame->vsn;
@@ -193,7 +195,7 @@ static void count(const struct hf_push *push, int err)
     struct hf_hub_counts *counts = &push->hub->counts;
 
     if (push->retry_ms > 0 || err == HF_EINVAL || err == HF_ECONFLICT ||
-        err == HF_ELIMIT || err == HF_EDENIED)
+        err == HF_ELIMIT || err == HF_EDENIED || err == HF_EAGAIN)
         counts->pushes_refused++;
     else if (err)
         counts->pushes_failed++;

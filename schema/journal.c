@@ -532,6 +532,30 @@ static int find_key(struct hf_journal *journal,
     return same ? 0 : HF_ECONFLICT;
 }
 
+/* Is there what it comes after? Else HF_EAGAIN. */
+static int find_after(struct hf_journal *journal,
+                      const struct hf_publish *publish)
+{
+    sqlite3_stmt *stmt;
+    bool row;
+    int err = hf_db_get(&journal->db,
+                        "SELECT 1 FROM messages"
+                        " WHERE publisher = ?1 AND key = ?2",
+                        &stmt);
+
+    if (err)
+        return err;
+    hf_db_bind_text(stmt, 1, publish->publisher);
+    hf_db_bind_text(stmt, 2, publish->after);
+    err = hf_db_step(&journal->db, stmt, &row);
+    if (err)
+        return err;
+    if (!row)
+        return HF_EAGAIN;
+    hf_db_done(stmt);
+    return 0;
+}
+
 static int insert(struct hf_journal *journal, const struct hf_publish *publish,
                   uint64_t *out_id)
 {
@@ -577,9 +601,11 @@ int hf_journal_append(struct hf_journal *journal,
         return HF_ELIMIT;
     if (publish->key.len > 0)
         err = find_key(journal, publish, &id);
+    repeated = id > 0;
+    if (err == 0 && !repeated && publish->after.len > 0)
+        err = find_after(journal, publish);
     if (err)
         return err;
-    repeated = id > 0;
     if (!repeated) {
         err = insert(journal, publish, &id);
         if (err)

@@ -216,6 +216,7 @@ struct hf_publish {
     enum hf_kind kind;
     struct hf_str publisher; /* with key: who it is unique for; else empty */
     struct hf_str key;       /* empty = none; else 1 .. 128 bytes */
+    struct hf_str after;     /* beside it: key of the one before; or empty */
     struct hf_str skip;      /* not delivered to; or empty */
 };
 
@@ -223,8 +224,8 @@ struct hf_publish {
  * Append one message; inside a transaction. With a key that was used before by
  * this publisher nothing is added, *out_id is the first one's id and
  * *out_repeated true. 0; HF_EINVAL: the journal refuses it, hf_journal_refusal
- * says why; HF_ECONFLICT: key used with other contents; HF_ELIMIT: payload too
- * large; HF_ESTORE.
+ * says why; HF_ECONFLICT: key used with other contents; HF_EAGAIN: nothing of
+ * this publisher has the key `after`; HF_ELIMIT: payload too large; HF_ESTORE.
  */
 int hf_journal_append(struct hf_journal *journal,
                       const struct hf_publish *publish, uint64_t *out_id,

@@ -115,7 +115,7 @@ var BATCH_LINES = 100;
 var BATCH_CHARS = 65536;
 var BUFFER_MAX = 1e3;
 var REPEAT_MS = 54e4;
-var RETRY = ["rate_limited", "busy"];
+var RETRY = ["rate_limited", "busy", "too early"];
 var TICK_MS = 5e3;
 var LATE_MS = 3e3;
 var THROTTLED_MS = 65e3;
@@ -1635,7 +1635,11 @@ var Channel = class {
       if (early && push.sentWith === this.#joinRef) this.#fail(REASONS.failed);
       push.sentWith = null;
       push.refusal = response;
-      if (!early) this.#holdBack(retry_ms);
+      if (reason === "too early") {
+        for (const one of this.#pushes.slice(0, this.#pushes.indexOf(push)))
+          if (one.options) one.sentWith = null;
+      }
+      if (!early && (retry_ms || !this.#pause)) this.#holdBack(retry_ms);
     } else {
       this.#settle(push, status, response);
       this.#window++;
@@ -1643,7 +1647,7 @@ var Channel = class {
     this.#flush();
     this.socket.settle();
   }
-  /** The one refused comes first, alone: later ones must not pass it again. */
+  /** Then the one refused comes first, alone: the others would be refused, too. */
   #holdBack(ms) {
     const resume = () => {
       this.#pause = null;
@@ -1732,15 +1736,19 @@ var Channel = class {
     for (const push of this.#pushes)
       if (push.sentWith && push.startedAt < oldest) this.#settle(push, "timeout", { reason: "no answer" });
     if (this.#pushes.length === 0) this.#window = Infinity;
+    let after;
     for (const push of this.#pushes.slice(0, this.#window)) {
       const again = push.sentWith === null || push.options;
-      if (again && push.sentWith !== this.#joinRef) this.#send(push);
+      if (again && push.sentWith !== this.#joinRef) this.#send(push, after);
+      after = push.options ? push.options.key : after;
     }
   }
-  #send(push) {
+  /** `after`: the key of the one before, if that is not answered yet. */
+  #send(push, after) {
     push.ref ??= this.socket.makeRef();
     push.sentWith = this.#joinRef;
-    this.#transmit(push.event, push.ref, push.payload, push.options);
+    const options = push.options && { ...push.options, after };
+    this.#transmit(push.event, push.ref, push.payload, options);
   }
   #transmit(event, ref, payload, options) {
     const { topic } = this;

@@ -130,7 +130,7 @@ const BATCH_LINES = 100; // Phoenix drops what is beyond
 const BATCH_CHARS = 65536; // of one POST, but at least one message
 const BUFFER_MAX = 1000; // pushes of a channel that wait for their answer
 const REPEAT_MS = 540000; // the server knows a key for ten minutes at least
-const RETRY = ["rate_limited", "busy"]; // refusals of a push that had no effect
+const RETRY = ["rate_limited", "busy", "too early"]; // refusals of a push that had no effect
 const TICK_MS = 5000; // how often we look whether we slept
 const LATE_MS = 3000; // later than that is no timer of a page that is awake
 const THROTTLED_MS = 65000; // ... of a hidden one: browsers let it act once a minute
@@ -1786,7 +1786,8 @@ export class Push {
  *     rows     A join says after which row to go on, and a row at or before the
  *              cursor is dropped, whichever link brings it.
  *     pushes   Each has a key, by which the server knows it again. All that are
- *              not answered are said again, in their order, with each new join.
+ *              not answered are said again, in their order, with each new join;
+ *              and each names the one before, behind which it has its effect.
  *     loss     Heartbeats are answered with the row that was sent last. Who has
  *              not seen it joins again.
  *
@@ -2029,7 +2030,11 @@ export class Channel {
       if (early && push.sentWith === this.#joinRef) this.#fail(REASONS.failed);
       push.sentWith = null;
       push.refusal = response;
-      if (!early) this.#holdBack(retry_ms);
+      // replies come in order: those before it that have none were lost
+      if (reason === "too early")
+        for (const one of this.#pushes.slice(0, this.#pushes.indexOf(push)))
+          if (one.options) one.sentWith = null;
+      if (!early && (retry_ms || !this.#pause)) this.#holdBack(retry_ms);
     } else {
       this.#settle(push, status, response);
       this.#window++;
@@ -2038,7 +2043,7 @@ export class Channel {
     this.socket.settle();
   }
 
-  /** The one refused comes first, alone: later ones must not pass it again. */
+  /** Then the one refused comes first, alone: the others would be refused, too. */
   #holdBack(ms) {
     const resume = () => {
       this.#pause = null;
@@ -2141,16 +2146,20 @@ export class Channel {
     for (const push of this.#pushes) // a timer may sleep, and the server has not
       if (push.sentWith && push.startedAt < oldest) this.#settle(push, "timeout", { reason: "no answer" });
     if (this.#pushes.length === 0) this.#window = Infinity;
+    let after;
     for (const push of this.#pushes.slice(0, this.#window)) {
       const again = push.sentWith === null || push.options;
-      if (again && push.sentWith !== this.#joinRef) this.#send(push);
+      if (again && push.sentWith !== this.#joinRef) this.#send(push, after);
+      after = push.options ? push.options.key : after;
     }
   }
 
-  #send(push) {
+  /** `after`: the key of the one before, if that is not answered yet. */
+  #send(push, after) {
     push.ref ??= this.socket.makeRef();
     push.sentWith = this.#joinRef;
-    this.#transmit(push.event, push.ref, push.payload, push.options);
+    const options = push.options && { ...push.options, after };
+    this.#transmit(push.event, push.ref, push.payload, options);
   }
 
   #transmit(event, ref, payload, options) {

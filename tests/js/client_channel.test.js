@@ -366,6 +366,39 @@ for (const transport of ["websocket", "longpoll"]) {
       assert.deepEqual(heard.n, [1, 2]);
     });
 
+    it("says again what was lost on its way before something that arrived", async () => {
+      if (transport === "longpoll") return; // where that ends the session
+      const world = new World();
+      let losing = false;
+      const WebSocket = class extends world.WebSocket {
+        send(text) {
+          if (!losing) super.send(text);
+        }
+      };
+      const { channel, heard } = listen(connect(world, { WebSocket }));
+      await world.pass(100);
+      losing = true;
+      const answers = [1, 2].map((n) => outcome(channel.push("n", { n })));
+      await world.pass(50);
+      losing = false;
+      answers.push(...[3, 4].map((n) => outcome(channel.push("n", { n }))));
+      await world.pass(3000);
+      assert.deepEqual(heard.n, [1, 2, 3, 4]);
+      for (const answer of answers) assert.deepEqual(statuses(answer), ["ok"]);
+      assert.equal(world.dialled.length, 1);
+    });
+
+    it("lets what was refused for good hold nobody up", async () => {
+      const { world, socket } = world_();
+      const { channel, heard } = listen(socket);
+      await world.pass(100);
+      world.limit = ({ payload }) => (payload.n === 2 ? { reason: "payload too large" } : null);
+      const answers = range(1, 4).map((n) => outcome(channel.push("n", { n })));
+      await world.pass(2000);
+      assert.deepEqual(heard.n, [1, 3, 4]);
+      assert.deepEqual(answers.map(statuses).flat(), ["ok", "error", "ok", "ok"]);
+    });
+
     it("joins again when a refusal said it may", async () => {
       const { world, socket } = world_();
       world.refuse = { reason: "rate_limited", retry_ms: 5000 };

@@ -32,8 +32,16 @@ async function play(seed, { Socket, Presence, REASONS } = whole) {
 
   const pushes = []; // {n, timeout, answer}
   const lossy = random() < 0.3;
+  const limited = random() < 0.5;
+  let due = 0; // of the server's patience with pushes
   let n = 0;
   const push = (timeout) => pushes.push({ n: ++n, timeout, answer: outcome(channel.push("n", { n }, timeout)) });
+  world.limit = () => {
+    const retry_ms = due - 200 - world.now;
+    if (limited && retry_ms > 0) return { reason: pick(["rate_limited", "busy"]), retry_ms };
+    due = Math.max(due, world.now) + 20;
+    return null;
+  };
   const topicsPeople = () => Object.keys(world.present.get(TOPIC) ?? {});
 
   for (let i = 0; i < 80; i++) {
@@ -112,9 +120,10 @@ describe("a random schedule", () => {
 const BROKEN = {
   "no filter by cursor": ["else if (!present) return;", ""],
   "no keys": ["const options = key ? { key } : undefined;", "const options = key ? {} : undefined;"],
-  "another key each time": ["this.#transmit(push.event, push.ref, push.payload, push.options);", "this.#transmit(push.event, push.ref, push.payload, push.options && { key: unique() });"],
+  "another key each time": ["this.#transmit(push.event, push.ref, push.payload, options);", "this.#transmit(push.event, push.ref, push.payload, options && { key: unique() });"],
   "no repeats": ["const again = push.sentWith === null || push.options;", "const again = push.sentWith === null;"],
   "repeats behind what is new": ["for (const push of this.#pushes.slice(0, this.#window)) {", "for (const push of this.#pushes.slice(0, this.#window).reverse()) {"],
+  "order of pushes that are refused": ["const options = push.options && { ...push.options, after };", "const options = push.options;"],
   "no heads": ["return { heads: true };", "return {};"],
   "rows pass while a hole is filled": ["this.#joinRef = this.#olderRef = null;\n    this.#moving = false;", "this.#moving = false;"],
   "messages of a stale join pass": ["if (!ours && (join_ref !== this.#olderRef || event.startsWith(\"phx_\"))) return;", ""],

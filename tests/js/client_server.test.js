@@ -17,7 +17,8 @@ const sockets = [];
 before(async () => {
   server = await Server.start({
     allow: [["room:*", "join,publish,presence"]],
-    conf: { http: { lease: "4s" } },
+    // less at once than a page here pushes
+    conf: { http: { lease: "4s", push_rate: 50, push_burst: 30 } },
   });
 });
 after(() => server?.stop());
@@ -82,6 +83,21 @@ for (const transport of TRANSPORTS) {
       assert.deepEqual(await numbersOf(topic), range(1, 60));
       await until(5000, "all is heard", () => heard.length >= 60);
       assert.deepEqual(heard, range(1, 60));
+    });
+
+    test("keeps the order of pushes that the server refuses for their rate", async () => {
+      const topic = `room:${++topicNo}`;
+      const { channel, heard } = await visit(topic, { transport });
+      const answers = [];
+      for (let n = 1; n <= 100; n++) {
+        answers.push(statusOf(channel.push("n", { n }, 60000)));
+        if (n % 7 === 0) await sleep(n % 4); // some in one turn, some while others are under way
+      }
+      for (const [status, response] of await Promise.all(answers))
+        assert.equal(status, "ok", JSON.stringify(response));
+      assert.deepEqual(await numbersOf(topic), range(1, 100));
+      await until(5000, "all is heard", () => heard.length >= 100);
+      assert.deepEqual(heard, range(1, 100));
     });
 
     test("notices nothing where nothing is lost, and what is lost", async () => {

@@ -443,6 +443,42 @@ static void a_repeated_key_gives_the_first_id(void **state)
     hf_journal_close(w);
 }
 
+static int append_after(struct hf_journal *w, const char *publisher,
+                        const char *key, const char *after, uint64_t *id)
+{
+    struct hf_publish message = {.topic = HF_STR("a"),
+                                 .event = HF_STR("b"),
+                                 .payload = HF_STR("1"),
+                                 .publisher = hf_str_of(publisher),
+                                 .key = hf_str_of(key),
+                                 .after = hf_str_of(after)};
+    bool repeated;
+    int err;
+
+    assert_int_equal(hf_journal_begin(w), 0);
+    err = hf_journal_append(w, &message, id, &repeated);
+    assert_int_equal(hf_journal_commit(w), 0); /* a refusal adds nothing */
+    return err;
+}
+
+static void a_message_comes_behind_the_one_it_names_or_not_at_all(void **state)
+{
+    struct hf_journal *w = open_journal(HF_JOURNAL_WRITE);
+    uint64_t id = 0;
+
+    (void)state;
+    assert_int_equal(append_after(w, "me", "k2", "k1", &id), HF_EAGAIN);
+    assert_int_equal(append_after(w, "me", "k1", "", &id), 0);
+    assert_int_equal(id, 1);
+    assert_int_equal(append_after(w, "you", "k2", "k1", &id), HF_EAGAIN);
+    assert_int_equal(append_after(w, "me", "k2", "k1", &id), 0);
+    assert_int_equal(id, 2);
+    /* a repeat is there already, whatever it names */
+    assert_int_equal(append_after(w, "me", "k1", "k9", &id), 0);
+    assert_int_equal(id, 1);
+    hf_journal_close(w);
+}
+
 static void a_script_may_repeat_a_key_in_any_way(void **state)
 {
     (void)state;
@@ -1265,6 +1301,7 @@ int main(void)
         FIXTURE_TEST(a_failed_sync_is_no_commit),
         FIXTURE_TEST(after_sqlite_gave_up_no_part_is_kept),
         FIXTURE_TEST(a_repeated_key_gives_the_first_id),
+        FIXTURE_TEST(a_message_comes_behind_the_one_it_names_or_not_at_all),
         FIXTURE_TEST(a_script_may_repeat_a_key_in_any_way),
         FIXTURE_TEST(what_a_script_gets_wrong_is_named),
         FIXTURE_TEST(what_is_just_allowed_is_taken),

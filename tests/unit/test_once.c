@@ -49,6 +49,26 @@ static void a_user_is_the_publisher_of_his_keys(void **state)
     is(once.publisher, "ann");
 }
 
+static void a_push_says_behind_which_it_comes(void **state)
+{
+    struct hf_once once;
+
+    (void)state;
+    assert_null(asked(",{\"key\":\"k2\",\"after\":\"k1\"}", "ann", &once));
+    is(once.key, "k2");
+    is(once.after, "k1");
+    is(once.publisher, "ann");
+    assert_null(asked(",{\"key\":\"k2\"}", "ann", &once));
+    is(once.after, "");
+    assert_null(asked(",{\"after\":\"k1\"}", "ann", &once));
+    is(once.after, "");
+    assert_string_equal(
+        asked(",{\"key\":\"k2\",\"after\":7}", "ann", &once), "invalid key");
+    assert_string_equal(
+        asked(",{\"key\":\"k2\",\"after\":\"\"}", "ann", &once),
+        "invalid key");
+}
+
 static void without_a_name_a_key_is_long_and_counts_for_the_topic(void **state)
 {
     struct hf_once once;
@@ -203,6 +223,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(without_a_key_nothing_is_asked),
         cmocka_unit_test(a_user_is_the_publisher_of_his_keys),
+        cmocka_unit_test(a_push_says_behind_which_it_comes),
         cmocka_unit_test(without_a_name_a_key_is_long_and_counts_for_the_topic),
         cmocka_unit_test(a_key_is_a_string_of_bounded_length),
         T(a_repeat_has_no_effect_and_gets_the_first_cursor),

@@ -375,10 +375,10 @@ class Peer {
       return good ? reply("ok", {}, joined) : reply("error", { reason: "unauthorized" }, joined);
     }
     if (this.world.forbid) return reply("error", { reason: "unauthorized" });
-    this.#push({ topic, event, payload, key: options?.key }, reply);
+    this.#push({ topic, event, payload, ...options }, reply);
   }
 
-  #push({ topic, event, payload, key }, reply) {
+  #push({ topic, event, payload, key, after }, reply) {
     const { world } = this;
     const refusal = world.limit({ topic, event, payload, key });
     if (refusal) return reply("error", refusal);
@@ -387,6 +387,7 @@ class Peer {
     if (known) world.repeats++;
     if (known && known.what !== what) return reply("error", { reason: "key_reused" });
     if (known) return reply("ok", { cursor: known.cursor });
+    if (after && !world.keys.has(`${topic} ${after}`)) return reply("error", { reason: "too early" });
     const cursor = world.cursor(world.publish(topic, event, payload).id);
     if (key) world.keys.set(`${topic} ${key}`, { what, cursor });
     reply("ok", key ? { cursor } : {});
