@@ -1733,8 +1733,8 @@ var Channel = class {
   #flush() {
     if (!this.isJoined() || this.#moving || this.#pause) return;
     const oldest = this.socket.clock.wall() - REPEAT_MS;
-    for (const push of this.#pushes)
-      if (push.sentWith && push.startedAt < oldest) this.#settle(push, "timeout", { reason: "no answer" });
+    const stale = this.#pushes.filter((push) => push.sentWith && push.startedAt < oldest);
+    for (const push of stale) this.#settle(push, "timeout", { reason: "no answer" });
     if (this.#pushes.length === 0) this.#window = Infinity;
     let after;
     for (const push of this.#pushes.slice(0, this.#window)) {
@@ -2041,9 +2041,10 @@ var Socket = class {
     if (this.state === "waiting") this.#carrier?.check(REASONS.retry);
     else if (this.state !== "open") return;
     else if (joined && access_token) {
+      const { topic } = joined;
       const payload = { access_token };
       const ref = this.#renewal = this.makeRef();
-      this.send({ join_ref: null, ref, topic: joined.topic, event: "access_token", payload });
+      this.send({ join_ref: null, ref, topic, event: "access_token", payload });
     } else {
       this.#release("waiting", REASONS.retry);
       this.#carry(REASONS.retry);

@@ -2142,9 +2142,10 @@ export class Channel {
   /** Send what the join of now has not been told yet, and may be. */
   #flush() {
     if (!this.isJoined() || this.#moving || this.#pause) return;
+    // our timers may have slept, and the server has not
     const oldest = this.socket.clock.wall() - REPEAT_MS;
-    for (const push of this.#pushes) // a timer may sleep, and the server has not
-      if (push.sentWith && push.startedAt < oldest) this.#settle(push, "timeout", { reason: "no answer" });
+    const stale = this.#pushes.filter((push) => push.sentWith && push.startedAt < oldest);
+    for (const push of stale) this.#settle(push, "timeout", { reason: "no answer" });
     if (this.#pushes.length === 0) this.#window = Infinity;
     let after;
     for (const push of this.#pushes.slice(0, this.#window)) {
@@ -2521,9 +2522,10 @@ export class Socket {
     if (this.state === "waiting") this.#carrier?.check(REASONS.retry);
     else if (this.state !== "open") return;
     else if (joined && access_token) {
+      const { topic } = joined;
       const payload = { access_token };
       const ref = (this.#renewal = this.makeRef());
-      this.send({ join_ref: null, ref, topic: joined.topic, event: "access_token", payload });
+      this.send({ join_ref: null, ref, topic, event: "access_token", payload });
     } else {
       // nothing is interrupted, and what was refused may be allowed now
       this.#release("waiting", REASONS.retry);

@@ -76,91 +76,94 @@ async function complete(tab, ms = 10000) {
 const changes = (tab) => tab.look("changes");
 const events = (tab) => tab.look("events");
 
-for (const transport of ["websocket", "longpoll"]) {
-  describe(`a page over ${transport}`, { concurrency: false }, () => {
-    let browser;
-    let front; // whose being there hides the others
-    before(async () => {
-      browser = await Chromium.start();
-    });
-    after(() => browser?.stop());
+// Each in a browser of its own, at the same time: it is mostly waiting.
+describe("a page in Chromium", { concurrency: 2 }, () => {
+  for (const transport of ["websocket", "longpoll"]) {
+    describe(`over ${transport}`, { concurrency: 1 }, () => {
+      let browser;
+      let front; // whose being there hides the others
+      before(async () => {
+        browser = await Chromium.start();
+      });
+      after(() => browser?.stop());
 
-    async function hide() {
-      front ??= await browser.visit(`http://127.0.0.1:${server.port}/other.html`);
-      await front.front();
-    }
+      async function hide() {
+        front ??= await browser.visit(`http://127.0.0.1:${server.port}/other.html`);
+        await front.front();
+      }
 
-    it("comes back complete from the page cache", { timeout: 60000 }, async () => {
-      for (const options of [{ transport, tabs: false }, { transport }]) {
-        const tab = await visit(browser, options);
-        for (let time = 0; time < 2; time++) {
-          await tab.look("location.href = '/other.html'");
-          await until(5000, "the other page", () => tab.look("document.title === 'another page'"));
-          await sleep(1500);
-          await tab.look("history.back()").catch(() => {});
-          await until(5000, "the page itself, as it was", () => tab.look("window.heard?.length > 3"));
+      it("comes back complete from the page cache", { timeout: 60000 }, async () => {
+        for (const options of [{ transport, tabs: false }, { transport }]) {
+          const tab = await visit(browser, options);
+          for (let time = 0; time < 2; time++) {
+            await tab.look("location.href = '/other.html'");
+            await until(5000, "the other page", () => tab.look("document.title === 'another page'"));
+            await sleep(1500);
+            await tab.look("history.back()").catch(() => {});
+            await until(5000, "the page itself, as it was", () => tab.look("window.heard?.length > 3"));
+            await complete(tab);
+            assert.ok((await events(tab)).includes("pageshow persisted"), JSON.stringify(options));
+            assert.equal(await tab.look("socket.state"), "open");
+          }
+          const why = await tab.look("JSON.stringify(performance.getEntriesByType('navigation')[0].notRestoredReasons)");
+          assert.equal(why, "null");
+          assert.ok(!(await events(tab)).includes("gap"));
+          await tab.look("socket.disconnect()");
+        }
+      });
+
+      it("comes back complete after it was frozen", { timeout: 60000 }, async () => {
+        const tab = await visit(browser, { transport, tabs: false });
+        await hide();
+        for (const ms of [1000, 12000]) {
+          await tab.lifecycle("frozen");
+          await sleep(ms);
+          await tab.lifecycle("active");
           await complete(tab);
-          assert.ok((await events(tab)).includes("pageshow persisted"), JSON.stringify(options));
+        }
+        const told = await events(tab);
+        assert.equal(told.filter((event) => event.startsWith("freeze")).length, 2, String(told));
+        await tab.front();
+        await complete(tab);
+        // Chromium ends WebSockets of a page that it freezes
+        if (transport === "longpoll") assert.deepEqual(await changes(tab), []);
+        assert.equal(await tab.look("socket.state"), "open");
+        await tab.look("socket.disconnect()");
+      });
+
+      it("comes back complete after it was offline", { timeout: 60000 }, async () => {
+        const tab = await visit(browser, { transport, tabs: false });
+        for (const ms of [500, 8000]) {
+          await tab.offline(true);
+          await sleep(ms);
+          await tab.offline(false);
+          await complete(tab);
           assert.equal(await tab.look("socket.state"), "open");
         }
-        const why = await tab.look("JSON.stringify(performance.getEntriesByType('navigation')[0].notRestoredReasons)");
-        assert.equal(why, "null");
-        assert.ok(!(await events(tab)).includes("gap"));
+        const told = await events(tab);
+        for (const event of ["offline", "online"])
+          assert.equal(told.filter((other) => other === event).length, 2, String(told));
         await tab.look("socket.disconnect()");
-      }
-    });
+      });
 
-    it("comes back complete after it was frozen", { timeout: 60000 }, async () => {
-      const tab = await visit(browser, { transport, tabs: false });
-      await hide();
-      for (const ms of [1000, 12000]) {
-        await tab.lifecycle("frozen");
-        await sleep(ms);
-        await tab.lifecycle("active");
+      it("hears all while it is hidden and held up, and stays connected", { timeout: 180000 }, async () => {
+        const tab = await visit(browser, { transport, tabs: false });
+        const ticks = async (ms) => {
+          const begun = await tab.look("ticks");
+          await sleep(ms);
+          return (await tab.look("ticks")) - begun;
+        };
+        await hide();
+        await until(5000, "it is hidden", () => tab.look("document.hidden"));
+        assert.ok((await ticks(5000)) <= 7, "timers once a second");
+        await complete(tab, 3000);
+        await sleep(65000); // two heartbeats, and more than the server waits for one
+        await complete(tab, 3000);
+        await tab.front();
         await complete(tab);
-      }
-      const told = await events(tab);
-      assert.equal(told.filter((event) => event.startsWith("freeze")).length, 2, String(told));
-      await tab.front();
-      await complete(tab);
-      // Chromium ends WebSockets of a page that it freezes
-      if (transport === "longpoll") assert.deepEqual(await changes(tab), []);
-      assert.equal(await tab.look("socket.state"), "open");
-      await tab.look("socket.disconnect()");
+        assert.deepEqual(await changes(tab), []);
+        await tab.look("socket.disconnect()");
+      });
     });
-
-    it("comes back complete after it was offline", { timeout: 60000 }, async () => {
-      const tab = await visit(browser, { transport, tabs: false });
-      for (const ms of [500, 8000]) {
-        await tab.offline(true);
-        await sleep(ms);
-        await tab.offline(false);
-        await complete(tab);
-        assert.equal(await tab.look("socket.state"), "open");
-      }
-      const told = await events(tab);
-      for (const event of ["offline", "online"])
-        assert.equal(told.filter((other) => other === event).length, 2, String(told));
-      await tab.look("socket.disconnect()");
-    });
-
-    it("hears all while it is hidden and held up, and stays connected", { timeout: 180000 }, async () => {
-      const tab = await visit(browser, { transport, tabs: false });
-      const ticks = async (ms) => {
-        const begun = await tab.look("ticks");
-        await sleep(ms);
-        return (await tab.look("ticks")) - begun;
-      };
-      await hide();
-      await until(5000, "it is hidden", () => tab.look("document.hidden"));
-      assert.ok((await ticks(5000)) <= 7, "timers once a second");
-      await complete(tab, 3000);
-      await sleep(65000); // two heartbeats, and more than the server waits for one
-      await complete(tab, 3000);
-      await tab.front();
-      await complete(tab);
-      assert.deepEqual(await changes(tab), []);
-      await tab.look("socket.disconnect()");
-    });
-  });
-}
+  }
+});
