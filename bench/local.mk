@@ -44,7 +44,7 @@ EXTRA_DIST += bench/RESULTS.md bench/frame.sh bench/cgi.mjs bench/heap.c bench/i
 	bench/replay.mjs bench/parked.js bench/pollers.mjs \
 	bench/fanout.mjs bench/fanout_ws.mjs bench/hostile.mjs bench/restart.mjs bench/syscalls.js \
 	bench/load/drive.mjs bench/ws_joins.mjs bench/ws_latency.mjs bench/ws_storm.mjs bench/soak.mjs \
-	bench/ws_workers.mjs \
+	bench/tabs.mjs bench/ws_workers.mjs \
 	bench/holds.mjs bench/holds_plot.mjs bench/lab.mjs \
 	bench/latency.mjs bench/latency.php \
 	bench/waiters.mjs bench/waiters.php

@@ -58,6 +58,7 @@ EXTRA_DIST += \
 	tests/js/sidecar_kept.test.js \
 	tests/js/sidecar_tls.test.js \
 	tests/js/since.test.js \
+	tests/js/tabs_browser.test.js \
 	tests/js/tls.test.js \
 	tests/js/transcripts.test.js \
 	tests/js/types.test.js \
