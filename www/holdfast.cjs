@@ -504,7 +504,7 @@ var SocketLink = class extends Link {
     this.fail(REASONS.restart);
   }
 };
-var Line = class {
+var Carrier = class {
   /** @type {() => void} */
   onup;
   /** @type {() => void} */
@@ -517,6 +517,10 @@ var Line = class {
   onerror;
   /** @type {() => object} */
   beat;
+  /** @type {() => void} only of tabs: they cannot share, use a Line */
+  onapart;
+};
+var Line = class extends Carrier {
   #host;
   #io;
   #link = null;
@@ -540,6 +544,7 @@ var Line = class {
   #told = false;
   // the server said how long to wait
   constructor(host, io) {
+    super();
     this.#host = host;
     this.#io = io;
     this.#timer = new Timer(io.clock);
@@ -971,7 +976,7 @@ var Hub = class {
   }
 };
 var NO_NEWS = { term: 0, up: "" };
-var Tabs = class {
+var Tabs = class extends Carrier {
   #host;
   #io;
   #id;
@@ -998,6 +1003,7 @@ var Tabs = class {
   #silent;
   // ticks since
   constructor(host, io) {
+    super();
     this.#host = host;
     this.#io = io;
   }
@@ -2008,8 +2014,8 @@ var Socket = class {
   settle() {
     if (!this.channels.some((channel) => channel.unsettled)) this.#carrier?.settled();
   }
-  #carry(reason, Carrier = this.#shares ? Tabs : Line) {
-    const carrier = new Carrier(this, this.#io);
+  #carry(reason, Carrier2 = this.#shares ? Tabs : Line) {
+    const carrier = new Carrier2(this, this.#io);
     this.#carrier = carrier;
     carrier.onup = () => this.#up();
     carrier.ondown = () => this.#down();

@@ -669,7 +669,7 @@ export class SocketLink extends Link {
  * timeout, heartbeatIntervalMs, longPollFallbackMs, reconnectAfterMs(tries),
  * makeRef(), log(kind, text, data).
  */
-class Line {
+class Carrier {
   /** @type {() => void} */
   onup;
   /** @type {() => void} */
@@ -682,6 +682,11 @@ class Line {
   onerror;
   /** @type {() => object} */
   beat;
+  /** @type {() => void} only of tabs: they cannot share, use a Line */
+  onapart;
+}
+
+class Line extends Carrier {
   #host;
   #io;
   #link = null; // what is sent goes over it
@@ -696,6 +701,7 @@ class Line {
   #told = false; // the server said how long to wait
 
   constructor(host, io) {
+    super();
     this.#host = host;
     this.#io = io;
     this.#timer = new Timer(io.clock);
@@ -1230,7 +1236,7 @@ const NO_NEWS = { term: 0, up: "" };
  * was sent over a link that is gone. Each tab has a lock of its own, and when that
  * is free the leader knows that the tab is no more.
  */
-class Tabs {
+class Tabs extends Carrier {
   #host;
   #io;
   #id; // another whenever we come, so that what ends is not what begins
@@ -1248,6 +1254,7 @@ class Tabs {
   #silent; // ticks since
 
   constructor(host, io) {
+    super();
     this.#host = host;
     this.#io = io;
   }
