@@ -3,6 +3,7 @@
 //     node www/build.mjs       after every change of holdfast.js or holdfast.d.ts
 //
 //     holdfast.min.js          for <script src>: the global Holdfast
+//     holdfast.solo.min.js     the same, but each tab has a connection of its own
 //     holdfast.cjs             for require()
 //     holdfast.d.cts           what TypeScript reads beside the latter
 //     LICENSE                  the package's own copy
@@ -20,7 +21,26 @@ const here = fileURLToPath(new URL(".", import.meta.url));
 // What the classic script offers; a module has some more, for tests.
 const PUBLIC = ["Socket", "Channel", "Push", "Presence", "LongPoll", "Serializer", "REASONS"];
 
-export const MOST = 8000; // bytes of the classic script, gzipped
+/** Bytes of the classic scripts, gzipped, at most. */
+export const MOST = { "holdfast.min.js": 11500, "holdfast.solo.min.js": 9250 };
+
+// Members of things that no application gets hold of, or has no business with: they
+// have a letter for a name there. Never what is an option, is sent to anybody, other
+// tabs too, or has this name in the platform as well and is used here.
+const INTERNAL = `
+  beat beats bearer callback check checked clientId counted doubt due end fail handle head
+  heartbeat kind linkLost linkUp onapart onchange ondoubt ondown onframe onup opened part
+  pendingDiffs ports refusal returnMs sentWith settle settled silence start startedAt stop
+  timer unsettled usefulAt waits wanted writable
+`;
+
+function internal() {
+  const types = readFileSync(`${here}holdfast.d.ts`, "utf8");
+  const names = INTERNAL.trim().split(/\s+/);
+  for (const name of names)
+    if (new RegExp(`^  ((readonly|static) )?${name}\\??[:(<]`, "m").test(types)) throw new Error(`${name} is public`);
+  return names;
+}
 
 const NOTE = "Made of holdfast.js by build.mjs; do not edit.";
 const TARGET = "es2022"; // of browsers: Chromium 94, Firefox 93, Safari 16.4
@@ -39,30 +59,43 @@ async function bundle(contents, options) {
 }
 
 // What finds mistakes of ours is for those who can mend them.
-function unchecked(source) {
-  const [before, after, ...more] = source.split("\nconst CHECKED = true;");
-  if (after === undefined || more.length > 0) throw new Error("where is CHECKED in holdfast.js?");
-  return `${before}\nconst CHECKED = false;${after}`;
+function without(source, constant) {
+  const [before, after, ...more] = source.split(`\nconst ${constant} = true;`);
+  if (after === undefined || more.length > 0) throw new Error(`where is ${constant} in holdfast.js?`);
+  return `${before}\nconst ${constant} = false;${after}`;
 }
 
-// A reason's text is its name there; docs/CLIENT.md has the words.
+// A reason's text is its name there, and what is meant by its name here is meant by
+// its number; docs/CLIENT.md has the words.
 function terse(source) {
-  const table = /\nexport const REASONS = Object\.freeze\((\{[^;]*\})\);\n/;
-  const numbers = table.exec(source)?.[1].replace(/\{ number: (\d+), text: "[^"]*" \}/g, "$1");
-  if (!numbers || /number/.test(numbers)) throw new Error("where are REASONS in holdfast.js?");
-  const list = `Object.entries(${numbers}).map(([text, number]) => [text, { number, text }])`;
-  return source.replace(table, () => `\nconst REASONS = Object.freeze(Object.fromEntries(${list}));\n`);
+  const table = /\nexport const REASONS = Object\.freeze\(\{([^;]*)\}\);\n/.exec(source);
+  const names = [];
+  for (const [, name, number] of table?.[1].matchAll(/(\w+): \{ number: (\d+), text: "[^"]*" \}/g) ?? [])
+    names[number] = name;
+  if (names.length === 0) throw new Error("where are REASONS in holdfast.js?");
+  const all = `
+const NUMBERED = "${names.join()}".split(",").map((text, number) => ({ number, text }));
+const REASONS = Object.fromEntries(NUMBERED.map((it) => [it.text, it]).filter(([name]) => name));
+`;
+  return source
+    .replace(/\bREASONS\.(\w+)\b/g, (_, name) => {
+      if (!names.includes(name)) throw new Error(`there is no REASONS.${name} in holdfast.js`);
+      return `NUMBERED[${names.indexOf(name)}]`;
+    })
+    .replace(table[0], () => all);
 }
 
-async function classic() {
+async function classic(...absent) {
   const names = PUBLIC.join(", ");
-  const source = unchecked(readFileSync(`${here}holdfast.js`, "utf8"));
+  const source = absent.reduce(without, readFileSync(`${here}holdfast.js`, "utf8"));
   const code = await bundle(`${terse(source)}\nglobalThis.Holdfast = { ${names} };`, {
     format: "iife",
     minify: true,
+    mangleProps: new RegExp(`^(${internal().join("|")})$`),
   });
   const { code: smaller } = await tools("terser").minify(code, {
-    compress: { passes: 3, ecma: 2020 },
+    // no getter of ours has an effect, and no function is called with `new` that is an arrow
+    compress: { passes: 3, ecma: 2020, hoist_funs: true, pure_getters: true, unsafe: true, unsafe_arrows: true, unsafe_methods: true },
     mangle: true,
     format: { comments: false },
   });
@@ -77,7 +110,8 @@ const types = () => `// ${NOTE}\n${readFileSync(`${here}holdfast.d.ts`, "utf8")}
 /** @returns {Promise<Record<string, string>>} file name -> text */
 export async function build() {
   return {
-    "holdfast.min.js": await classic(),
+    "holdfast.min.js": await classic("CHECKED"),
+    "holdfast.solo.min.js": await classic("CHECKED", "TABS"),
     "holdfast.cjs": await common(),
     "holdfast.d.cts": types(),
     LICENSE: readFileSync(new URL("../LICENSE", import.meta.url), "utf8"),
@@ -89,5 +123,6 @@ export const gzipped = (text) => gzipSync(text, { level: 9 }).length;
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const files = await build();
   for (const [name, text] of Object.entries(files)) writeFileSync(here + name, text);
-  console.log(`holdfast.min.js: ${gzipped(files["holdfast.min.js"])} bytes gzipped, of ${MOST}`);
+  for (const [name, most] of Object.entries(MOST))
+    console.log(`${name}: ${gzipped(files[name])} bytes gzipped, of ${most}`);
 }

@@ -66,10 +66,6 @@ var REASONS = Object.freeze({
   unsent: { number: 13, text: "messages were not accepted" },
   retry: { number: 14, text: "time to try again" },
   restart: { number: 15, text: "the server restarts" },
-  works: { number: 30, text: "WebSocket works again" },
-  late: { number: 31, text: "the answer to a heartbeat is late" },
-  unfit: { number: 32, text: "WebSocket has failed too often here" },
-  unheard: { number: 33, text: "what is sent arrives, and its answer does not" },
   join: { number: 20, text: "join() was called" },
   joined: { number: 21, text: "the join was accepted" },
   rejoin: { number: 22, text: "joining again" },
@@ -80,6 +76,10 @@ var REASONS = Object.freeze({
   ended: { number: 27, text: "the server closed the channel" },
   leave: { number: 28, text: "leave() was called" },
   left: { number: 29, text: "the channel was left" },
+  works: { number: 30, text: "WebSocket works again" },
+  late: { number: 31, text: "the answer to a heartbeat is late" },
+  unfit: { number: 32, text: "WebSocket has failed too often here" },
+  unheard: { number: 33, text: "what is sent arrives, and its answer does not" },
   loss: { number: 40, text: "messages did not arrive" },
   leads: { number: 50, text: "this tab connects for all" },
   follows: { number: 51, text: "another tab connects for this one" },
@@ -90,6 +90,7 @@ var REASONS = Object.freeze({
   noToken: { number: 63, text: "no token could be had" }
 });
 var CHECKED = true;
+var TABS = true;
 function step(machine, from, to) {
   if (CHECKED && !NEXT[machine][from].includes(to))
     throw new Error(`holdfast: ${machine} cannot go from ${from} to ${to}`);
@@ -1851,7 +1852,7 @@ var Socket = class {
       // HTTP status of the last refusal, until the server knows
     };
     const { document, navigator, BroadcastChannel: bus } = this.#io.page;
-    this.#shares = opts.tabs !== false && document && navigator?.locks && bus;
+    this.#shares = TABS && opts.tabs !== false && document && navigator?.locks && bus;
     this.tab = this.#shares ? unique().slice(0, TAB_CHARS) : "";
     try {
       if (opts.inspect ?? localStorage["holdfast.inspect"]) {
@@ -2014,7 +2015,7 @@ var Socket = class {
   settle() {
     if (!this.channels.some((channel) => channel.unsettled)) this.#carrier?.settled();
   }
-  #carry(reason, Carrier2 = this.#shares ? Tabs : Line) {
+  #carry(reason, Carrier2 = TABS && this.#shares ? Tabs : Line) {
     const carrier = new Carrier2(this, this.#io);
     this.#carrier = carrier;
     carrier.onup = () => this.#up();
@@ -2026,7 +2027,7 @@ var Socket = class {
       for (const channel of this.channels) channel.beat();
       return { heads: true };
     };
-    carrier.onapart = () => this.#carry(REASONS.apart, Line);
+    if (TABS) carrier.onapart = () => this.#carry(REASONS.apart, Line);
     carrier.open(reason);
   }
   #release(state, reason) {

@@ -71,11 +71,6 @@ export const REASONS = Object.freeze({
   retry: { number: 14, text: "time to try again" },
   restart: { number: 15, text: "the server restarts" },
 
-  works: { number: 30, text: "WebSocket works again" },
-  late: { number: 31, text: "the answer to a heartbeat is late" },
-  unfit: { number: 32, text: "WebSocket has failed too often here" },
-  unheard: { number: 33, text: "what is sent arrives, and its answer does not" },
-
   join: { number: 20, text: "join() was called" },
   joined: { number: 21, text: "the join was accepted" },
   rejoin: { number: 22, text: "joining again" },
@@ -86,6 +81,11 @@ export const REASONS = Object.freeze({
   ended: { number: 27, text: "the server closed the channel" },
   leave: { number: 28, text: "leave() was called" },
   left: { number: 29, text: "the channel was left" },
+
+  works: { number: 30, text: "WebSocket works again" },
+  late: { number: 31, text: "the answer to a heartbeat is late" },
+  unfit: { number: 32, text: "WebSocket has failed too often here" },
+  unheard: { number: 33, text: "what is sent arrives, and its answer does not" },
 
   loss: { number: 40, text: "messages did not arrive" },
 
@@ -99,7 +99,8 @@ export const REASONS = Object.freeze({
   noToken: { number: 63, text: "no token could be had" },
 });
 
-const CHECKED = true; // the classic script has neither the table nor the check
+const CHECKED = true; // the classic scripts have neither the table nor the check
+const TABS = true; // holdfast.solo.min.js has not the section "tabs"
 
 /** @returns {any} the state after, or throws: a mistake of ours */
 function step(machine, from, to) {
@@ -2302,7 +2303,7 @@ export class Socket {
       refused: 0, // HTTP status of the last refusal, until the server knows
     };
     const { document, navigator, BroadcastChannel: bus } = this.#io.page;
-    this.#shares = opts.tabs !== false && document && navigator?.locks && bus;
+    this.#shares = TABS && opts.tabs !== false && document && navigator?.locks && bus;
     /** @internal what our refs begin with, beside those of other tabs */
     this.tab = this.#shares ? unique().slice(0, TAB_CHARS) : "";
     try {
@@ -2493,7 +2494,7 @@ export class Socket {
     if (!this.channels.some((channel) => channel.unsettled)) this.#carrier?.settled();
   }
 
-  #carry(reason, Carrier = this.#shares ? Tabs : Line) {
+  #carry(reason, Carrier = TABS && this.#shares ? Tabs : Line) {
     const carrier = new Carrier(this, this.#io);
     this.#carrier = carrier;
     carrier.onup = () => this.#up();
@@ -2505,7 +2506,7 @@ export class Socket {
       for (const channel of this.channels) channel.beat();
       return { heads: true };
     };
-    carrier.onapart = () => this.#carry(REASONS.apart, Line);
+    if (TABS) carrier.onapart = () => this.#carry(REASONS.apart, Line);
     carrier.open(reason);
   }
 

@@ -1,5 +1,5 @@
 # www/ - the browser side, installed below $(pkgdatadir)/www as it is
-# build.mjs makes four of them of holdfast.js and holdfast.d.ts
+# build.mjs makes five of them of holdfast.js and holdfast.d.ts
 EXTRA_DIST += www/build.mjs
 nobase_dist_pkgdata_DATA += \
 	www/LICENSE \
@@ -9,6 +9,7 @@ nobase_dist_pkgdata_DATA += \
 	www/holdfast.d.ts \
 	www/holdfast.js \
 	www/holdfast.min.js \
+	www/holdfast.solo.min.js \
 	www/package.json \
 	www/demos/README.md \
 	www/demos/both.css \

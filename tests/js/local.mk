@@ -5,6 +5,7 @@ EXTRA_DIST += \
 	tests/js/attacks.test.js \
 	tests/js/auth.test.js \
 	tests/js/budget.test.js \
+	tests/js/built.test.js \
 	tests/js/checker.test.js \
 	tests/js/client_channel.test.js \
 	tests/js/client_choice.test.js \
