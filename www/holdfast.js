@@ -207,12 +207,10 @@ const held = (signal) => new Promise((done) => signal.addEventListener("abort", 
 
 /** A cursor is "j:<epoch>.<id>". Is `cursor` at or before `last`? */
 function known(cursor, last) {
-  const dot = cursor.lastIndexOf(".") + 1;
-  return (
-    typeof last === "string" &&
-    cursor.slice(0, dot) === last.slice(0, dot) &&
-    Number(cursor.slice(dot)) <= Number(last.slice(dot))
-  );
+  const [epoch] = `${cursor}`.split(".");
+  // decimal, of any size: no Number holds them all
+  const longer = cursor?.length - last?.length;
+  return `${last}`.startsWith(`${epoch}.`) && (longer ? longer < 0 : cursor <= last);
 }
 
 /**
@@ -279,7 +277,8 @@ class Timer {
 
 /**
  * Bytes, as ArrayBuffer, are base64 in the text, for a binary message has no
- * room for options (P-1.14).
+ * room for options (P-1.14). Half a surrogate pair, as a text that was cut has
+ * it, is no character: who says it is cut off (P-9.2).
  * @param {Message} message
  */
 export function encode({ join_ref, ref, topic, event, payload, options }) {
@@ -289,7 +288,8 @@ export function encode({ join_ref, ref, topic, event, payload, options }) {
     options = { ...options, bytes: true };
   }
   const frame = [join_ref, ref, topic, event, payload];
-  return JSON.stringify(options ? [...frame, options] : frame);
+  const text = JSON.stringify(options ? [...frame, options] : frame);
+  return text.replace(/\\(\\|ud[89a-f]..)/g, (all, what) => (what === "\\" ? all : "\\ufffd"));
 }
 
 /**
@@ -1317,7 +1317,7 @@ class Tabs extends Carrier {
     const { endPoint, params, transport } = this.#host;
     const token = await this.#io.bearer?.get();
     const url = new URL(endPoint, globalThis.location?.href).href;
-    const text = new TextEncoder().encode(identity(url, params(), transport, token));
+    const text = new TextEncoder().encode(identity(url, attempt(params), transport, token));
     const hash = await crypto.subtle.digest("SHA-256", text);
     return `holdfast:1:${btoa(String.fromCharCode(...new Uint8Array(hash)))}`;
   }
@@ -1727,6 +1727,8 @@ export class Push {
   ref = null; // once it was sent
   /** @internal the join it was sent with last, and so over which link */
   sentWith = null;
+  /** @internal the one before, if it was not answered over that */
+  unsure = null;
   /** @internal by the system's clock, which goes on when the machine sleeps */
   startedAt = 0;
   /** @internal why the server did not take it yet */
@@ -1882,7 +1884,10 @@ export class Channel {
     if (there && this.socket.writable) {
       this.#pushes.push(push);
       this.#send(push);
-    } else push.settle("ok", {});
+    } else {
+      this.part(); // of what had failed the server may know nothing
+      push.settle("ok", {});
+    }
     return push;
   }
 
@@ -1961,7 +1966,8 @@ export class Channel {
 
   /** @internal so that others see us go at once */
   part() {
-    if (this.#joinRef) this.#transmit("phx_leave", this.socket.makeRef(), {});
+    const { ref } = this.joinPush ?? {};
+    if (ref && this.socket.writable) this.#transmit("phx_leave", this.socket.makeRef(), {}, undefined, ref);
   }
 
   /** @internal is the link before this one still needed? */
@@ -1992,7 +1998,7 @@ export class Channel {
 
   /** @internal a heartbeat leaves */
   beat() {
-    this.#beatRef = this.#moving ? null : this.#joinRef;
+    this.#beatRef = this.isJoined() && !this.#moving ? this.#joinRef : null;
   }
 
   /** @internal its answer: this row and all before it had been sent to us */
@@ -2036,12 +2042,12 @@ export class Channel {
     const early = reason === "unmatched topic";
     if (status === "error" && (early || RETRY.includes(reason)) && push.event !== "phx_leave") {
       if (early && push.sentWith === this.#joinRef) this.#fail(REASONS.failed);
-      push.sentWith = null;
+      push.sentWith = push.unsure;
       push.refusal = response;
       // replies come in order: those before it that have none were lost
       if (reason === "too early")
         for (const one of this.#pushes.slice(0, this.#pushes.indexOf(push)))
-          if (one.options) one.sentWith = null;
+          if (one.options) one.sentWith &&= "lost";
       if (!early && (retry_ms || !this.#pause)) this.#holdBack(retry_ms);
     } else {
       this.#settle(push, status, response);
@@ -2070,8 +2076,8 @@ export class Channel {
   }
 
   #sendJoin() {
-    const params = this.params() ?? {};
-    const since = this.cursor ?? params.since ?? "";
+    const params = attempt(() => snapshot(this.params() ?? {}));
+    const since = this.cursor ?? params?.since ?? "";
     this.joinPush.ref = this.#joinRef = this.socket.makeRef();
     this.#transmit("phx_join", this.#joinRef, { ...params, since });
   }
@@ -2166,14 +2172,14 @@ export class Channel {
   /** `after`: the key of the one before, if that is not answered yet. */
   #send(push, after) {
     push.ref ??= this.socket.makeRef();
+    push.unsure = push.sentWith;
     push.sentWith = this.#joinRef;
     const options = push.options && { ...push.options, after };
     this.#transmit(push.event, push.ref, push.payload, options);
   }
 
-  #transmit(event, ref, payload, options) {
+  #transmit(event, ref, payload, options, join_ref = this.#joinRef) {
     const { topic } = this;
-    const join_ref = this.#joinRef;
     this.socket.send({ join_ref, ref, topic, event, payload, options });
   }
 
@@ -2444,7 +2450,7 @@ export class Socket {
    * @param {Partial<Message>} message
    */
   push(message) {
-    const whole = { join_ref: null, ...message };
+    const whole = { join_ref: null, ...message, payload: snapshot(message.payload ?? {}) };
     if (this.#writable) this.send(whole);
     else if (this.#buffer.length < BUFFER_MAX) this.#buffer.push(whole);
   }
@@ -2470,7 +2476,7 @@ export class Socket {
   endPointURL(transport = "websocket") {
     const url = new URL(this.endPoint, globalThis.location?.href);
     const secure = /^(https|wss):$/.test(url.protocol) ? "s" : "";
-    const pairs = query({ ...this.params(), vsn: "2.0.0" });
+    const pairs = query({ ...attempt(this.params), vsn: "2.0.0" });
     if (url.search) pairs.unshift(url.search.slice(1));
     url.protocol = (transport === "websocket" ? "ws" : "http") + secure;
     url.pathname = `${url.pathname.replace(/\/+$/, "")}/${transport}`;

@@ -69,6 +69,13 @@ describe("frames", () => {
       assert.equal(decode(data), null);
   });
 
+  it("hold no half of a character, which the server would take for broken", () => {
+    const text = encode({ join_ref: null, ref: "1", topic: "a", event: "b", payload: { c: "😀".slice(0, 1) } });
+    assert.equal(text, '[null,"1","a","b",{"c":"\\ufffd"}]');
+    for (const c of ["😀", "\\ud83d", "\\\\ud83d", "\ud83e\\", '"\\"'])
+      assert.equal(decode(encode({ payload: { c } })).payload.c, c.replace("\ud83e", "\ufffd"));
+  });
+
   it("are nothing else", () => {
     for (const text of ["", "x", '"abcdef"', "{}", "[1,2,3,4]", "null", "7"]) assert.equal(decode(text), null);
   });
@@ -399,6 +406,20 @@ for (const transport of ["websocket", "longpoll"]) {
       assert.deepEqual(answers.map(statuses).flat(), ["ok", "error", "ok", "ok"]);
     });
 
+    it("does not call refused what was sent before, and unanswered", async () => {
+      const { world, socket } = world_({ timeout: 5000 });
+      const { channel } = listen(socket);
+      await world.pass(100);
+      world.deaf = true;
+      const answer = outcome(channel.push("n", { n: 1 }, 20000));
+      await world.pass(2000);
+      world.deaf = false;
+      world.limit = () => ({ reason: "busy", retry_ms: 100 });
+      lose(world);
+      await world.pass(30000);
+      assert.deepEqual(statuses(answer), ["timeout"]);
+    });
+
     it("joins again when a refusal said it may", async () => {
       const { world, socket } = world_();
       world.refuse = { reason: "rate_limited", retry_ms: 5000 };
@@ -545,6 +566,25 @@ for (const transport of ["websocket", "longpoll"]) {
       assert.equal(channel.state, "joined");
       assert.deepEqual(heard.closes, []);
       assert.equal(heard.joins.length, 2);
+    });
+
+    it("is joined whatever the parameters of another one throw, or cannot be said", async () => {
+      const { world, socket } = world_();
+      await world.pass(100);
+      const circle = {};
+      circle.circle = circle;
+      let calm = true;
+      const params = [() => ({ big: 1n }), () => circle, () => { throw new Error("params"); }];
+      for (const [i, bad] of params.entries()) listen(socket, `demo:${i}`, () => (calm ? {} : bad()));
+      const { heard } = listen(socket);
+      await world.pass(100);
+      calm = false;
+      lose(world);
+      publish(world, 1);
+      await world.pass(5000);
+      assert.deepEqual(heard.n, [1]);
+      assert.equal(socket.state, "open");
+      assert.ok(complaints.splice(0).length >= 3);
     });
 
     it("says so when the connection takes longer than the join may", async () => {
@@ -695,6 +735,18 @@ for (const transport of ["websocket", "longpoll"]) {
 }
 
 describe("a channel", () => {
+  it("has a place of any size", async () => {
+    const world = new World();
+    const socket = connect(world);
+    const { heard } = listen(socket);
+    await world.pass(100);
+    const ids = ["9", "10", "9007199254740992", "9007199254740993", "9223372036854775807"];
+    for (const id of [...ids, ...ids])
+      world.tellRow(TOPIC, `j:AAECAwQFBgc.${id}`, "n", { n: id });
+    await world.pass(100);
+    assert.deepEqual(heard.n, ids);
+  });
+
   it("drops what belongs to an older join or was seen before", async () => {
     const world = new World();
     let line;
@@ -804,6 +856,17 @@ describe("silent loss", () => {
     assert.deepEqual(heard.n, range(1, 600));
     assert.ok(world.heartbeats > 10);
     assert.ok(!reasons.includes(REASONS.loss.number));
+  });
+
+  it("leaves nobody behind who is left then", async () => {
+    const { world, channel } = await page({ rejoinAfterMs: () => 1000 });
+    world.net.rows = "lose";
+    publish(world, 1);
+    while (channel.state === "joined") await world.pass(50);
+    const answer = outcome(channel.leave());
+    await world.pass(100);
+    assert.equal(answer[0][0], "ok");
+    assert.equal(world.memberCount, 0);
   });
 
   it("is no alarm of a topic that is left out, or of heads nobody can read", async () => {

@@ -125,7 +125,6 @@ const BROKEN = {
   "repeats behind what is new": ["for (const push of this.#pushes.slice(0, this.#window)) {", "for (const push of this.#pushes.slice(0, this.#window).reverse()) {"],
   "order of pushes that are refused": ["const options = push.options && { ...push.options, after };", "const options = push.options;"],
   "no heads": ["return { heads: true };", "return {};"],
-  "rows pass while a hole is filled": ["this.#joinRef = this.#olderRef = null;\n    this.#moving = false;", "this.#moving = false;"],
   "messages of a stale join pass": ["if (!ours && (join_ref !== this.#olderRef || event.startsWith(\"phx_\"))) return;", ""],
 };
 

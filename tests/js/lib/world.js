@@ -183,6 +183,11 @@ export class World {
     for (const peer of this.#peers()) this.#tellMember(peer, topic, event, payload);
   }
 
+  // A row to everybody who joined the topic, which is not in the journal.
+  tellRow(topic, cursor, event, payload) {
+    for (const peer of this.#peers()) peer.send([peer.members.get(topic), cursor, topic, event, payload]);
+  }
+
   #tellMember(peer, topic, event, payload) {
     const joinRef = peer.members.get(topic);
     if (joinRef === undefined) return;
