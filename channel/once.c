@@ -47,6 +47,12 @@ static bool read_key(const struct hf_frame *frame, struct hf_str name,
     return true;
 }
 
+static const char *refuse(struct hf_once *out)
+{
+    out->key = out->after = hf_str(NULL, 0);
+    return "invalid key";
+}
+
 const char *hf_once_of(const struct hf_frame *frame, struct hf_str user,
                        struct hf_once *out)
 {
@@ -56,13 +62,13 @@ const char *hf_once_of(const struct hf_frame *frame, struct hf_str user,
     out->publisher = hf_str(NULL, 0);
     if (!read_key(frame, HF_STR("key"), room, &out->key) ||
         !read_key(frame, HF_STR("after"), room + HF_KEY_MAX, &out->after))
-        return "invalid key";
+        return refuse(out);
     if (out->key.len == 0) {
         out->after = out->key; /* who cannot be repeated comes when it comes */
         return NULL;
     }
     if (out->key.len < least)
-        return "invalid key";
+        return refuse(out);
 #ifdef HF_BROKEN_NO_KEY
     out->key = out->after = hf_str(NULL, 0);
     return NULL;

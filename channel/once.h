@@ -17,13 +17,13 @@
 #include "channel/proto.h"
 
 struct hf_once {
-    struct hf_str key; /* empty: nothing was asked */
+    struct hf_str key;   /* empty: nothing was asked */
     struct hf_str after; /* the key it comes behind; empty: of none */
     struct hf_str publisher;
     char bytes[2 * HF_KEY_MAX + 255]; /* what they point into; do not copy */
 };
 
-/* What the frame asks. NULL, or the reason for the error reply. */
+/* What the frame asks. NULL, or the reason for the error reply, and no key. */
 const char *hf_once_of(const struct hf_frame *frame, struct hf_str user,
                        struct hf_once *out);
 

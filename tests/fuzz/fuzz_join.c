@@ -34,10 +34,11 @@ static void check_once(const struct hf_frame *frame, struct hf_str user)
     const char *refused = hf_once_of(frame, user, &once);
 
     if (refused) {
-        CHECK(once.key.len == 0);
+        CHECK(once.key.len == 0 && once.after.len == 0);
         return;
     }
     CHECK(once.key.len <= HF_KEY_MAX && once.publisher.len <= 255);
+    CHECK(once.after.len <= (once.key.len > 0 ? HF_KEY_MAX : 0));
     CHECK((once.key.len > 0) == (once.publisher.len > 0));
     if (once.key.len > 0 && user.len == 0)
         CHECK(once.key.len >= HF_KEY_ANONYMOUS);
