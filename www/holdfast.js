@@ -173,6 +173,12 @@ function attempt(callback, ...args) {
   }
 }
 
+/** ms that the server asks us to wait; 0: it asks for nothing. */
+const told = (ms) => (ms > 0 ? Math.min(ms, NEXT_MS) : 0);
+
+/** The application says how long; one that says nothing wants no storm. */
+const afterMs = (choose, tries) => attempt(choose, tries) ?? NEXT_MS;
+
 /** A value that may be given as a function, evaluated for every use. */
 function closure(value) {
   return typeof value === "function" ? value : () => value;
@@ -244,7 +250,7 @@ class Timer {
 
   set(ms, callback) {
     this.stop();
-    this.#timer = this.#clock.setTimeout(callback, ms);
+    this.#timer = this.#clock.setTimeout(callback, Math.min(ms, 1e9)); // more is none
   }
 
   /**
@@ -454,8 +460,8 @@ export class PollLink extends Link {
       const reason = this.#take(answer);
       if (!reason) {
         failures = 0;
-        const ms = Math.min(answer.next_ms, NEXT_MS);
-        if (ms > 0 && !this.#posted) await this.#pause(ms);
+        const ms = told(answer.next_ms);
+        if (ms && !this.#posted) await this.#pause(ms);
         continue;
       }
       failures++;
@@ -477,7 +483,7 @@ export class PollLink extends Link {
     this.#token = token;
     this.returnMs = null;
     if (messages.length > 0) this.silence = REASONS.mute;
-    if (messages.some((text) => !text.includes('"phoenix"'))) this.#heard = true;
+    if (messages.some((text) => !/"phoenix"/.test(text))) this.#heard = true;
     if (this.#heard) this.#io.refused = 0; // a session without channels counts for nothing
     if (status === 410) this.onopen();
     for (const text of messages) this.onframe(text);
@@ -540,6 +546,7 @@ export class PollLink extends Link {
           ? { "content-type": "application/x-ndjson" }
           : bearer?.token && { "x-phoenix-authtoken": bearer.token },
         cache: "no-store",
+        keepalive: this.ended && body.length < 3e4, // of a page that goes; 64 KiB at most
         signal: abort.signal,
       });
       if (get) {
@@ -560,8 +567,8 @@ export class PollLink extends Link {
 
   /** By somebody before the server; to many at once it says the same time. */
   #turnedAway({ status, headers }) {
-    const ms = Math.min(headers?.get("retry-after") * 1000, NEXT_MS);
-    if (ms > 0) this.returnMs = ms * (1 + this.#io.clock.random() / 2);
+    const ms = told(headers?.get("retry-after") * 1000);
+    if (ms) this.returnMs = ms * (1 + this.#io.clock.random() / 2);
     if (REFUSALS.includes(status)) this.#io.refused = status;
   }
 
@@ -619,7 +626,7 @@ export class SocketLink extends Link {
   #closed(code, reason) {
     const [, ms] = (code === 1012 && /^retry_ms=(\d{1,9})$/.exec(reason)) || [];
     if (ms === undefined) return this.fail(REASONS.dropped);
-    this.returnMs = Math.min(Number(ms), NEXT_MS);
+    this.returnMs = told(ms);
     this.fail(REASONS.restart);
   }
 }
@@ -700,6 +707,7 @@ class Line extends Carrier {
   #blamed; // there is one more, and long-poll has still to work
   #probeMs; // doubled then
   #told = false; // the server said how long to wait
+  #ended = false;
 
   constructor(host, io) {
     super();
@@ -751,6 +759,7 @@ class Line extends Carrier {
   }
 
   close() {
+    this.#ended = true;
     this.#timer.stop();
     for (const link of [this.#older, this.#next, this.#link]) this.#end(link);
   }
@@ -797,13 +806,14 @@ class Line extends Carrier {
     const { bearer } = this.#io;
     const Kind = name === "websocket" ? SocketLink : PollLink;
     const url = `${this.#host.endPointURL(name)}&client_id=${this.#host.clientId}`;
+    if (this.#ended) return; // by the application, when it was asked for params
     const link = new Kind(url, this.#io);
     link.name = name;
     link.reason = reason;
     link.timer = new Timer(this.#io.clock);
     link.doubt = new Timer(this.#io.clock);
     link.onopen = () => this.#opened(link);
-    link.onframe = (data) => this.#receive(link, data);
+    link.onframe = (data) => attempt(() => this.#receive(link, data));
     link.ondoubt = () => link.heartbeat || this.#beat(link);
     link.onclose = (why) => this.#lost(link, why);
     if (this.#spare === name) this.#spare = null;
@@ -1008,7 +1018,8 @@ class Line extends Carrier {
     const offline = page.navigator?.onLine === false;
     const ms = offline
       ? OFFLINE_MS * (1 - clock.random() / 2)
-      : (returnMs ?? this.#host.reconnectAfterMs(++this.#tries));
+      : (returnMs ?? afterMs(this.#host.reconnectAfterMs, ++this.#tries));
+    if (this.#ended) return; // it may have told us so
     this.#told = returnMs !== null;
     this.#timer.set(ms, () => this.open(REASONS.retry));
     this.onchange("waiting", offline ? REASONS.offline : reason, null);
@@ -1558,7 +1569,7 @@ function bearer(give, clock, onfresh) {
   let tries = 0; // that came to nothing
   let askedAt;
 
-  const later = (ms, then) => ended || timer.set(Math.min(ms, 1e9), then);
+  const later = (ms, then) => ended || timer.set(ms, then);
   const forget = () => (promise = null);
   const renew = () => {
     forget();
@@ -2065,7 +2076,7 @@ export class Channel {
       this.#flush();
     };
     this.socket.clock.clearTimeout(this.#pause);
-    const wait = Math.min(ms || this.socket.rejoinAfterMs(1), NEXT_MS);
+    const wait = told(ms) || afterMs(this.socket.rejoinAfterMs, 1);
     this.#pause = this.socket.clock.setTimeout(resume, wait);
   }
 
@@ -2137,7 +2148,8 @@ export class Channel {
   }
 
   #rejoinLater(ms) {
-    this.#rejoinTimer.set(ms ?? this.socket.rejoinAfterMs(++this.#rejoins), () => {
+    const wait = told(ms) || afterMs(this.socket.rejoinAfterMs, ++this.#rejoins);
+    this.#rejoinTimer.set(wait, () => {
       if (this.socket.writable) this.#join(REASONS.rejoin);
     });
   }
@@ -2293,7 +2305,7 @@ export class Socket {
     this.params = closure(opts.params ?? {});
     this.timeout = opts.timeout ?? TIMEOUT_MS;
     this.heartbeatIntervalMs = opts.heartbeatIntervalMs ?? HEARTBEAT_MS;
-    this.longPollFallbackMs = opts.longPollFallbackMs ?? FALLBACK_MS;
+    this.longPollFallbackMs = opts.longPollFallbackMs || FALLBACK_MS;
     /** @type {any} */
     this.transport = given ? undefined : opts.transport;
     this.authToken = opts.authToken && closure(opts.authToken);
@@ -2465,7 +2477,7 @@ export class Socket {
    *   data: a Reason, a Message; a cursor, where the inspector has asked
    */
   log(...what) {
-    this.logger?.(...what);
+    if (this.logger) attempt(this.logger, ...what);
     try {
       this.#inspector?.postMessage([this.#name, Date.now(), ...what]);
     } catch {

@@ -9,6 +9,7 @@ EXTRA_DIST += \
 	tests/js/checker.test.js \
 	tests/js/client_channel.test.js \
 	tests/js/client_choice.test.js \
+	tests/js/client_faults.test.js \
 	tests/js/client_life.test.js \
 	tests/js/client_once.test.js \
 	tests/js/client_presence.test.js \

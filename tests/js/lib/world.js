@@ -118,7 +118,8 @@ export class World {
 
   // client: a timer of the page, which is not of the network's
   later(callback, ms, client = false) {
-    const at = this.now + Math.max(0, ms ?? 0);
+    // as platforms have it: what is too long, or no number, is at once
+    const at = this.now + (ms > 0 && (ms < 2 ** 31 || !client) ? ms : 0);
     const next = client ? Math.ceil(at / this.throttle) * this.throttle : at;
     this.#timers.push({ no: ++this.#timerNo, at: next, callback, client });
     return this.#timerNo;
