@@ -349,6 +349,45 @@ describe("a topic", () => {
     assert.equal(late.n.at(-1), 30);
   });
 
+  it("raises no alarm when a tab comes while a heartbeat is under way", async () => {
+    const { world, browser, tabs } = await open(2, { heartbeatIntervalMs: 5000 });
+    const follower = tabs.find((tab) => tab !== leaderOf(browser));
+    world.net.delay = () => 100;
+    publish(world, 1);
+    await world.pass(1000);
+    const before = world.heartbeats;
+    const reasons = [];
+    follower.socket.logger = (kind, _text, { number }) => kind === "channel" && reasons.push(number);
+    while (world.heartbeats === before) await world.pass(1);
+    for (let i = 0; i < 60; i++) {
+      await world.pass(165);
+      const late = listen(follower);
+      await world.pass(1);
+      late.channel.leave();
+      listen(follower);
+    }
+    await world.pass(1000);
+    assert.ok(world.heartbeats > before + 1);
+    assert.equal(reasons.includes(REASONS.loss.number), false);
+  });
+
+  it("is joined whatever another tab asks for", async () => {
+    const { world, browser, tabs } = await open(2);
+    const others = [7, null, { a: 1 }, "x", ""].map((since) => listen(visit(browser), TOPIC, { since }));
+    await world.pass(1000);
+    const late = listen(visit(browser));
+    await world.pass(1000);
+    publish(world, 1);
+    await world.pass(1000);
+    const [, , , wrong, fine] = others;
+    assert.ok(wrong.joins.length > 0);
+    for (const [, response] of wrong.joins) assert.deepEqual(response, { reason: "invalid since" });
+    wrong.channel.leave();
+    await world.pass(15000);
+    for (const { n } of [late, fine, ...others.slice(0, 3), ...tabs.map(({ heard }) => heard)])
+      assert.deepEqual(n, [1]);
+  });
+
   it("is joined with other parameters by a tab that goes apart", async () => {
     const { world, browser, tabs } = await open(2);
     const other = visit(browser);
@@ -471,6 +510,32 @@ describe("who must not share", () => {
     for (const { params: { access_token } } of params)
       for (const part of access_token.split("."))
         assert.equal(names.includes(part) || posted.includes(part), false);
+  });
+
+  it("is who has become another, from that moment on", async () => {
+    const exp = 1.7e9 + 100;
+    const ann = token({ sub: "ann", exp, iat: 1.7e9 });
+    for (const [who, first] of [[0], [0, ann], [1, ann]]) {
+      const world = new World();
+      const browser = new Browser(world);
+      const now = [first, first];
+      const tabs = now.map((_, i) => visit(browser, { authToken: () => now[i] }));
+      for (const tab of tabs) tab.heard = listen(tab);
+      await world.pass(1000);
+      const shown = world.shown.length;
+      const before = world.connections;
+      now[who] = token({ sub: "bob", exp: exp + 1000, iat: 1.7e9 + 50 });
+      world.renewals = [];
+      await world.pass(90000);
+      world.cutSockets();
+      await world.pass(20000);
+      publish(world, 1);
+      await world.pass(1000);
+      assert.equal(world.connections, before + 1, `${first}`);
+      assert.deepEqual(world.renewals, [], `${first}`);
+      assert.equal(world.shown.slice(shown).includes(now[who]), true);
+      for (const { heard } of tabs) assert.equal(heard.n.length, 1);
+    }
   });
 
   it("are those with other parameters, or another transport", async () => {

@@ -175,8 +175,8 @@ export class Tab {
       fetch: (url, options) => this.#fetch(url, options),
       page: this.page,
       WebSocket: class extends world.WebSocket {
-        constructor(url) {
-          super(url);
+        constructor(...args) {
+          super(...args);
           tab.#sockets.add(this);
           for (const name of ["onopen", "onmessage", "onclose"]) tab.#guard(this, name);
         }

@@ -407,6 +407,7 @@ class Peer {
       if (old !== undefined) this.send([old, old, topic, "phx_close", {}]);
       return this.members.delete(topic);
     }
+    if (!/^(j:.*\.\d+)?$/.test(payload.since)) return reply("error", { reason: "invalid since" });
     const since = payload.since === "" ? world.seq : Number(payload.since.split(".")[1]);
     const gap = since < world.trimmed;
     const from = gap ? world.seq : since;
