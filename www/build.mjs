@@ -22,16 +22,16 @@ const here = fileURLToPath(new URL(".", import.meta.url));
 const PUBLIC = ["Socket", "Channel", "Push", "Presence", "LongPoll", "Serializer", "REASONS"];
 
 /** Bytes of the classic scripts, gzipped, at most. */
-export const MOST = { "holdfast.min.js": 11500, "holdfast.solo.min.js": 9250 };
+export const MOST = { "holdfast.min.js": 11750, "holdfast.solo.min.js": 9250 };
 
 // Members of things that no application gets hold of, or has no business with: they
 // have a letter for a name there. Never what is an option, is sent to anybody, other
 // tabs too, or has this name in the platform as well and is used here.
 const INTERNAL = `
   beat beats bearer callback check checked clientId counted doubt due end fail handle head
-  heartbeat kind linkLost linkUp onapart onchange ondoubt ondown onframe onup opened part
+  heartbeat io kind linkLost linkUp onapart onchange ondoubt ondown onframe onup opened part
   pendingDiffs ports refusal returnMs sentWith settle settled silence start startedAt stop
-  timer unsettled usefulAt waits wanted writable
+  timer unsettled url usefulAt waits wanted writable
 `;
 
 function internal() {
@@ -78,6 +78,7 @@ const NUMBERED = "${names.join()}".split(",").map((text, number) => ({ number, t
 const REASONS = Object.fromEntries(NUMBERED.map((it) => [it.text, it]).filter(([name]) => name));
 `;
   return source
+    .replace(/^  [a-z]\w*;.*\n/gm, "") // public members without a value, named for their types
     .replace(/\bREASONS\.(\w+)\b/g, (_, name) => {
       if (!names.includes(name)) throw new Error(`there is no REASONS.${name} in holdfast.js`);
       return `NUMBERED[${names.indexOf(name)}]`;

@@ -91,10 +91,9 @@ var REASONS = Object.freeze({
 });
 var CHECKED = true;
 var TABS = true;
-function step(machine, from, to) {
-  if (CHECKED && !NEXT[machine][from].includes(to))
+function check(machine, from, to) {
+  if (!NEXT[machine][from].includes(to))
     throw new Error(`holdfast: ${machine} cannot go from ${from} to ${to}`);
-  return to;
 }
 var TIMEOUT_MS = 1e4;
 var HEARTBEAT_MS = 3e4;
@@ -146,6 +145,8 @@ function attempt(callback, ...args) {
     (globalThis.reportError ?? console.error)(error);
   }
 }
+var told = (ms) => ms > 0 ? Math.min(ms, NEXT_MS) : 0;
+var afterMs = (choose, tries) => attempt(choose, tries) ?? NEXT_MS;
 function closure(value) {
   return typeof value === "function" ? value : () => value;
 }
@@ -156,26 +157,24 @@ function unique() {
   const bytes = crypto.getRandomValues(new Uint8Array(18));
   return btoa(String.fromCharCode(...bytes)).replace(/[+/]/g, "-");
 }
-function query(params, prefix) {
-  return Object.entries(params).flatMap(([key, value]) => {
-    const name = prefix === void 0 ? key : `${prefix}[${key}]`;
-    if (value !== null && typeof value === "object") return query(value, name);
-    return [`${encodeURIComponent(name)}=${encodeURIComponent(value)}`];
-  });
+function append(search, value, name) {
+  if (value === null || typeof value !== "object") return search.append(name, value);
+  for (const key in value) append(search, value[key], name ? `${name}[${key}]` : key);
 }
 var reasonOf = (number) => Object.values(REASONS).find((reason) => reason.number === number) ?? REASONS.follows;
 var held = (signal) => new Promise((done) => signal.addEventListener("abort", done));
 function known(cursor, last) {
-  const dot = cursor.lastIndexOf(".") + 1;
-  return typeof last === "string" && cursor.slice(0, dot) === last.slice(0, dot) && Number(cursor.slice(dot)) <= Number(last.slice(dot));
+  const [epoch] = `${cursor}`.split(".");
+  const longer = cursor?.length - last?.length;
+  return `${last}`.startsWith(`${epoch}.`) && (longer ? longer < 0 : cursor <= last);
 }
 function base64(text, [from, to, from2, to2]) {
   return text.replaceAll(from, to).replaceAll(from2, to2).replaceAll("=", "");
 }
 var claims = (token) => JSON.parse(atob(base64(token.split(".")[1], "-+_/")));
 var SYSTEM = {
-  setTimeout: (callback, ms) => globalThis.setTimeout(callback, ms),
-  clearTimeout: (timer) => globalThis.clearTimeout(timer),
+  setTimeout: (callback, ms) => setTimeout(callback, ms),
+  clearTimeout: (timer) => clearTimeout(timer),
   now: () => performance.now(),
   wall: () => Date.now(),
   // anybody may set it: never to wait by
@@ -189,7 +188,7 @@ var Timer = class {
   }
   set(ms, callback) {
     this.stop();
-    this.#timer = this.#clock.setTimeout(callback, ms);
+    this.#timer = this.#clock.setTimeout(callback, Math.min(ms, 1e9));
   }
   /**
    * What somebody else has to be done with by then. A timer of a hidden page or
@@ -207,12 +206,13 @@ var Timer = class {
 };
 function encode({ join_ref, ref, topic, event, payload, options }) {
   if (payload instanceof ArrayBuffer) {
-    const text = Array.from(new Uint8Array(payload), (byte) => String.fromCharCode(byte));
-    payload = { _binary: btoa(text.join("")) };
+    const text2 = Array.from(new Uint8Array(payload), (byte) => String.fromCharCode(byte));
+    payload = { _binary: btoa(text2.join("")) };
     options = { ...options, bytes: true };
   }
   const frame = [join_ref, ref, topic, event, payload];
-  return JSON.stringify(options ? [...frame, options] : frame);
+  const text = JSON.stringify(options ? [...frame, options] : frame);
+  return text.replace(/\\(\\|ud[89a-f]..)/g, (all, what) => what === "\\" ? all : "\\ufffd");
 }
 function decode(data) {
   try {
@@ -259,7 +259,7 @@ var Link = class {
   ondoubt;
   /** @type {(reason: Reason) => void} */
   onclose;
-  ended = false;
+  ended;
   returnMs = null;
   // when the server wants us back, if it said so
   silence = REASONS.unproven;
@@ -269,12 +269,12 @@ var Link = class {
   // of its transport
   reason;
   // why it was dialled
-  opened = false;
-  counted = false;
+  opened;
+  counted;
   // among the failures
   usefulAt = 0;
   // when the server answered over it
-  asked = false;
+  asked;
   // something was sent, and nothing has been answered since
   doubt;
   // until that is too long
@@ -282,8 +282,13 @@ var Link = class {
   // its time for the next step, or until its next heartbeat
   heartbeat = null;
   // ref of the one that waits for its answer
-  checked = false;
+  checked;
   // which is urgent
+  /** @param {string} url with a query, to which more is added */
+  constructor(url, io) {
+    this.url = url;
+    this.io = io;
+  }
   /** Once, when the callbacks are set. The token, if there is one, is shown. */
   start(_token) {
   }
@@ -303,27 +308,19 @@ var Link = class {
 var PollLink = class extends Link {
   beats = false;
   // a poll that fails is noticed by itself, mostly
-  #url;
-  #io;
-  #token = null;
+  #token;
   #queue = [];
-  #posting = false;
-  #posted = false;
+  #posting;
+  #posted;
   // a POST was answered since the last GET began
-  #heard = false;
+  #heard;
   // something of a channel came over this link
-  #parked = null;
+  #parked;
   // aborts the GET under way
-  #hurry = null;
+  #hurry;
   // it has not much time left
-  #wake = null;
+  #wake;
   // ends the pause
-  /** @param {string} url with a query, to which the token is added */
-  constructor(url, io) {
-    super();
-    this.#url = url;
-    this.#io = io;
-  }
   start() {
     this.#poll();
   }
@@ -344,7 +341,7 @@ var PollLink = class extends Link {
     this.#parked?.abort();
   }
   async #poll() {
-    const pause = backoff(this.#io.clock.random, 500, 5e3);
+    const pause = backoff(this.io.clock.random, 500, 5e3);
     for (let failures = 0; !this.ended; ) {
       this.#posted = false;
       const answer = await this.#request("GET");
@@ -352,8 +349,8 @@ var PollLink = class extends Link {
       const reason = this.#take(answer);
       if (!reason) {
         failures = 0;
-        const ms = Math.min(answer.next_ms, NEXT_MS);
-        if (ms > 0 && !this.#posted) await this.#pause(ms);
+        const ms = told(answer.next_ms);
+        if (ms && !this.#posted) await this.#pause(ms);
         continue;
       }
       failures++;
@@ -367,14 +364,13 @@ var PollLink = class extends Link {
     if (status === 500) return REASONS.fault;
     if (status === 403) return REASONS.forbidden;
     if (status === 410 && this.#token) return REASONS.gone;
-    const good = status === 200 || status === 204 || status === 410;
-    if (!good || typeof token !== "string" || !Array.isArray(messages))
+    if (![200, 204, 410].includes(status) || !token || !Array.isArray(messages))
       return REASONS.unreachable;
     this.#token = token;
     this.returnMs = null;
     if (messages.length > 0) this.silence = REASONS.mute;
-    if (messages.some((text) => !text.includes('"phoenix"'))) this.#heard = true;
-    if (this.#heard) this.#io.refused = 0;
+    if (messages.some((text) => !/"phoenix"/.test(text))) this.#heard = true;
+    if (this.#heard) this.io.refused = 0;
     if (status === 410) this.onopen();
     for (const text of messages) this.onframe(text);
     return null;
@@ -398,16 +394,14 @@ var PollLink = class extends Link {
   #batch() {
     let chars = 0;
     let lines = 0;
-    while (lines < Math.min(this.#queue.length, BATCH_LINES)) {
-      chars += this.#queue[lines].length;
-      if (lines > 0 && chars > BATCH_CHARS) break;
-      lines++;
-    }
+    do
+      chars += this.#queue[lines++].length;
+    while (lines < Math.min(this.#queue.length, BATCH_LINES) && chars + this.#queue[lines].length <= BATCH_CHARS);
     return this.#queue.splice(0, lines);
   }
   /** The JSON object of the answer; {} if there was none, or not in time. */
   async #request(method, body) {
-    const { fetch, clock, refused, bearer: bearer2 } = this.#io;
+    const { fetch, clock, refused, bearer: bearer2 } = this.io;
     const get = method === "GET";
     const abort = new AbortController();
     const timer = new Timer(clock);
@@ -426,11 +420,13 @@ var PollLink = class extends Link {
       };
     }
     try {
-      const response = await fetch(`${this.#url}${says}&token=${token}`, {
+      const response = await fetch(`${this.url}${says}&token=${token}`, {
         method,
         body,
         headers: body ? { "content-type": "application/x-ndjson" } : bearer2?.token && { "x-phoenix-authtoken": bearer2.token },
         cache: "no-store",
+        keepalive: this.ended && body.length < 3e4,
+        // of a page that goes; 64 KiB at most
         signal: abort.signal
       });
       if (get) {
@@ -449,12 +445,12 @@ var PollLink = class extends Link {
   }
   /** By somebody before the server; to many at once it says the same time. */
   #turnedAway({ status, headers }) {
-    const ms = Math.min(headers?.get("retry-after") * 1e3, NEXT_MS);
-    if (ms > 0) this.returnMs = ms * (1 + this.#io.clock.random() / 2);
-    if (REFUSALS.includes(status)) this.#io.refused = status;
+    const ms = told(headers?.get("retry-after") * 1e3);
+    if (ms) this.returnMs = ms * (1 + this.io.clock.random() / 2);
+    if (REFUSALS.includes(status)) this.io.refused = status;
   }
   #pause(ms) {
-    const timer = new Timer(this.#io.clock);
+    const timer = new Timer(this.io.clock);
     return new Promise((resolve) => {
       timer.set(ms, resolve);
       this.#wake = () => resolve(timer.stop());
@@ -464,31 +460,21 @@ var PollLink = class extends Link {
 var SocketLink = class extends Link {
   beats = true;
   // a dead one may look alive for minutes
-  #url;
-  #io;
-  #ws = null;
-  /** @param {string} url */
-  constructor(url, io) {
-    super();
-    this.#url = url;
-    this.#io = io;
-  }
+  #ws;
   start(token) {
     const bearer2 = token && ["phoenix", BEARER + base64(btoa(token), "+-/_")];
     try {
-      this.#ws = new this.#io.WebSocket(this.#url, bearer2);
+      const ws = new this.io.WebSocket(this.url, bearer2);
+      this.#ws = ws;
+      ws.binaryType = "arraybuffer";
+      ws.onopen = () => this.ended || this.onopen();
+      ws.onmessage = ({ data }) => this.ended || this.onframe(data);
+      ws.onerror = () => {
+      };
+      ws.onclose = (event) => this.#closed(event);
     } catch {
       queueMicrotask(() => this.fail(REASONS.refused));
-      return;
     }
-    this.#ws.binaryType = "arraybuffer";
-    this.#ws.onopen = () => this.ended || this.onopen();
-    this.#ws.onmessage = ({ data }) => {
-      if (!this.ended) this.onframe(data);
-    };
-    this.#ws.onerror = () => {
-    };
-    this.#ws.onclose = ({ code, reason }) => this.#closed(code, reason);
   }
   send(message) {
     this.#ws.send(encode(message));
@@ -498,11 +484,10 @@ var SocketLink = class extends Link {
     this.#ws?.close(1e3);
   }
   /** One that restarts tells each client when to return, in its turn. */
-  #closed(code, reason) {
-    const [, ms] = code === 1012 && /^retry_ms=(\d{1,9})$/.exec(reason) || [];
-    if (ms === void 0) return this.fail(REASONS.dropped);
-    this.returnMs = Math.min(Number(ms), NEXT_MS);
-    this.fail(REASONS.restart);
+  #closed({ code, reason }) {
+    const [, ms] = /^1012 retry_ms=(\d{1,9})$/.exec(`${code} ${reason}`) ?? [];
+    if (ms) this.returnMs = told(ms);
+    this.fail(ms ? REASONS.restart : REASONS.dropped);
   }
 };
 var Carrier = class {
@@ -524,13 +509,13 @@ var Carrier = class {
 var Line = class extends Carrier {
   #host;
   #io;
-  #link = null;
+  #link;
   // what is sent goes over it
-  #older = null;
+  #older;
   // the one before, still read
-  #next = null;
+  #next;
   // one that is tried beside it
-  #spare = null;
+  #spare;
   // the other transport, as long as it was not tried either
   #timer;
   // until the next link is dialled
@@ -542,8 +527,9 @@ var Line = class extends Carrier {
   // there is one more, and long-poll has still to work
   #probeMs;
   // doubled then
-  #told = false;
+  #told;
   // the server said how long to wait
+  #ended;
   constructor(host, io) {
     super();
     this.#host = host;
@@ -586,6 +572,7 @@ var Line = class extends Carrier {
     this.#older = this.#end(this.#older);
   }
   close() {
+    this.#ended = true;
     this.#timer.stop();
     for (const link of [this.#older, this.#next, this.#link]) this.#end(link);
   }
@@ -627,13 +614,14 @@ var Line = class extends Carrier {
     const { bearer: bearer2 } = this.#io;
     const Kind = name === "websocket" ? SocketLink : PollLink;
     const url = `${this.#host.endPointURL(name)}&client_id=${this.#host.clientId}`;
+    if (this.#ended) return;
     const link = new Kind(url, this.#io);
     link.name = name;
     link.reason = reason;
     link.timer = new Timer(this.#io.clock);
     link.doubt = new Timer(this.#io.clock);
     link.onopen = () => this.#opened(link);
-    link.onframe = (data) => this.#receive(link, data);
+    link.onframe = (data) => attempt(() => this.#receive(link, data));
     link.ondoubt = () => link.heartbeat || this.#beat(link);
     link.onclose = (why) => this.#lost(link, why);
     if (this.#spare === name) this.#spare = null;
@@ -816,7 +804,8 @@ var Line = class extends Carrier {
   #wait(reason, returnMs) {
     const { clock, page } = this.#io;
     const offline = page.navigator?.onLine === false;
-    const ms = offline ? OFFLINE_MS * (1 - clock.random() / 2) : returnMs ?? this.#host.reconnectAfterMs(++this.#tries);
+    const ms = offline ? OFFLINE_MS * (1 - clock.random() / 2) : returnMs ?? afterMs(this.#host.reconnectAfterMs, ++this.#tries);
+    if (this.#ended) return;
     this.#told = returnMs !== null;
     this.#timer.set(ms, () => this.open(REASONS.retry));
     this.onchange("waiting", offline ? REASONS.offline : reason, null);
@@ -976,6 +965,7 @@ var Hub = class {
     this.#tell("frame", { [tab]: ref }, { ref, topic, event, payload });
   }
 };
+var mayShare = ({ document, navigator, BroadcastChannel: bus }) => document && navigator?.locks && bus;
 var NO_NEWS = { term: 0, up: "" };
 var Tabs = class extends Carrier {
   #host;
@@ -1059,7 +1049,7 @@ var Tabs = class extends Carrier {
     const { endPoint, params, transport } = this.#host;
     const token = await this.#io.bearer?.get();
     const url = new URL(endPoint, globalThis.location?.href).href;
-    const text = new TextEncoder().encode(identity(url, params(), transport, token));
+    const text = new TextEncoder().encode(identity(url, attempt(params), transport, token));
     const hash = await crypto.subtle.digest("SHA-256", text);
     return `holdfast:1:${btoa(String.fromCharCode(...new Uint8Array(hash)))}`;
   }
@@ -1198,7 +1188,7 @@ var Tabs = class extends Carrier {
     if (up) this.ondown();
   }
 };
-function live({ clock, page }, check, leave) {
+function live({ clock, page }, check2, leave) {
   const { document } = page;
   const end = new AbortController();
   const timer = new Timer(clock);
@@ -1206,14 +1196,14 @@ function live({ clock, page }, check, leave) {
     const due = clock.wall() + ms;
     timer.set(ms, () => {
       const late = document?.hidden ? THROTTLED_MS : LATE_MS;
-      if (online || Math.abs(clock.wall() - due) > late) check();
+      if (online || Math.abs(clock.wall() - due) > late) check2();
       wait(TICK_MS);
     });
   };
   const hear = ({ type }) => {
     if (type === "pagehide") leave();
     else if (type === "online") wait(clock.random() * ONLINE_MS, true);
-    else if (type !== "visibilitychange" || !document.hidden) check();
+    else if (type !== "visibilitychange" || !document.hidden) check2();
   };
   const listen = (target, ...types) => {
     for (const type of types) target?.addEventListener?.(type, hear, { signal: end.signal });
@@ -1244,7 +1234,7 @@ function bearer(give, clock, onfresh) {
   let soon = false;
   let tries = 0;
   let askedAt;
-  const later = (ms, then) => ended || timer.set(Math.min(ms, 1e9), then);
+  const later = (ms, then) => ended || timer.set(ms, then);
   const forget = () => promise = null;
   const renew = () => {
     forget();
@@ -1380,15 +1370,17 @@ var Presence = class _Presence {
 var Push = class {
   #timer;
   #hooks = [];
-  #answer = null;
+  #answer;
   ref = null;
   // once it was sent
   /** @internal the join it was sent with last, and so over which link */
   sentWith = null;
+  /** @internal the one before, if it was not answered over that */
+  unsure = null;
   /** @internal by the system's clock, which goes on when the machine sleeps */
   startedAt = 0;
   /** @internal why the server did not take it yet */
-  refusal = null;
+  refusal;
   /** @internal made by Channel */
   constructor(channel, event, payload, timeout, options) {
     this.#timer = new Timer(channel.socket.clock);
@@ -1443,7 +1435,7 @@ var Channel = class {
   // of the join sent over this link; null: none, or it failed
   #olderRef = null;
   // of the one before, over the link that was replaced
-  #moving = false;
+  #moving;
   // joined there, and the join over this link not answered yet
   #beatRef = null;
   // of the join that was accepted when the last heartbeat left
@@ -1516,7 +1508,10 @@ var Channel = class {
     if (there && this.socket.writable) {
       this.#pushes.push(push);
       this.#send(push);
-    } else push.settle("ok", {});
+    } else {
+      this.part();
+      push.settle("ok", {});
+    }
     return push;
   }
   /**
@@ -1580,7 +1575,8 @@ var Channel = class {
   }
   /** @internal so that others see us go at once */
   part() {
-    if (this.#joinRef) this.#transmit("phx_leave", this.socket.makeRef(), {});
+    const { ref } = this.joinPush ?? {};
+    if (ref && this.socket.writable) this.#transmit("phx_leave", this.socket.makeRef(), {}, void 0, ref);
   }
   /** @internal is the link before this one still needed? */
   get unsettled() {
@@ -1606,7 +1602,7 @@ var Channel = class {
   }
   /** @internal a heartbeat leaves */
   beat() {
-    this.#beatRef = this.#moving ? null : this.#joinRef;
+    this.#beatRef = this.isJoined() && !this.#moving ? this.#joinRef : null;
   }
   /** @internal its answer: this row and all before it had been sent to us */
   head(cursor) {
@@ -1640,11 +1636,11 @@ var Channel = class {
     const early = reason === "unmatched topic";
     if (status === "error" && (early || RETRY.includes(reason)) && push.event !== "phx_leave") {
       if (early && push.sentWith === this.#joinRef) this.#fail(REASONS.failed);
-      push.sentWith = null;
+      push.sentWith = push.unsure;
       push.refusal = response;
       if (reason === "too early") {
         for (const one of this.#pushes.slice(0, this.#pushes.indexOf(push)))
-          if (one.options) one.sentWith = null;
+          if (one.options) one.sentWith &&= "lost";
       }
       if (!early && (retry_ms || !this.#pause)) this.#holdBack(retry_ms);
     } else {
@@ -1662,7 +1658,7 @@ var Channel = class {
       this.#flush();
     };
     this.socket.clock.clearTimeout(this.#pause);
-    const wait = Math.min(ms || this.socket.rejoinAfterMs(1), NEXT_MS);
+    const wait = told(ms) || afterMs(this.socket.rejoinAfterMs, 1);
     this.#pause = this.socket.clock.setTimeout(resume, wait);
   }
   #join(reason) {
@@ -1671,8 +1667,8 @@ var Channel = class {
     if (this.socket.writable) this.#sendJoin();
   }
   #sendJoin() {
-    const params = this.params() ?? {};
-    const since = this.cursor ?? params.since ?? "";
+    const params = attempt(() => snapshot(this.params() ?? {}));
+    const since = this.cursor ?? params?.since ?? "";
     this.joinPush.ref = this.#joinRef = this.socket.makeRef();
     this.#transmit("phx_join", this.#joinRef, { ...params, since });
   }
@@ -1683,18 +1679,15 @@ var Channel = class {
     const ahead = typeof cursor === "string" && !known(cursor, this.cursor);
     if (status === "ok") {
       if (ahead) this.cursor = cursor;
-      this.#joined();
+      this.#rejoins = 0;
+      if (moving) this.#rejoinTimer.stop();
+      else this.#enter("joined", REASONS.joined);
+      this.#moving = false;
+      this.#flush();
+      this.socket.settle();
     } else this.#fail(REASONS.joinRefused, void 0, retry_ms);
     if (status !== "ok" || !moving) this.joinPush.settle(status, response);
     if (status === "ok" && gap && ahead) this.#tell("phx_gap", response);
-  }
-  #joined() {
-    this.#rejoins = 0;
-    if (this.#moving) this.#rejoinTimer.stop();
-    else this.#enter("joined", REASONS.joined);
-    this.#moving = false;
-    this.#flush();
-    this.socket.settle();
   }
   #joinLate() {
     this.part();
@@ -1702,9 +1695,8 @@ var Channel = class {
     this.joinPush.settle("timeout", { reason: "no answer" });
   }
   #late(push) {
-    const { refusal } = push;
-    if (refusal && !push.sentWith) this.#settle(push, "error", refusal);
-    else this.#settle(push, "timeout", { reason: "no answer" });
+    const refusal = !push.sentWith && push.refusal;
+    this.#settle(push, refusal ? "error" : "timeout", refusal || { reason: "no answer" });
     this.#flush();
   }
   #settle(push, status, response) {
@@ -1717,14 +1709,14 @@ var Channel = class {
     this.#joinRef = this.#olderRef = null;
     this.#moving = false;
     this.#enter("errored", reason);
-    if (this.socket.writable) this.#rejoinLater(ms);
+    if (this.socket.writable) {
+      const wait = told(ms) || afterMs(this.socket.rejoinAfterMs, ++this.#rejoins);
+      this.#rejoinTimer.set(wait, () => {
+        if (this.socket.writable) this.#join(REASONS.rejoin);
+      });
+    }
     if (payload) this.#tell("phx_error", payload);
     this.socket.settle();
-  }
-  #rejoinLater(ms) {
-    this.#rejoinTimer.set(ms ?? this.socket.rejoinAfterMs(++this.#rejoins), () => {
-      if (this.socket.writable) this.#join(REASONS.rejoin);
-    });
   }
   #close(payload, reason) {
     this.socket.remove(this);
@@ -1753,13 +1745,13 @@ var Channel = class {
   /** `after`: the key of the one before, if that is not answered yet. */
   #send(push, after) {
     push.ref ??= this.socket.makeRef();
+    push.unsure = push.sentWith;
     push.sentWith = this.#joinRef;
     const options = push.options && { ...push.options, after };
     this.#transmit(push.event, push.ref, push.payload, options);
   }
-  #transmit(event, ref, payload, options) {
+  #transmit(event, ref, payload, options, join_ref = this.#joinRef) {
     const { topic } = this;
-    const join_ref = this.#joinRef;
     this.socket.send({ join_ref, ref, topic, event, payload, options });
   }
   /** @internal what the application makes of a payload */
@@ -1787,7 +1779,8 @@ var Channel = class {
   }
   #enter(state, reason) {
     this.#rejoinTimer.stop();
-    this.state = step("channel", this.state, state);
+    if (CHECKED) check("channel", this.state, state);
+    this.state = state;
     this.log(reason);
   }
   /** @internal */
@@ -1807,13 +1800,12 @@ var Socket = class {
   transportName = null;
   channels = [];
   #io;
-  #carrier = null;
-  // a Line, or what has its face; null: closed, or left
-  #shares;
-  // one connection with the browser's other tabs
+  #carrier;
+  // a Line, or what has its face; none: closed, or left
   #stop;
   // ends what listens to the page
-  #writable = false;
+  /** @internal may frames be sent? Earlier than "open" says. */
+  writable = false;
   #renewal;
   // ref of the message that brings a fresher token
   #ref = 0;
@@ -1836,7 +1828,7 @@ var Socket = class {
     this.params = closure(opts.params ?? {});
     this.timeout = opts.timeout ?? TIMEOUT_MS;
     this.heartbeatIntervalMs = opts.heartbeatIntervalMs ?? HEARTBEAT_MS;
-    this.longPollFallbackMs = opts.longPollFallbackMs ?? FALLBACK_MS;
+    this.longPollFallbackMs = opts.longPollFallbackMs || FALLBACK_MS;
     this.transport = given ? void 0 : opts.transport;
     this.authToken = opts.authToken && closure(opts.authToken);
     this.logger = opts.logger ?? null;
@@ -1851,9 +1843,7 @@ var Socket = class {
       refused: 0
       // HTTP status of the last refusal, until the server knows
     };
-    const { document, navigator, BroadcastChannel: bus } = this.#io.page;
-    this.#shares = TABS && opts.tabs !== false && document && navigator?.locks && bus;
-    this.tab = this.#shares ? unique().slice(0, TAB_CHARS) : "";
+    this.tab = TABS && opts.tabs !== false && mayShare(this.#io.page) ? unique().slice(0, TAB_CHARS) : "";
     try {
       if (opts.inspect ?? localStorage["holdfast.inspect"]) {
         this.#name = `${location.pathname} ${Math.random()}`;
@@ -1973,8 +1963,8 @@ var Socket = class {
    * @param {Partial<Message>} message
    */
   push(message) {
-    const whole = { join_ref: null, ...message };
-    if (this.#writable) this.send(whole);
+    const whole = { join_ref: null, ...message, payload: snapshot(message.payload ?? {}) };
+    if (this.writable) this.send(whole);
     else if (this.#buffer.length < BUFFER_MAX) this.#buffer.push(whole);
   }
   makeRef() {
@@ -1986,7 +1976,7 @@ var Socket = class {
    *   data: a Reason, a Message; a cursor, where the inspector has asked
    */
   log(...what) {
-    this.logger?.(...what);
+    if (this.logger) attempt(this.logger, ...what);
     try {
       this.#inspector?.postMessage([this.#name, Date.now(), ...what]);
     } catch {
@@ -1994,18 +1984,11 @@ var Socket = class {
   }
   endPointURL(transport = "websocket") {
     const url = new URL(this.endPoint, globalThis.location?.href);
-    const secure = /^(https|wss):$/.test(url.protocol) ? "s" : "";
-    const pairs = query({ ...this.params(), vsn: "2.0.0" });
-    if (url.search) pairs.unshift(url.search.slice(1));
-    url.protocol = (transport === "websocket" ? "ws" : "http") + secure;
-    url.pathname = `${url.pathname.replace(/\/+$/, "")}/${transport}`;
-    url.search = pairs.join("&");
+    url.protocol = url.protocol.replace(/ws|http/, transport === "websocket" ? "ws" : "http");
+    url.pathname = url.pathname.replace(/\/*$/, `/${transport}`);
     url.hash = "";
+    append(url.searchParams, { ...attempt(this.params), vsn: "2.0.0" });
     return url.href;
-  }
-  /** @internal may frames be sent? Earlier than "open" says. */
-  get writable() {
-    return this.#writable;
   }
   /** @internal */
   send(message) {
@@ -2015,7 +1998,7 @@ var Socket = class {
   settle() {
     if (!this.channels.some((channel) => channel.unsettled)) this.#carrier?.settled();
   }
-  #carry(reason, Carrier2 = TABS && this.#shares ? Tabs : Line) {
+  #carry(reason, Carrier2 = TABS && this.tab ? Tabs : Line) {
     const carrier = new Carrier2(this, this.#io);
     this.#carrier = carrier;
     carrier.onup = () => this.#up();
@@ -2031,10 +2014,10 @@ var Socket = class {
     carrier.open(reason);
   }
   #release(state, reason) {
-    if (this.#writable) for (const channel of this.channels) channel.part();
+    if (this.writable) for (const channel of this.channels) channel.part();
     this.#carrier?.close();
     this.#carrier = null;
-    if (this.#writable) this.#down();
+    if (this.writable) this.#down();
     this.#enter(state, reason, null);
   }
   /** A page that was left and is looked at is back, whatever it was told. */
@@ -2058,13 +2041,13 @@ var Socket = class {
     }
   }
   #up() {
-    this.#writable = true;
+    this.writable = true;
     for (const channel of this.channels) channel.linkUp();
     for (const message of this.#buffer.splice(0)) this.send(message);
     this.settle();
   }
   #down() {
-    this.#writable = false;
+    this.writable = false;
     for (const channel of this.channels) channel.linkLost();
   }
   #receive(message) {
@@ -2082,7 +2065,8 @@ var Socket = class {
   }
   #enter(state, reason, transport) {
     const before = this.state;
-    this.state = step("socket", before, state);
+    if (CHECKED) check("socket", before, state);
+    this.state = state;
     this.transportName = transport;
     this.log("transport", `${transport} ${state}`, reason);
     this.#tell("change", state, reason, transport);

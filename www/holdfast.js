@@ -102,11 +102,10 @@ export const REASONS = Object.freeze({
 const CHECKED = true; // the classic scripts have neither the table nor the check
 const TABS = true; // holdfast.solo.min.js has not the section "tabs"
 
-/** @returns {any} the state after, or throws: a mistake of ours */
-function step(machine, from, to) {
-  if (CHECKED && !NEXT[machine][from].includes(to))
+/** Throws: a mistake of ours. */
+function check(machine, from, to) {
+  if (!NEXT[machine][from].includes(to))
     throw new Error(`holdfast: ${machine} cannot go from ${from} to ${to}`);
-  return to;
 }
 
 // --- small things --------------------------------------------------------
@@ -195,13 +194,10 @@ function unique() {
   return btoa(String.fromCharCode(...bytes)).replace(/[+/]/g, "-");
 }
 
-/** {o: {a: 1}} -> ["o%5Ba%5D=1"] */
-function query(params, prefix) {
-  return Object.entries(params).flatMap(([key, value]) => {
-    const name = prefix === undefined ? key : `${prefix}[${key}]`;
-    if (value !== null && typeof value === "object") return query(value, name);
-    return [`${encodeURIComponent(name)}=${encodeURIComponent(value)}`];
-  });
+/** {o: {a: 1}} becomes o[a]=1 */
+function append(search, value, name) {
+  if (value === null || typeof value !== "object") return search.append(name, value);
+  for (const key in value) append(search, value[key], name ? `${name}[${key}]` : key);
 }
 
 /** @returns {Reason} */
@@ -232,8 +228,8 @@ function base64(text, [from, to, from2, to2]) {
 const claims = (token) => JSON.parse(atob(base64(token.split(".")[1], "-+_/")));
 
 const SYSTEM = {
-  setTimeout: (callback, ms) => globalThis.setTimeout(callback, ms),
-  clearTimeout: (timer) => globalThis.clearTimeout(timer),
+  setTimeout: (callback, ms) => setTimeout(callback, ms),
+  clearTimeout: (timer) => clearTimeout(timer),
   now: () => performance.now(),
   wall: () => Date.now(), // anybody may set it: never to wait by
   random: () => Math.random(),
@@ -362,20 +358,26 @@ class Link {
   ondoubt;
   /** @type {(reason: Reason) => void} */
   onclose;
-  ended = false;
+  ended;
   returnMs = null; // when the server wants us back, if it said so
   silence = REASONS.unproven; // what it means if no answer comes
   // what follows is the Line's
   name; // of its transport
   reason; // why it was dialled
-  opened = false;
-  counted = false; // among the failures
+  opened;
+  counted; // among the failures
   usefulAt = 0; // when the server answered over it
-  asked = false; // something was sent, and nothing has been answered since
+  asked; // something was sent, and nothing has been answered since
   doubt; // until that is too long
   timer; // its time for the next step, or until its next heartbeat
   heartbeat = null; // ref of the one that waits for its answer
-  checked = false; // which is urgent
+  checked; // which is urgent
+
+  /** @param {string} url with a query, to which more is added */
+  constructor(url, io) {
+    this.url = url;
+    this.io = io;
+  }
 
   /** Once, when the callbacks are set. The token, if there is one, is shown. */
   start(_token) {}
@@ -409,23 +411,14 @@ class Link {
  */
 export class PollLink extends Link {
   beats = false; // a poll that fails is noticed by itself, mostly
-  #url;
-  #io;
-  #token = null;
+  #token;
   #queue = [];
-  #posting = false;
-  #posted = false; // a POST was answered since the last GET began
-  #heard = false; // something of a channel came over this link
-  #parked = null; // aborts the GET under way
-  #hurry = null; // it has not much time left
-  #wake = null; // ends the pause
-
-  /** @param {string} url with a query, to which the token is added */
-  constructor(url, io) {
-    super();
-    this.#url = url;
-    this.#io = io;
-  }
+  #posting;
+  #posted; // a POST was answered since the last GET began
+  #heard; // something of a channel came over this link
+  #parked; // aborts the GET under way
+  #hurry; // it has not much time left
+  #wake; // ends the pause
 
   start() {
     this.#poll();
@@ -452,7 +445,7 @@ export class PollLink extends Link {
   }
 
   async #poll() {
-    const pause = backoff(this.#io.clock.random, 500, 5000);
+    const pause = backoff(this.io.clock.random, 500, 5000);
     for (let failures = 0; !this.ended; ) {
       this.#posted = false;
       const answer = await this.#request("GET");
@@ -476,15 +469,14 @@ export class PollLink extends Link {
     if (status === 500) return REASONS.fault;
     if (status === 403) return REASONS.forbidden;
     if (status === 410 && this.#token) return REASONS.gone;
-    const good = status === 200 || status === 204 || status === 410;
-    if (!good || typeof token !== "string" || !Array.isArray(messages))
+    if (![200, 204, 410].includes(status) || !token || !Array.isArray(messages))
       return REASONS.unreachable;
 
     this.#token = token;
     this.returnMs = null;
     if (messages.length > 0) this.silence = REASONS.mute;
     if (messages.some((text) => !/"phoenix"/.test(text))) this.#heard = true;
-    if (this.#heard) this.#io.refused = 0; // a session without channels counts for nothing
+    if (this.#heard) this.io.refused = 0; // a session without channels counts for nothing
     if (status === 410) this.onopen();
     for (const text of messages) this.onframe(text);
     return null;
@@ -510,17 +502,14 @@ export class PollLink extends Link {
   #batch() {
     let chars = 0;
     let lines = 0;
-    while (lines < Math.min(this.#queue.length, BATCH_LINES)) {
-      chars += this.#queue[lines].length;
-      if (lines > 0 && chars > BATCH_CHARS) break;
-      lines++;
-    }
+    do chars += this.#queue[lines++].length;
+    while (lines < Math.min(this.#queue.length, BATCH_LINES) && chars + this.#queue[lines].length <= BATCH_CHARS);
     return this.#queue.splice(0, lines);
   }
 
   /** The JSON object of the answer; {} if there was none, or not in time. */
   async #request(method, body) {
-    const { fetch, clock, refused, bearer } = this.#io;
+    const { fetch, clock, refused, bearer } = this.io;
     const get = method === "GET";
     const abort = new AbortController();
     const timer = new Timer(clock);
@@ -539,7 +528,7 @@ export class PollLink extends Link {
       };
     }
     try {
-      const response = await fetch(`${this.#url}${says}&token=${token}`, {
+      const response = await fetch(`${this.url}${says}&token=${token}`, {
         method,
         body,
         headers: body
@@ -568,12 +557,12 @@ export class PollLink extends Link {
   /** By somebody before the server; to many at once it says the same time. */
   #turnedAway({ status, headers }) {
     const ms = told(headers?.get("retry-after") * 1000);
-    if (ms) this.returnMs = ms * (1 + this.#io.clock.random() / 2);
-    if (REFUSALS.includes(status)) this.#io.refused = status;
+    if (ms) this.returnMs = ms * (1 + this.io.clock.random() / 2);
+    if (REFUSALS.includes(status)) this.io.refused = status;
   }
 
   #pause(ms) {
-    const timer = new Timer(this.#io.clock);
+    const timer = new Timer(this.io.clock);
     return new Promise((resolve) => {
       timer.set(ms, resolve);
       this.#wake = () => resolve(timer.stop());
@@ -584,33 +573,22 @@ export class PollLink extends Link {
 /** WebSocket: frames as they are, in text messages. */
 export class SocketLink extends Link {
   beats = true; // a dead one may look alive for minutes
-  #url;
-  #io;
-  #ws = null;
-
-  /** @param {string} url */
-  constructor(url, io) {
-    super();
-    this.#url = url;
-    this.#io = io;
-  }
+  #ws;
 
   start(token) {
     const bearer = token && ["phoenix", BEARER + base64(btoa(token), "+-/_")];
     try {
-      this.#ws = new this.#io.WebSocket(this.#url, bearer);
+      const ws = new this.io.WebSocket(this.url, bearer);
+      this.#ws = ws;
+      ws.binaryType = "arraybuffer";
+      ws.onopen = () => this.ended || this.onopen();
+      ws.onmessage = ({ data }) => this.ended || this.onframe(data);
+      ws.onerror = () => {}; // a close follows
+      ws.onclose = (event) => this.#closed(event);
     } catch {
       // a page's policy may forbid it; not before we have an owner
       queueMicrotask(() => this.fail(REASONS.refused));
-      return;
     }
-    this.#ws.binaryType = "arraybuffer";
-    this.#ws.onopen = () => this.ended || this.onopen();
-    this.#ws.onmessage = ({ data }) => {
-      if (!this.ended) this.onframe(data);
-    };
-    this.#ws.onerror = () => {}; // a close follows
-    this.#ws.onclose = ({ code, reason }) => this.#closed(code, reason);
   }
 
   send(message) {
@@ -623,11 +601,10 @@ export class SocketLink extends Link {
   }
 
   /** One that restarts tells each client when to return, in its turn. */
-  #closed(code, reason) {
-    const [, ms] = (code === 1012 && /^retry_ms=(\d{1,9})$/.exec(reason)) || [];
-    if (ms === undefined) return this.fail(REASONS.dropped);
-    this.returnMs = told(ms);
-    this.fail(REASONS.restart);
+  #closed({ code, reason }) {
+    const [, ms] = /^1012 retry_ms=(\d{1,9})$/.exec(`${code} ${reason}`) ?? [];
+    if (ms) this.returnMs = told(ms);
+    this.fail(ms ? REASONS.restart : REASONS.dropped);
   }
 }
 
@@ -704,17 +681,17 @@ class Carrier {
 class Line extends Carrier {
   #host;
   #io;
-  #link = null; // what is sent goes over it
-  #older = null; // the one before, still read
-  #next = null; // one that is tried beside it
-  #spare = null; // the other transport, as long as it was not tried either
+  #link; // what is sent goes over it
+  #older; // the one before, still read
+  #next; // one that is tried beside it
+  #spare; // the other transport, as long as it was not tried either
   #timer; // until the next link is dialled
   #tries = 0; // that came to nothing, since a link lasted
   #strikes = 0; // failures of WebSocket in a row where long-poll works
   #blamed; // there is one more, and long-poll has still to work
   #probeMs; // doubled then
-  #told = false; // the server said how long to wait
-  #ended = false;
+  #told; // the server said how long to wait
+  #ended;
 
   constructor(host, io) {
     super();
@@ -1233,6 +1210,9 @@ class Hub {
   }
 }
 
+const mayShare = ({ document, navigator, BroadcastChannel: bus }) =>
+  document && navigator?.locks && bus;
+
 const NO_NEWS = { term: 0, up: "" };
 
 /**
@@ -1747,7 +1727,7 @@ export class Presence {
 export class Push {
   #timer;
   #hooks = [];
-  #answer = null;
+  #answer;
   ref = null; // once it was sent
   /** @internal the join it was sent with last, and so over which link */
   sentWith = null;
@@ -1756,7 +1736,7 @@ export class Push {
   /** @internal by the system's clock, which goes on when the machine sleeps */
   startedAt = 0;
   /** @internal why the server did not take it yet */
-  refusal = null;
+  refusal;
 
   /** @internal made by Channel */
   constructor(channel, event, payload, timeout, options) {
@@ -1836,7 +1816,7 @@ export class Channel {
   joinPush = null;
   #joinRef = null; // of the join sent over this link; null: none, or it failed
   #olderRef = null; // of the one before, over the link that was replaced
-  #moving = false; // joined there, and the join over this link not answered yet
+  #moving; // joined there, and the join over this link not answered yet
   #beatRef = null; // of the join that was accepted when the last heartbeat left
   #bindings = [];
   #nextBinding = 1;
@@ -2114,20 +2094,16 @@ export class Channel {
     const ahead = typeof cursor === "string" && !known(cursor, this.cursor);
     if (status === "ok") {
       if (ahead) this.cursor = cursor;
-      this.#joined();
+      this.#rejoins = 0;
+      if (moving) this.#rejoinTimer.stop(); // it is late no more
+      else this.#enter("joined", REASONS.joined);
+      this.#moving = false;
+      this.#flush();
+      this.socket.settle();
     } else this.#fail(REASONS.joinRefused, undefined, retry_ms);
     // an application that was joined all the while is not told that it is
     if (status !== "ok" || !moving) this.joinPush.settle(status, response);
     if (status === "ok" && gap && ahead) this.#tell("phx_gap", response);
-  }
-
-  #joined() {
-    this.#rejoins = 0;
-    if (this.#moving) this.#rejoinTimer.stop(); // it is late no more
-    else this.#enter("joined", REASONS.joined);
-    this.#moving = false;
-    this.#flush();
-    this.socket.settle();
   }
 
   #joinLate() {
@@ -2137,9 +2113,8 @@ export class Channel {
   }
 
   #late(push) {
-    const { refusal } = push;
-    if (refusal && !push.sentWith) this.#settle(push, "error", refusal);
-    else this.#settle(push, "timeout", { reason: "no answer" });
+    const refusal = !push.sentWith && push.refusal;
+    this.#settle(push, refusal ? "error" : "timeout", refusal || { reason: "no answer" });
     this.#flush();
   }
 
@@ -2155,16 +2130,14 @@ export class Channel {
     this.#joinRef = this.#olderRef = null;
     this.#moving = false;
     this.#enter("errored", reason);
-    if (this.socket.writable) this.#rejoinLater(ms);
+    if (this.socket.writable) {
+      const wait = told(ms) || afterMs(this.socket.rejoinAfterMs, ++this.#rejoins);
+      this.#rejoinTimer.set(wait, () => {
+        if (this.socket.writable) this.#join(REASONS.rejoin);
+      });
+    }
     if (payload) this.#tell("phx_error", payload);
     this.socket.settle();
-  }
-
-  #rejoinLater(ms) {
-    const wait = told(ms) || afterMs(this.socket.rejoinAfterMs, ++this.#rejoins);
-    this.#rejoinTimer.set(wait, () => {
-      if (this.socket.writable) this.#join(REASONS.rejoin);
-    });
   }
 
   #close(payload, reason) {
@@ -2237,7 +2210,8 @@ export class Channel {
 
   #enter(state, reason) {
     this.#rejoinTimer.stop();
-    this.state = step("channel", this.state, state);
+    if (CHECKED) check("channel", this.state, state);
+    this.state = state;
     this.log(reason);
   }
 
@@ -2292,10 +2266,10 @@ export class Socket {
   transportName = null;
   channels = [];
   #io;
-  #carrier = null; // a Line, or what has its face; null: closed, or left
-  #shares; // one connection with the browser's other tabs
+  #carrier; // a Line, or what has its face; none: closed, or left
   #stop; // ends what listens to the page
-  #writable = false;
+  /** @internal may frames be sent? Earlier than "open" says. */
+  writable = false;
   #renewal; // ref of the message that brings a fresher token
   #ref = 0;
   #listeners = [];
@@ -2333,10 +2307,8 @@ export class Socket {
       page: opts.page ?? globalThis,
       refused: 0, // HTTP status of the last refusal, until the server knows
     };
-    const { document, navigator, BroadcastChannel: bus } = this.#io.page;
-    this.#shares = TABS && opts.tabs !== false && document && navigator?.locks && bus;
-    /** @internal what our refs begin with, beside those of other tabs */
-    this.tab = this.#shares ? unique().slice(0, TAB_CHARS) : "";
+    /** @internal what our refs begin with, beside those of other tabs that share */
+    this.tab = TABS && opts.tabs !== false && mayShare(this.#io.page) ? unique().slice(0, TAB_CHARS) : "";
     try {
       if (opts.inspect ?? localStorage["holdfast.inspect"]) {
         this.#name = `${location.pathname} ${Math.random()}`;
@@ -2476,7 +2448,7 @@ export class Socket {
    */
   push(message) {
     const whole = { join_ref: null, ...message, payload: snapshot(message.payload ?? {}) };
-    if (this.#writable) this.send(whole);
+    if (this.writable) this.send(whole);
     else if (this.#buffer.length < BUFFER_MAX) this.#buffer.push(whole);
   }
 
@@ -2500,19 +2472,11 @@ export class Socket {
 
   endPointURL(transport = "websocket") {
     const url = new URL(this.endPoint, globalThis.location?.href);
-    const secure = /^(https|wss):$/.test(url.protocol) ? "s" : "";
-    const pairs = query({ ...attempt(this.params), vsn: "2.0.0" });
-    if (url.search) pairs.unshift(url.search.slice(1));
-    url.protocol = (transport === "websocket" ? "ws" : "http") + secure;
-    url.pathname = `${url.pathname.replace(/\/+$/, "")}/${transport}`;
-    url.search = pairs.join("&");
+    url.protocol = url.protocol.replace(/ws|http/, transport === "websocket" ? "ws" : "http");
+    url.pathname = url.pathname.replace(/\/*$/, `/${transport}`);
     url.hash = "";
+    append(url.searchParams, { ...attempt(this.params), vsn: "2.0.0" });
     return url.href;
-  }
-
-  /** @internal may frames be sent? Earlier than "open" says. */
-  get writable() {
-    return this.#writable;
   }
 
   /** @internal */
@@ -2525,7 +2489,7 @@ export class Socket {
     if (!this.channels.some((channel) => channel.unsettled)) this.#carrier?.settled();
   }
 
-  #carry(reason, Carrier = TABS && this.#shares ? Tabs : Line) {
+  #carry(reason, Carrier = TABS && this.tab ? Tabs : Line) {
     const carrier = new Carrier(this, this.#io);
     this.#carrier = carrier;
     carrier.onup = () => this.#up();
@@ -2542,10 +2506,10 @@ export class Socket {
   }
 
   #release(state, reason) {
-    if (this.#writable) for (const channel of this.channels) channel.part();
+    if (this.writable) for (const channel of this.channels) channel.part();
     this.#carrier?.close();
     this.#carrier = null;
-    if (this.#writable) this.#down();
+    if (this.writable) this.#down();
     this.#enter(state, reason, null);
   }
 
@@ -2574,14 +2538,14 @@ export class Socket {
   }
 
   #up() {
-    this.#writable = true;
+    this.writable = true;
     for (const channel of this.channels) channel.linkUp();
     for (const message of this.#buffer.splice(0)) this.send(message);
     this.settle();
   }
 
   #down() {
-    this.#writable = false;
+    this.writable = false;
     for (const channel of this.channels) channel.linkLost();
   }
 
@@ -2601,7 +2565,8 @@ export class Socket {
 
   #enter(state, reason, transport) {
     const before = this.state;
-    this.state = step("socket", before, state);
+    if (CHECKED) check("socket", before, state);
+    this.state = state;
     this.transportName = transport;
     this.log("transport", `${transport} ${state}`, reason);
     this.#tell("change", state, reason, transport);

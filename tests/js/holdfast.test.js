@@ -20,7 +20,7 @@ describe("the URL", () => {
     const params = () => ({ a: "ä &", o: { p: 1, q: { r: true } }, l: ["x"] });
     assert.equal(
       urlOf("http://a.b/socket?k=1", params),
-      "ws://a.b/socket/websocket?k=1&a=%C3%A4%20%26&o%5Bp%5D=1&o%5Bq%5D%5Br%5D=true&l%5B0%5D=x&vsn=2.0.0",
+      "ws://a.b/socket/websocket?k=1&a=%C3%A4+%26&o%5Bp%5D=1&o%5Bq%5D%5Br%5D=true&l%5B0%5D=x&vsn=2.0.0",
     );
   });
 });
