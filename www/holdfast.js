@@ -1101,7 +1101,9 @@ class Hub {
     if (joining) {
       const key = identity({ ...payload, since: 0 });
       it ??= { topic, key, ports: {}, waits: [], asked: null, ref: null, cursor: null };
-      if (it.key !== key) return this.#tell("part", tab);
+      const here = [...Object.keys(it.ports), ...it.waits.map((other) => other.tab)];
+      if (it.key !== key && here.some((other) => other !== tab)) return this.#tell("part", tab);
+      it.key = key;
       it.payload = payload;
       this.#topics.set(topic, it);
     } else if (joined) delete it.ports[tab];
@@ -1882,6 +1884,7 @@ export class Channel {
     push.receive("ok", close).receive("timeout", close);
     if (!this.#over) {
       this.joinPush?.stop();
+      this.#moving = false;
       this.#enter("leaving", REASONS.leave);
     }
     push.start(() => this.#late(push));
@@ -1977,7 +1980,7 @@ export class Channel {
   /** @internal is the link before this one still needed? */
   get unsettled() {
     const waits = ({ sentWith }) => sentWith && sentWith !== this.#joinRef;
-    return this.#moving || this.isJoining() || this.#pushes.some(waits);
+    return this.#moving || this.isJoining() || this.isLeaving() || this.#pushes.some(waits);
   }
 
   /** @internal frames can be sent (again), maybe over another link */

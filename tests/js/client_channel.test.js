@@ -633,6 +633,35 @@ for (const transport of ["websocket", "longpoll"]) {
       assert.deepEqual(heard.joins, []);
     });
 
+    it("is told that it was left when the connection moves meanwhile", async () => {
+      for (let ms = 0; ms < 1000; ms += 50) {
+        const { world, socket } = world_({ timeout: 3000 });
+        const { channel, heard } = listen(socket);
+        await world.pass(100);
+        world.net.delay = () => 100;
+        socket.replaceTransport(transport === "websocket" ? "longpoll" : "websocket");
+        await world.pass(ms);
+        const end = outcome(channel.leave());
+        await world.pass(10000);
+        assert.notEqual(socket.transportName, transport);
+        assert.deepEqual(statuses(end), ["ok"], `after ${ms} ms`);
+        assert.equal(heard.closes.length, 1);
+      }
+    });
+
+    it("is not told of a refusal once it was left", async () => {
+      const { world, socket } = world_();
+      const { channel, heard } = listen(socket);
+      await world.pass(100);
+      world.net.delay = () => 100;
+      world.refuse = { reason: "unauthorized" };
+      channel.rejoin();
+      channel.leave();
+      await world.pass(5000);
+      assert.deepEqual(heard.joins.map(([status]) => status), ["ok"]);
+      assert.deepEqual(heard.errors, []);
+    });
+
     it("joins again after an error, and not after a close", async () => {
       const { world, socket } = world_();
       const { channel, heard } = listen(socket);

@@ -404,6 +404,28 @@ describe("a topic", () => {
     assert.equal(world.connections, 1);
   });
 
+  it("is joined with other parameters by who has it alone, and nobody goes apart", async () => {
+    const { world, browser, tabs } = await open(2);
+    for (const [i, tab] of tabs.entries())
+      for (const room of range(1, 3)) {
+        const { channel } = listen(tab, `demo:${i}`, { room });
+        if (room === 2) await world.pass(100);
+        if (room < 3) channel.leave();
+        else tab.room = channel;
+      }
+    await world.pass(1000);
+    assert.equal(world.connections, 1);
+    assert.deepEqual(tabs.map(({ room }) => room.state), ["joined", "joined"]);
+    assert.equal(world.joins.at(-1).room, 3);
+    const [first, second] = tabs;
+    const other = listen(second, "demo:0", { room: 4 });
+    await world.pass(1000);
+    assert.equal(world.connections, 2);
+    assert.equal(other.joins[0][0], "ok");
+    assert.equal(first.room.state, "joined");
+    assert.notEqual(leaderOf(browser), null);
+  });
+
   it("lets the leading tab go apart, too", async () => {
     const { world, browser, tabs } = await open(3);
     const leader = leaderOf(browser);
