@@ -448,6 +448,7 @@ export class PollLink extends Link {
     const pause = backoff(this.io.clock.random, 500, 5000);
     for (let failures = 0; !this.ended; ) {
       this.#posted = false;
+      this.returnMs = null;
       const answer = await this.#request("GET");
       if (this.ended) return;
       const reason = this.#take(answer);
@@ -473,7 +474,6 @@ export class PollLink extends Link {
       return REASONS.unreachable;
 
     this.#token = token;
-    this.returnMs = null;
     if (messages.length > 0) this.silence = REASONS.mute;
     if (messages.some((text) => !/"phoenix"/.test(text))) this.#heard = true;
     if (this.#heard) this.io.refused = 0; // a session without channels counts for nothing

@@ -5,7 +5,8 @@ import { afterEach, beforeEach, describe, it } from "node:test";
 import assert from "node:assert/strict";
 import { Socket } from "../../www/holdfast.js";
 import { Page } from "./lib/page.js";
-import { World } from "./lib/world.js";
+import { generator } from "./lib/random.js";
+import { World, WORKS } from "./lib/world.js";
 
 const TOPIC = "demo:lobby";
 const MINUTE = 60000;
@@ -286,4 +287,143 @@ it("what was said before the page is left goes out, though the page does not wai
   await world.pass(1000);
   assert.equal(world.leaves, 1);
   assert.deepEqual(kept, [true]);
+});
+
+it("that a web server asked to wait once is not believed of what comes after", async () => {
+  const world = new World();
+  const at = [];
+  let busy = 0;
+  const fetch = (url, options) => {
+    if (options.method === "GET") at.push(world.now);
+    const headers = new Map([["retry-after", "30"]]);
+    if (options.method === "GET" && busy-- > 0) {
+      if (busy === 3) return { status: 503, headers, json: async () => null };
+      throw new TypeError("no network");
+    }
+    return world.fetch(url, options);
+  };
+  const { socket, channel, heard } = visit(world, { transport: "longpoll", fetch });
+  channel.join();
+  socket.connect();
+  await world.pass(1000);
+  busy = 4;
+  at.length = 0;
+  publish(world); // ends the poll that is held
+  publish(world);
+  await world.pass(60000);
+  assert.ok(at[1] - at[0] >= 30000, `${at}`);
+  assert.ok(at[4] - at[1] < 8000, `${at}`);
+  assert.deepEqual(heard, all(world));
+});
+
+// Whatever befalls the page, its machine, its network and its tokens, in any
+// order: when all is well again it is joined and has heard everything once.
+const TURNS = 25;
+const BACK_MS = 95000;
+const b64 = (object) => Buffer.from(JSON.stringify(object)).toString("base64url");
+
+function fate({ world, page, socket, channel, random, visitor }) {
+  const pick = (list) => list[Math.floor(random() * list.length)];
+  const there = (act) => () => visitor.away || visitor.closed || act();
+  return {
+    hide: there(() => page.hide()),
+    show: there(() => page.show()),
+    freeze: () => world.freeze(),
+    async thaw() {
+      await world.thaw();
+      page.resume();
+    },
+    sleep: () => world.sleep(random() * 4e6),
+    "set the clock": () => (world.skew += (random() - 0.5) * 8e7),
+    offline: there(() => page.offline()),
+    online: there(() => page.online()),
+    leave: there(() => {
+      visitor.away = true;
+      page.leave();
+    }),
+    back() {
+      if (visitor.away && !visitor.closed) page.back();
+      visitor.away = false;
+    },
+    disconnect() {
+      visitor.closed = true;
+      socket.disconnect();
+    },
+    connect() {
+      visitor.closed = false;
+      socket.connect();
+    },
+    websocket: () => (world.net.websocket = pick(["ok", "refuse", "hang", "mute"])),
+    longpoll: () => (world.net.longpoll = pick(["ok", "refuse", "html", "lose answer", "swallow"])),
+    get: () => (world.net.get = pick([null, "refuse", "lose answer", "swallow"])),
+    post: () => (world.net.post = pick([null, "refuse", "lose answer", "swallow"])),
+    up: () => (world.net.up = pick(["ok", "swallow"])),
+    down: () => (world.net.down = pick(["ok", "swallow"])),
+    well: () => Object.assign(world.net, WORKS),
+    cut: () => world.cutSockets(pick([undefined, { code: 1012, reason: "retry_ms=3000" }])),
+    end: () => world.endSessions(pick([500, 410, 403])),
+    silence: () => world.silence(),
+    replace: () => socket.replaceTransport(pick(["websocket", "longpoll", undefined])),
+    token: () => (visitor.gives = pick(["a token", "fails", "hangs", "nothing", "no JWT"])),
+    refuse: () => (world.takes = () => false) && world.expire(),
+    take: () => (world.takes = () => true),
+    throttle: () => (world.throttle = pick([1, 1000, 60000])),
+    deaf: () => (world.deaf = !world.deaf),
+    rejoin: () => channel.rejoin(),
+  };
+}
+
+async function live(seed) {
+  const random = generator(seed);
+  const world = new World(random);
+  const page = new Page();
+  const visitor = { away: false, closed: false, gives: "a token" };
+  world.net.delay = () => 1 + random() * 200;
+  if (random() < 0.5) page.localStorage = {};
+  let tokens = 0;
+  const authToken = () => {
+    const iat = Math.floor(world.clock.wall() / 1000);
+    if (visitor.gives === "fails") throw new Error("no token");
+    if (visitor.gives === "hangs") return new Promise(() => {});
+    if (visitor.gives === "nothing") return null;
+    if (visitor.gives === "no JWT") return `opaque${++tokens}`;
+    return `${b64({ alg: "x" })}.${b64({ sub: "ann", iat, exp: iat + 600, n: ++tokens })}.x`;
+  };
+  const options = { page, ...(random() < 0.5 && { authToken }) };
+  const { socket, channel, heard } = visit(world, options);
+  const acts = Object.entries(fate({ world, page, socket, channel, random, visitor }));
+  const story = [];
+  channel.join();
+  socket.connect();
+  for (let turn = 0; turn < TURNS; turn++) {
+    const [name, act] = acts[Math.floor(random() * acts.length)];
+    story.push(`${Math.round(world.now)} ${name}`);
+    await act();
+    if (random() < 0.3) publish(world);
+    await world.pass([0, 1, 50, 300, 2000, 12000, 70000][Math.floor(random() * 7)] * random());
+  }
+  const told = () => `${seed}: ${story.join(", ")}`;
+  Object.assign(world, { deaf: false, throttle: 1, takes: () => true });
+  Object.assign(world.net, WORKS);
+  Object.assign(page.navigator, { onLine: true });
+  visitor.gives = "a token";
+  await world.thaw();
+  if (visitor.closed) socket.connect();
+  if (visitor.away) page.back();
+  await world.pass(BACK_MS);
+  assert.equal(channel.state, "joined", told());
+  publish(world);
+  await world.pass(1000);
+  const numbers = all(world);
+  assert.deepEqual(heard, numbers.slice(numbers.indexOf(heard[0])), told());
+  const storm = world.dialledAt.some((at, i) => world.dialledAt[i + 40] - at < 30000);
+  assert.ok(!storm, told());
+  socket.disconnect();
+  await world.pass(MINUTE);
+  assert.equal(world.timers + world.connections + world.parked, 0, told());
+}
+
+it("a random life ends well", { timeout: 60000 }, async () => {
+  const seeds = Number(process.env.SEEDS ?? 500);
+  for (let seed = 1; seed <= seeds; seed++) await live(seed);
 });

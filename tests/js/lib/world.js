@@ -132,7 +132,7 @@ export class World {
   }
 
   async thaw() {
-    const waiting = this.#frozen;
+    const waiting = this.#frozen ?? [];
     this.#frozen = null;
     await this.pass(0);
     for (const bring of waiting) bring();
