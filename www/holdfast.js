@@ -1295,9 +1295,7 @@ class Tabs extends Carrier {
   }
 
   send(message) {
-    // what the server would be sent: not all that has a JSON can be cloned
-    const copy = { ...message, payload: snapshot(message.payload) };
-    const data = ["say", this.#news.up, this.#id, copy];
+    const data = ["say", this.#news.up, this.#id, message];
     if (this.#hub) return this.#hear(data);
     this.#host.log("push", `${message.topic} ${message.event}`, message);
     this.#bus.postMessage(data);

@@ -299,6 +299,19 @@ for (const transport of ["websocket", "longpoll"]) {
       assert.deepEqual(statuses(answer), ["ok"]);
     });
 
+    it("says no half of a character, which the server would take for broken", async () => {
+      const half = "😀".slice(0, 1);
+      const { world, socket } = world_({ params: { half } });
+      const { channel } = listen(socket, TOPIC, { half });
+      await world.pass(100);
+      for (const c of [half, "\\ud83d", "😀", `\\${half}\\`, '"\\"']) channel.push("n", { c });
+      await world.pass(100);
+      const said = world.rows.map(({ payload }) => payload.c);
+      assert.deepEqual(said, ["\ufffd", "\\ud83d", "😀", "\\\ufffd\\", '"\\"']);
+      assert.equal(world.joins[0].half, "\ufffd");
+      assert.equal(new URL(socket.endPointURL()).searchParams.get("half"), "\ufffd");
+    });
+
     it("waits as the server asks, and keeps the order", async () => {
       const { world, socket } = world_();
       const { channel, heard } = listen(socket);
@@ -585,6 +598,22 @@ for (const transport of ["websocket", "longpoll"]) {
       assert.deepEqual(heard.n, [1]);
       assert.equal(socket.state, "open");
       assert.ok(complaints.splice(0).length >= 3);
+    });
+
+    it("minds no logger that throws, nor the parameters of the connection", async () => {
+      const params = () => {
+        throw new Error("params");
+      };
+      const { world, socket } = world_({ logger: () => null.log, params });
+      const { heard } = listen(socket);
+      await world.pass(100);
+      lose(world);
+      await world.pass(10000);
+      publish(world, 1);
+      await world.pass(100);
+      assert.deepEqual(heard.n, [1]);
+      socket.logger = null;
+      assert.ok(complaints.splice(0).length > 3);
     });
 
     it("says so when the connection takes longer than the join may", async () => {
