@@ -535,7 +535,6 @@ export class PollLink extends Link {
           ? { "content-type": "application/x-ndjson" }
           : bearer?.token && { "x-phoenix-authtoken": bearer.token },
         cache: "no-store",
-        keepalive: this.ended && body.length < 3e4, // of a page that goes; 64 KiB at most
         signal: abort.signal,
       });
       if (get) {

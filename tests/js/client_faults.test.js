@@ -270,25 +270,6 @@ describe("an option of a strange value", () => {
     });
 });
 
-it("what was said before the page is left goes out, though the page does not wait", async () => {
-  const world = new World();
-  const kept = [];
-  const fetch = (url, options) => {
-    if (options.method === "POST") kept.push(options.keepalive);
-    return world.fetch(url, options);
-  };
-  const { socket, channel } = visit(world, { transport: "longpoll", fetch });
-  channel.join();
-  socket.connect();
-  await world.pass(1000);
-  assert.ok(kept.length > 0 && !kept.includes(true));
-  kept.length = 0;
-  socket.disconnect();
-  await world.pass(1000);
-  assert.equal(world.leaves, 1);
-  assert.deepEqual(kept, [true]);
-});
-
 it("that a web server asked to wait once is not believed of what comes after", async () => {
   const world = new World();
   const at = [];
