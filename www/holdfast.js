@@ -1312,6 +1312,8 @@ class Tabs extends Carrier {
   /** Then we go to those we belong to now. */
   async moved(token) {
     const name = this.#name;
+    // of a ticket nobody knows whose it is, and nobody else had the one before
+    if (token && !/^ey/.test(token) && this.#tabs?.size === 0) return;
     const moved = name && (await this.#group(token)) !== name;
     if (moved && !this.#end.signal.aborted) this.replace(REASONS.connect);
     return moved;

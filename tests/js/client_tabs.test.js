@@ -560,6 +560,19 @@ describe("who must not share", () => {
     }
   });
 
+  it("is not one who shows another ticket each time, and nobody else has that", async () => {
+    const world = new World();
+    world.net.websocket = "refuse";
+    let count = 0;
+    const tab = visit(new Browser(world), { authToken: () => `ticket ${++count}` });
+    const { n, errors } = listen(tab);
+    await world.pass(120000);
+    publish(world, 1);
+    await world.pass(1000);
+    assert.ok(count > 2); // WebSocket was tried again
+    assert.deepEqual([n, errors], [[1], []]);
+  });
+
   it("are those with other parameters, or another transport", async () => {
     const { count } = await connections({}, { params: { a: 1 } }, { params: () => ({ a: 2 }) }, { params: { a: 1 } });
     assert.equal(count, 3);
