@@ -28,10 +28,11 @@ export const MOST = { "holdfast.min.js": 11750, "holdfast.solo.min.js": 9250 };
 // have a letter for a name there. Never what is an option, is sent to anybody, other
 // tabs too, or has this name in the platform as well and is used here.
 const INTERNAL = `
-  beat beats bearer callback check checked clientId counted doubt due end fail handle head
-  heartbeat io kind linkLost linkUp onapart onchange ondoubt ondown onframe onup opened part
-  pendingDiffs ports refusal returnMs sentWith settle settled silence start startedAt stop
-  timer unsettled url usefulAt waits wanted writable
+  bearer beat beats callback caller check checked clientId counted doubt due end ended
+  fail handle head heartbeat io kind linkLost linkUp onapart onchange ondoubt ondown
+  onframe onup open opened part pendingDiffs ports refusal refused returnMs sentWith
+  settle settled silence start startedAt stop tab timer unsettled url usefulAt waits
+  wanted writable
 `;
 
 function internal() {

@@ -505,6 +505,13 @@ var Carrier = class {
   beat;
   /** @type {() => void} only of tabs: they cannot share, use a Line */
   onapart;
+  /**
+   * Is who shows this token somebody else, who must not share with the others?
+   * @param {string} [_token]
+   * @returns {any}
+   */
+  moved(_token) {
+  }
 };
 var Line = class extends Carrier {
   #host;
@@ -1006,7 +1013,7 @@ var Tabs = class extends Carrier {
     this.#tick();
     this.onchange("connecting", reason, null);
     try {
-      const name = await this.#group();
+      const name = await this.#group(await this.#io.bearer?.get());
       await page.navigator.locks.request(name + this.#id, { signal }, () => {
         if (signal.aborted) return null;
         this.#name = name;
@@ -1044,10 +1051,16 @@ var Tabs = class extends Carrier {
     };
     this.#quit();
   }
+  /** Then we go to those we belong to now. */
+  async moved(token) {
+    const name = this.#name;
+    const moved = name && await this.#group(token) !== name;
+    if (moved && !this.#end.signal.aborted) this.replace(REASONS.connect);
+    return moved;
+  }
   /** Nobody comes to this name who does not know all that it is made of. */
-  async #group() {
+  async #group(token) {
     const { endPoint, params, transport } = this.#host;
-    const token = await this.#io.bearer?.get();
     const url = new URL(endPoint, globalThis.location?.href).href;
     const text = new TextEncoder().encode(identity(url, attempt(params), transport, token));
     const hash = await crypto.subtle.digest("SHA-256", text);
@@ -1061,9 +1074,8 @@ var Tabs = class extends Carrier {
     const lead = async () => {
       const now = (await locks.query()).held;
       const [ours, us] = ["", this.#id].map((end) => now.find((l) => l.name === this.#name + end));
-      const same = await this.#group() === this.#name;
-      if (signal.aborted || ours?.clientId !== us?.clientId) return;
-      if (!same) return this.replace(REASONS.connect);
+      const moved = await this.moved(await this.#io.bearer?.get());
+      if (moved || signal.aborted || ours?.clientId !== us?.clientId) return;
       this.#claim = options;
       if (!this.#hub) this.#lead();
       await held(signal);
@@ -1668,7 +1680,7 @@ var Channel = class {
   }
   #sendJoin() {
     const params = attempt(() => snapshot(this.params() ?? {}));
-    const since = this.cursor ?? params?.since ?? "";
+    const since = [this.cursor, params?.since].find((at) => typeof at === "string") ?? "";
     this.joinPush.ref = this.#joinRef = this.socket.makeRef();
     this.#transmit("phx_join", this.#joinRef, { ...params, since });
   }
@@ -2026,7 +2038,8 @@ var Socket = class {
     else this.#carry(reason);
   }
   /** There is another token: the server is told, so that nothing ends. */
-  #renewed(access_token) {
+  async #renewed(access_token) {
+    if (await this.#carrier?.moved(access_token)) return;
     const joined = this.channels.find(({ state }) => state === "joined");
     if (this.state === "waiting") this.#carrier?.check(REASONS.retry);
     else if (this.state !== "open") return;
