@@ -344,6 +344,7 @@ var PollLink = class extends Link {
     const pause = backoff(this.io.clock.random, 500, 5e3);
     for (let failures = 0; !this.ended; ) {
       this.#posted = false;
+      this.returnMs = null;
       const answer = await this.#request("GET");
       if (this.ended) return;
       const reason = this.#take(answer);
@@ -367,7 +368,6 @@ var PollLink = class extends Link {
     if (![200, 204, 410].includes(status) || !token || !Array.isArray(messages))
       return REASONS.unreachable;
     this.#token = token;
-    this.returnMs = null;
     if (messages.length > 0) this.silence = REASONS.mute;
     if (messages.some((text) => !/"phoenix"/.test(text))) this.#heard = true;
     if (this.#heard) this.io.refused = 0;
@@ -874,7 +874,9 @@ var Hub = class {
     if (joining) {
       const key = identity({ ...payload, since: 0 });
       it ??= { topic, key, ports: {}, waits: [], asked: null, ref: null, cursor: null };
-      if (it.key !== key) return this.#tell("part", tab);
+      const here = [...Object.keys(it.ports), ...it.waits.map((other) => other.tab)];
+      if (it.key !== key && here.some((other) => other !== tab)) return this.#tell("part", tab);
+      it.key = key;
       it.payload = payload;
       this.#topics.set(topic, it);
     } else if (joined) delete it.ports[tab];
@@ -1037,8 +1039,7 @@ var Tabs = class extends Carrier {
     this.open(reason);
   }
   send(message) {
-    const copy = { ...message, payload: snapshot(message.payload) };
-    const data = ["say", this.#news.up, this.#id, copy];
+    const data = ["say", this.#news.up, this.#id, message];
     if (this.#hub) return this.#hear(data);
     this.#host.log("push", `${message.topic} ${message.event}`, message);
     this.#bus.postMessage(data);
@@ -1514,6 +1515,7 @@ var Channel = class {
     push.receive("ok", close).receive("timeout", close);
     if (!this.#over) {
       this.joinPush?.stop();
+      this.#moving = false;
       this.#enter("leaving", REASONS.leave);
     }
     push.start(() => this.#late(push));
@@ -1593,7 +1595,7 @@ var Channel = class {
   /** @internal is the link before this one still needed? */
   get unsettled() {
     const waits = ({ sentWith }) => sentWith && sentWith !== this.#joinRef;
-    return this.#moving || this.isJoining() || this.#pushes.some(waits);
+    return this.#moving || this.isJoining() || this.isLeaving() || this.#pushes.some(waits);
   }
   /** @internal frames can be sent (again), maybe over another link */
   linkUp() {

@@ -6,7 +6,14 @@ import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 
 const HERE = fileURLToPath(new URL(".", import.meta.url));
-const SUITES = ["holdfast", "client_channel", "client_choice", "client_life", "client_presence"];
+const SUITES = [
+  "holdfast",
+  "client_channel",
+  "client_choice",
+  "client_faults",
+  "client_life",
+  "client_presence",
+];
 const SCRIPTS = {
   "holdfast.min.js": [...SUITES, "client_tabs"],
   "holdfast.solo.min.js": SUITES,
