@@ -425,8 +425,6 @@ var PollLink = class extends Link {
         body,
         headers: body ? { "content-type": "application/x-ndjson" } : bearer2?.token && { "x-phoenix-authtoken": bearer2.token },
         cache: "no-store",
-        keepalive: this.ended && body.length < 3e4,
-        // of a page that goes; 64 KiB at most
         signal: abort.signal
       });
       if (get) {
@@ -1055,6 +1053,7 @@ var Tabs = class extends Carrier {
   /** Then we go to those we belong to now. */
   async moved(token) {
     const name = this.#name;
+    if (token && !/^ey/.test(token) && this.#tabs?.size === 0) return;
     const moved = name && await this.#group(token) !== name;
     if (moved && !this.#end.signal.aborted) this.replace(REASONS.connect);
     return moved;
