@@ -31,10 +31,10 @@ class EchoClient {
     this.status = 0;
     this.heard = { messages: [], pongs: [], code: 0 };
     this.wrong = ""; // what a server must not do
-    this.ended = false;
+    this.ended = ""; // how, once it has
     socket.on("data", (data) => this.#data(data));
-    socket.on("end", () => this.#end());
-    socket.on("error", () => this.#end());
+    socket.on("end", () => this.#end("end of stream"));
+    socket.on("error", (error) => this.#end(error.message));
   }
 
   async until(ms, what, look) {
@@ -55,8 +55,8 @@ class EchoClient {
     this.socket.destroy();
   }
 
-  #end() {
-    this.ended = true;
+  #end(how) {
+    this.ended ||= how;
     this.wake?.();
   }
 
@@ -131,8 +131,20 @@ async function feed(client, bytes, begin, { piece, cut }) {
   }
 }
 
+// Whose goodbye comes while we still write may be gone before it is read: our
+// write fails, and Node forgets what was there to read. So once more, twice.
+export async function play(where, one, way, tries = 3) {
+  for (;;) {
+    try {
+      return await playOnce(where, one, way);
+    } catch (error) {
+      if (--tries === 0 || !/ (write EPIPE|read ECONNRESET)\n/.test(error.message)) throw error;
+    }
+  }
+}
+
 // Fed in pieces of so many bytes, and cut at `cut` besides.
-export async function play(where, { name, steps, staysOpen }, { piece = Infinity, cut = 0 } = {}) {
+async function playOnce(where, { name, steps, staysOpen }, { piece = Infinity, cut = 0 } = {}) {
   const client = await EchoClient.open(where);
   let begin = 0;
   let want;
@@ -141,7 +153,7 @@ export async function play(where, { name, steps, staysOpen }, { piece = Infinity
       ({ want } = step);
       await feed(client, step.send, begin, { piece, cut });
       begin += step.send.length;
-      await client.until(30000, "the answer", () => same(client.heard, want));
+      await client.until(30000, "the answer", () => client.ended || same(client.heard, want));
       if (step === steps.at(-1) ? staysOpen : !want.code) await sleep(20); // no more, no less
       if (client.wrong || !same(client.heard, want)) throw new Error("more than that");
     }
@@ -153,7 +165,7 @@ export async function play(where, { name, steps, staysOpen }, { piece = Infinity
     }
   } catch (error) {
     throw new Error(
-      `${name}, in pieces of ${piece}, cut at ${cut}: ${error.message} ${client.wrong}\n` +
+      `${name}, in pieces of ${piece}, cut at ${cut}: ${error.message} ${client.wrong} ${client.ended}\n` +
         `  heard ${show(client.heard)}\n   want ${show(want)}`,
     );
   } finally {
