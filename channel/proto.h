@@ -22,9 +22,9 @@
 /*
  * A decoded client frame. Everything is borrowed from its text, but what has no
  * JSON form there: names with escapes stand unescaped in `names`, refs of a
- * binary frame quoted in `made`, and so do bytes that came as base64. Types are not judged here (section 3.1): a
- * topic that is no string, or longer than the limits, has topic.len 0 and can
- * match nothing, and its raw form is echoed.
+ * binary frame quoted in `made`, and so do bytes that came as base64. Types are
+ * not judged here (section 3.1): a topic that is no string, or longer than the
+ * limits, has topic.len 0 and can match nothing, and its raw form is echoed.
  */
 struct hf_frame {
     enum hf_vsn vsn;   /* of the form it came in; its answer takes the same */
