@@ -5,6 +5,6 @@ dist_doc_DATA += docs/CLIENT.md docs/CONFORMANCE.md docs/DEMOS.md docs/HOLDS.md 
 EXTRA_DIST += docs/hosts docs/screenshots
 dist_man_MANS += \
 	docs/man/holdfast.1 \
-	docs/man/holdfast-gateway.1 \
-	docs/man/holdfast-sidecar.1 \
+	docs/man/holdfast-gateway.8 \
+	docs/man/holdfast-sidecar.8 \
 	docs/man/holdfast.conf.5

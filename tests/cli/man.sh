@@ -10,13 +10,21 @@ clean()
     test ! -s lint.out || { cat lint.out; false; }
 }
 
+# The page of a program: the daemons' stand in section 8
+page_of()
+{
+    for section in 1 8; do
+        test ! -e "$man/$1.$section" || echo "$man/$1.$section"
+    done
+}
+
 # options PROGRAM [COMMAND]: those of its --help, each named in its page
 options()
 {
     "$@" --help | grep -oE -e '--[a-z][a-z-]+' | sort -u >options.out
     test -s options.out || return 1
     # bold is a letter, a backspace and the letter again
-    mandoc -T ascii "$man/$1.1" | sed "s/.$(printf '\b')//g" >page
+    mandoc -T ascii "$(page_of "$1")" | sed "s/.$(printf '\b')//g" >page
     while read -r option; do
         grep -qF -e "$option" page ||
             { echo "$option is missing"; return 1; }
@@ -27,11 +35,11 @@ if ! command -v mandoc >/dev/null; then
     echo "1..0 # SKIP no mandoc"
     exit 0
 fi
-for page in "$man"/*.[157]; do
+for page in "$man"/*.[1578]; do
     t "${page##*/} is well-formed" clean "$page"
 done
 for program in holdfast holdfast-gateway holdfast-sidecar; do
-    t "$program(1) names every option" options "$program"
+    t "the page of $program names every option" options "$program"
 done
 for command in init allow publish tail history backup check token; do
     t "holdfast(1) names every option of $command" options holdfast "$command"
