@@ -20,7 +20,7 @@ power_broken = \
 	tests/broken/power_no_sync
 long_programs += $(power_broken)
 EXTRA_PROGRAMS += $(power_broken)
-power_broken_cflags = $(AM_CFLAGS) -Wno-unused
+power_broken_cflags = $(AM_CFLAGS) -Wno-unused -DPOWER_CUTS=600
 
 tests_broken_power_ack_before_commit_SOURCES = \
 	$(power_sources) schema/writer.c
