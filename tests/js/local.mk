@@ -73,5 +73,5 @@ EXTRA_DIST += \
 	tests/js/package-lock.json
 
 # What they read and start.
-EXTRA_DIST += tests/hosts tests/model tests/peers tests/publishers \
+EXTRA_DIST += tests/js/run-all tests/hosts tests/model tests/peers tests/publishers \
 	tests/transcripts

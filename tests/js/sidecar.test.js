@@ -2,6 +2,7 @@
 // them, its deadlines and limits, and what happens to clients when it ends.
 import { after, before, describe, it } from "node:test";
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import net from "node:net";
 import { existsSync, readFileSync } from "node:fs";
 import WebSocket from "ws";
@@ -762,7 +763,9 @@ describe("when the side-car ends", { concurrency: true }, () => {
       deaf.socket.pause();
       const { worker } = sidecar;
       const next = Object.assign(new Sidecar(), { dir: sidecar.dir });
+      const killed = once(sidecar.child, "exit"); // before that, the lock is not free
       sidecar.child.kill("SIGKILL");
+      await killed;
       await next.up("--listen", sidecar.port ? `127.0.0.1:${sidecar.port}` : listen);
       assert.ok(isAlive(worker));
       await closes(ws, 1012);

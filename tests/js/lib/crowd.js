@@ -109,8 +109,10 @@ export class Crowd {
 
   pages = [];
 
-  // Those that resume have heard it all; of the others, what was lost.
-  async heard(last, ms = 40000) {
+  // Those that resume have heard it all; of the others, what was lost. A web
+  // server that answered one of ours 503 meanwhile has halved the budget, and stock
+  // clients then wait until it has grown again, by one in five seconds.
+  async heard(last, ms = 90000) {
     const resuming = this.pages.filter(({ kind }) => kind !== "plain");
     const behind = () => resuming.filter((page) => page.heard.at(-1) !== last);
     await until(ms, `all have heard ${last}`, () => {

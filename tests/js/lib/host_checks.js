@@ -439,7 +439,7 @@ export function checkHost(given) {
         assert.ok(took > expected - 0.2 && took < expected + 3, `held for ${seconds(took)}`);
       });
     if (spec.sidecar) checkQuiet(check);
-    check("a graceful reload under load loses nothing to who resumes", (h, t) => survives(h, t, () => h.reload()));
+    check("a graceful reload under load loses nothing to who resumes", (h, t) => survives(h, t, () => h.reload()), 180000);
     // behind the reload: who was sent error pages says so, and fewer polls are held
     check("pages recover from the web server's error pages, and miss nothing", spec.outage ?? survivesErrorPages);
     spec.more(check);
