@@ -17,6 +17,7 @@ libbase_a_SOURCES = \
 	base/loop.c base/loop.h \
 	base/map.c base/map.h \
 	base/nearest.c base/nearest.h \
+	base/notify.c base/notify.h \
 	base/openssl.c base/openssl.h \
 	base/params.c base/params.h \
 	base/query.c base/query.h \

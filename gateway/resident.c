@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/notify.h"
 #include "base/sys.h"
 #include "base/unix_listener.h"
 #include "gateway/fcgi.h"
@@ -26,6 +27,7 @@ struct resident {
     struct hf_gateway gateway;
     const struct hf_options *options;
     struct hf_signals signals;
+    struct hf_notify notify; /* who wants to know when we can be used */
     struct hf_loop *loop;
     struct hf_process process;
     struct hf_settings defaults; /* until the process is open */
@@ -281,7 +283,9 @@ static int serve(struct resident *r, int *listener)
     err = hf_fcgi_open(r->loop, &r->gateway, fd, r->max_conns, &fcgi);
     if (err)
         return err;
+    hf_notify(&r->notify, "READY=1");
     err = hf_loop_run(r->loop);
+    hf_notify(&r->notify, "STOPPING=1");
     leave(r, fcgi);
     hf_fcgi_close(fcgi);
     hf_longpoll_close(r->gateway.longpoll);
@@ -316,6 +320,7 @@ int hf_resident_run(const struct hf_options *options, struct hf_why *why)
 
     if (!r)
         return HF_ENOMEM;
+    hf_notify_open(&r->notify);
     r->options = options;
     r->gateway.admit = admit;
     r->signals.asked_to_leave = asked_to_leave;

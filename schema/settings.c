@@ -14,6 +14,7 @@
 static const char *const durabilities[] = {"full", "normal", NULL};
 static const char *const token_judges[] = {"jwt", "application", NULL};
 static const char *const modes[] = {"auto", "fcgid", "resident", NULL};
+static const char *const starts[] = {"never", "on-demand", NULL};
 static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
 
 #define AT(member) offsetof(struct hf_settings, member)
@@ -86,6 +87,9 @@ static const struct hf_setting known[] = {
     LIST("sidecar", "listen_tls", listen_tls),
     TEXT("sidecar", "certificate", certificate, 0),
     TEXT("sidecar", "private_key", private_key, 0),
+    WORD("sidecar", "start", start, starts),
+    TEXT("sidecar", "program", program, 0),
+    DURATION("sidecar", "idle_exit", idle_exit_ms, 1 * SECONDS, 24 * HOURS),
     SIZE("sidecar", "workers", workers, 1, HF_WORKERS_MAX),
     DURATION("sidecar", "drain", drain_ms, 0, 600 * SECONDS),
     DURATION("sidecar", "ping", ping_ms, 0, 24 * HOURS),
@@ -245,6 +249,7 @@ void hf_settings_default(struct hf_settings *settings)
         .revive_ms = 1 * HOURS,
         .listen = {"unix:sidecar.sock"},
         .listen_count = 1,
+        .idle_exit_ms = 600 * SECONDS,
         .workers = 1,
         .drain_ms = 10 * SECONDS,
         .ping_ms = 25 * SECONDS,

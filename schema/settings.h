@@ -49,6 +49,12 @@ enum hf_mode {
     HF_MODE_RESIDENT, /* no: any number of requests at once */
 };
 
+/* May a gateway start the side-car? */
+enum hf_sidecar_start {
+    HF_START_NEVER,
+    HF_START_ON_DEMAND, /* when a client comes that could use it */
+};
+
 struct hf_settings {
     /* [journal] */
     enum hf_durability durability; /* full */
@@ -104,6 +110,12 @@ struct hf_settings {
     size_t listen_tls_count;
     char certificate[HF_SETTINGS_TEXT]; /* with its chain */
     char private_key[HF_SETTINGS_TEXT];
+    enum hf_sidecar_start start;  /* never */
+    /* The program that is started; "" = holdfast-sidecar beside the gateway. */
+    char program[HF_SETTINGS_TEXT];
+    /* One that was started on demand ends after so long without a WebSocket;
+     * 10m */
+    int64_t idle_exit_ms;
     size_t workers;       /* processes that serve; 1 */
     int64_t drain_ms;     /* goodbyes are spread over this time; 10s */
     int64_t ping_ms;      /* ask who sent nothing so long; 25s, 0 = never */

@@ -165,6 +165,11 @@
  * it to a process and to its group. */
 #define HF_TOLD_TWICE_MS 200
 
+/* How often the parent looks at what tend.h says, ms: where nothing depends on
+ * it; and until all workers serve, when somebody waits for that. */
+#define HF_TEND_REST_MS  (3600 * 1000)
+#define HF_TEND_START_MS 10
+
 /* From then until it is killed, ms: time for the writer alone. */
 #define HF_WORKER_QUIT_MS 7000
 

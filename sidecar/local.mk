@@ -26,6 +26,7 @@ libsidecar_a_SOURCES = \
 	sidecar/relay.c sidecar/relay.h \
 	sidecar/request.c sidecar/request.h \
 	sidecar/service.c sidecar/service.h \
+	sidecar/tend.c sidecar/tend.h \
 	sidecar/tls.c sidecar/tls.h \
 	sidecar/upgrade.c sidecar/upgrade.h \
 	sidecar/visitors.c sidecar/visitors.h \

@@ -23,6 +23,7 @@
 #include "sidecar/limits.h"
 #include "sidecar/listen.h"
 #include "sidecar/parent.h"
+#include "sidecar/tend.h"
 #include "sidecar/tls.h"
 #include "sidecar/worker.h"
 
@@ -118,6 +119,7 @@ struct server {
     struct hf_listeners listeners;
     struct hf_listeners monitor; /* one, which all workers share, or none */
     struct hf_running running;
+    struct hf_tend tend;
 };
 
 /* The nth address to listen on; NULL: there are no more. */
@@ -204,6 +206,7 @@ static void stopping(void *ctx)
 {
     struct server *server = HF_ITEM(ctx, struct server, job);
 
+    hf_tend_stopping(&server->tend);
     hf_listeners_close(&server->listeners);
     hf_running_close(&server->running); /* another one may begin to serve */
 }
@@ -213,6 +216,11 @@ static void changed(void *ctx, const pid_t *workers, unsigned count)
     struct server *server = HF_ITEM(ctx, struct server, job);
 
     hf_running_tell(&server->running, workers, count);
+}
+
+static int64_t look(void *ctx)
+{
+    return hf_tend_look(&HF_ITEM(ctx, struct server, job)->tend);
 }
 
 static int run_workers(struct server *server, const struct hf_dir *dir,
@@ -225,6 +233,7 @@ static int run_workers(struct server *server, const struct hf_dir *dir,
         .work = hf_worker_run,
         .stopping = stopping,
         .changed = changed,
+        .look = look,
         .ctx = &server->job,
     };
     int code;
@@ -235,6 +244,8 @@ static int run_workers(struct server *server, const struct hf_dir *dir,
         return 1;
     }
     parent.counters = server->job.counters;
+    server->tend.counters = server->job.counters;
+    server->tend.listeners = &server->listeners;
     hf_running_open(&server->running, dir);
     code = hf_parent_run(&parent);
     hf_counters_free(server->job.counters);
@@ -252,6 +263,7 @@ static int serve(const struct options *options, const struct hf_dir *dir,
     struct hf_settings settings;
     int code = 1;
 
+    hf_notify_open(&server.tend.notify);
     if (hf_settings_read(dir, &settings, why))
         return 1;
     hf_log_open("sidecar", (enum hf_log_level)settings.log_level,

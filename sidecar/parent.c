@@ -31,6 +31,7 @@ struct parent {
     sigset_t signals; /* all that we wait for */
     bool stopping;
     bool unable; /* one could not start, and shall not be tried again */
+    int64_t look_ms; /* hf_boot_ms: the next look */
     struct place places[HF_WORKERS_MAX];
 };
 
@@ -189,17 +190,38 @@ static int next_signal(const struct parent *p, int64_t until_ms)
     return signal < 0 ? 0 : signal;
 }
 
+/* Look if it is time. When it is again; or -1: it is time to end. */
+static int64_t look(struct parent *p)
+{
+    int64_t next_ms;
+
+    if (!p->job->look)
+        return NEVER;
+    if (hf_boot_ms() >= p->look_ms) {
+        next_ms = p->job->look(p->job->ctx);
+        if (next_ms < 0)
+            return -1;
+        p->look_ms = hf_boot_ms() + next_ms;
+    }
+    return p->look_ms;
+}
+
 /* Until one of the signals that end us, which is returned; 0: one cannot start.
  */
 static int keep_running(struct parent *p)
 {
+    int64_t start_ms, look_ms;
     int signal;
 
     for (;;) {
         (void)reap(p);
         if (p->unable)
             return 0;
-        signal = next_signal(p, start_due(p));
+        start_ms = start_due(p);
+        look_ms = look(p);
+        if (look_ms < 0)
+            return SIGTERM;
+        signal = next_signal(p, start_ms < look_ms ? start_ms : look_ms);
         if (signal == SIGHUP)
             tell_all(p, SIGHUP);
         else if (signal != 0 && signal != SIGCHLD)

@@ -43,6 +43,10 @@ struct hf_parent_job {
     /* In the parent: who runs now; 0 in the place of one that does not. May be
      * NULL. */
     void (*changed)(void *ctx, const pid_t *workers, unsigned count);
+    /* In the parent, now and then: first when the workers have been started, then
+     * as many ms after each time as it has returned, or a little earlier.
+     * Negative: end, as if told SIGTERM. NULL: there is nothing to look at. */
+    int64_t (*look)(void *ctx);
     void *ctx;
     struct hf_counters *counters; /* told who has ended; may be NULL */
 };

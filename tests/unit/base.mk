@@ -16,6 +16,7 @@ unit_tests += \
 	tests/unit/test_loop \
 	tests/unit/test_map \
 	tests/unit/test_nearest \
+	tests/unit/test_notify \
 	tests/unit/test_params \
 	tests/unit/test_query \
 	tests/unit/test_queue \
@@ -73,6 +74,9 @@ tests_unit_test_map_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=calloc
 
 tests_unit_test_nearest_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_nearest_LDADD = $(BASE_TEST_LINK)
+
+tests_unit_test_notify_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_notify_LDADD = $(BASE_TEST_LINK)
 
 tests_unit_test_params_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_params_LDADD = $(BASE_TEST_LINK)

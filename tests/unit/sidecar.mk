@@ -10,6 +10,7 @@ unit_tests += \
 	tests/unit/test_sidecar_listen \
 	tests/unit/test_parent \
 	tests/unit/test_relay \
+	tests/unit/test_tend \
 	tests/unit/test_tls \
 	tests/unit/test_upgrade \
 	tests/unit/test_visitors \
@@ -38,6 +39,8 @@ tests_unit_test_prometheus_LDADD = $(SIDECAR_TEST_LINK)
 tests_unit_test_relay_SOURCES = tests/unit/test_relay.c tests/unit/tls_fixture.h
 tests_unit_test_relay_CFLAGS = $(UNIT_CFLAGS) $(TLS_CFLAGS)
 tests_unit_test_relay_LDADD = $(SIDECAR_TEST_LINK)
+tests_unit_test_tend_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_tend_LDADD = $(SIDECAR_TEST_LINK)
 tests_unit_test_tls_SOURCES = tests/unit/test_tls.c tests/unit/tls_fixture.h
 tests_unit_test_tls_CFLAGS = $(UNIT_CFLAGS) $(TLS_CFLAGS)
 tests_unit_test_tls_LDADD = $(SIDECAR_TEST_LINK)

@@ -23,12 +23,18 @@ static int told[2];
 #define STOPPING -1 /* the parent */
 #define HUNG_UP  -2 /* a worker was sent SIGHUP */
 #define HURRIED  -3 /* SIGQUIT */
+#define LOOKED   -4 /* the parent, now and then */
 
 static int tell(void)
 {
     pid_t self = getpid();
 
     return write(told[1], &self, sizeof(self)) == sizeof(self) ? 0 : 1;
+}
+
+static void say(pid_t what)
+{
+    (void)!write(told[1], &what, sizeof(what));
 }
 
 /* The process id of the next worker that starts; 0 when none does. */
@@ -50,6 +56,9 @@ static void tell_stopping(void *ctx)
                      sizeof(pid_t));
 }
 
+/* What the next parent looks at now and then; NULL: nothing. */
+static int64_t (*look)(void *ctx);
+
 /* Started as a process of its own. */
 static pid_t start_parents(int (*work)(void *ctx, unsigned worker),
                            unsigned workers, int64_t stop_ms)
@@ -60,6 +69,7 @@ static pid_t start_parents(int (*work)(void *ctx, unsigned worker),
         .quit_ms = QUIT_MS,
         .work = work,
         .stopping = tell_stopping,
+        .look = look,
     };
     pid_t pid = fork();
 
@@ -107,11 +117,6 @@ static int next_told(void)
     (void)sigaddset(&set, SIGQUIT);
     (void)sigwait(&set, &signal);
     return signal;
-}
-
-static void say(pid_t what)
-{
-    (void)!write(told[1], &what, sizeof(what));
 }
 
 static int serve_until_told(void *ctx, unsigned worker)
@@ -309,6 +314,56 @@ static void a_hang_up_is_passed_on_to_all(void **state)
     assert_int_equal(exit_status(parent), 0);
 }
 
+/* In the parent, of which each test has one of its own. */
+static int64_t enough_at_the_third_look(void *ctx)
+{
+    static int looks;
+
+    (void)ctx;
+    say(LOOKED);
+    return ++looks == 3 ? -1 : 20;
+}
+
+static void the_parent_ends_by_itself_when_it_has_seen_enough(void **state)
+{
+    pid_t parent;
+
+    (void)state;
+    look = enough_at_the_third_look;
+    parent = start_parent(serve_until_told);
+    look = NULL;
+    /* The worker, which has its own pace, and three looks; then the end. */
+    for (int looks = 0, left = 4; left > 0; left--) {
+        looks += next_worker(5000) == LOOKED;
+        assert_true(left > 1 || looks == 3);
+    }
+    assert_int_equal(next_worker(5000), STOPPING);
+    assert_int_equal(exit_status(parent), 0);
+}
+
+static int64_t look_all_the_time(void *ctx)
+{
+    (void)ctx;
+    return 1;
+}
+
+static void looking_keeps_no_worker_from_being_replaced(void **state)
+{
+    pid_t parent, first, second;
+
+    (void)state;
+    look = look_all_the_time;
+    parent = start_parent(serve_until_told);
+    look = NULL;
+    first = next_worker(5000);
+    assert_true(first > 0);
+    assert_int_equal(kill(first, SIGKILL), 0);
+    second = next_worker(5000);
+    assert_true(second > 0 && second != first);
+    assert_int_equal(kill(parent, SIGTERM), 0);
+    assert_int_equal(exit_status(parent), 0);
+}
+
 static void told_twice_workers_are_to_hurry(void **state)
 {
     static const int second[] = {SIGTERM, SIGINT, SIGQUIT};
@@ -409,6 +464,8 @@ int main(void)
         TEST(one_that_dies_young_does_not_slow_the_others),
         TEST(if_one_of_several_cannot_start_all_end),
         TEST(a_hang_up_is_passed_on_to_all),
+        TEST(the_parent_ends_by_itself_when_it_has_seen_enough),
+        TEST(looking_keeps_no_worker_from_being_replaced),
         TEST(told_twice_workers_are_to_hurry),
         TEST(told_twice_at_once_is_told_once),
         TEST(told_to_quit_workers_hurry_at_once),

@@ -30,7 +30,7 @@ static void the_file_of_init_says_the_defaults(void **state)
 {
     struct hf_settings settings, defaults;
     struct hf_why why = {""};
-    char text[8192];
+    char text[16384];
     const char *from;
     char *to = text;
 
