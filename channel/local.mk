@@ -38,6 +38,7 @@ libchannel_a_SOURCES = \
 	channel/once.c channel/once.h \
 	channel/origin.c channel/origin.h \
 	channel/owner.c channel/owner.h \
+	channel/ownership.c channel/ownership.h \
 	channel/page.c channel/page.h \
 	channel/plain.c channel/plain.h \
 	channel/post.c channel/post_state.h \

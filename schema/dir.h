@@ -30,6 +30,10 @@
  *                                (session_lock.h)
  *     ballast                    room to give up when the disk is full (space.h)
  *     failed                     there since a sync failed: nothing is published
+ *     owner                      hash of the key that opens the owner's pages,
+ *                                and until when (channel/ownership.h)
+ *     .htaccess                  tells Apache to show nothing of all this; made
+ *                                by a set-up from the web
  *
  * The directory is 0700 and every file 0600; with a group 2770 and 0660, the
  * secrets and keys.json 0640. SQLite gives -wal and -shm the mode of their
@@ -61,6 +65,8 @@
 #define HF_FILE_FAILED   "failed"
 #define HF_FILE_RUNNING  "sidecar.run"
 #define HF_FILE_HOOK_SECRET "hook_secret"
+#define HF_FILE_OWNER    "owner"
+#define HF_FILE_DENY     ".htaccess"
 
 struct hf_dir {
     int fd;              /* -1 = not open */

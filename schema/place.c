@@ -344,6 +344,19 @@ int hf_place_find(const struct hf_place_hints *hints, struct hf_place *out,
     return err == HF_ENOTFOUND ? give_up(&search) : err;
 }
 
+int hf_place_folder(const struct hf_place_hints *hints, char out[PATH_MAX])
+{
+    const char *path = is_program(hints->script) ? hints->script
+                                                 : hints->program;
+    char folder[PATH_MAX];
+
+    if (!said(path))
+        return HF_ENOTFOUND;
+    if (join(folder, sizeof(folder), folder_of(path), "."))
+        return HF_ELIMIT;
+    return realpath(folder, out) ? 0 : HF_ENOTFOUND;
+}
+
 const char *hf_place_program(void)
 {
     return (const char *)getauxval(AT_EXECFN); /* NULL: not told */

@@ -60,6 +60,10 @@ struct hf_place {
 int hf_place_find(const struct hf_place_hints *hints, struct hf_place *out,
                   struct hf_why *why);
 
+/* The folder in which HF_PLACE_FILE is looked for first: that of the script, else
+ * that of the program; with all links resolved. 0, HF_ENOTFOUND, HF_ELIMIT. */
+int hf_place_folder(const struct hf_place_hints *hints, char out[PATH_MAX]);
+
 /* Where ~/holdfast is, for `holdfast init`. 0, HF_ENOTFOUND, HF_ELIMIT. */
 int hf_place_home(char *out, size_t cap, struct hf_why *why);
 

@@ -25,6 +25,7 @@ unit_tests += \
 	tests/unit/test_once \
 	tests/unit/test_once_poll \
 	tests/unit/test_origin \
+	tests/unit/test_ownership \
 	tests/unit/test_post_hooks \
 	tests/unit/test_presence_poll \
 	tests/unit/test_presence_session \
@@ -99,6 +100,8 @@ tests_unit_test_once_poll_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_once_poll_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_origin_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_origin_LDADD = $(CHANNEL_TEST_LINK)
+tests_unit_test_ownership_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_ownership_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_post_hooks_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_post_hooks_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_presence_poll_CFLAGS = $(UNIT_CFLAGS)
