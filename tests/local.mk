@@ -41,6 +41,7 @@ endif
 include tests/fuzz/local.mk
 include tests/broken/local.mk
 include tests/cli/local.mk
+include tests/docs/local.mk
 include tests/crash/local.mk
 include tests/crash/power.mk
 include tests/crash/faults.mk

@@ -23,6 +23,7 @@ EXTRA_DIST += \
 	tests/js/demo_game.test.js \
 	tests/js/demo_pages.test.js \
 	tests/js/demo_ticker.test.js \
+	tests/js/docs.test.js \
 	tests/js/exact.test.js \
 	tests/js/fcgid.test.js \
 	tests/js/forms.test.js \

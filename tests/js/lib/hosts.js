@@ -144,7 +144,7 @@ function isGateway(pid) {
 
 export class Host extends Server {
   static async start(spec) {
-    const host = new Host(spec.gateway === "socket" ? 1 : 0);
+    const host = new this(spec.gateway === "socket" ? 1 : 0);
     host.spec = spec;
     try {
       await host.#begin();
