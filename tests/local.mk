@@ -48,6 +48,7 @@ include tests/crash/faults.mk
 include tests/holds/local.mk
 include tests/js/local.mk
 include tests/middlebox/local.mk
+include tests/package/local.mk
 include tests/soak/local.mk
 include tests/sql/local.mk
 
