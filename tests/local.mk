@@ -47,6 +47,7 @@ include tests/crash/power.mk
 include tests/crash/faults.mk
 include tests/holds/local.mk
 include tests/js/local.mk
+include tests/lang/local.mk
 include tests/middlebox/local.mk
 include tests/package/local.mk
 include tests/soak/local.mk

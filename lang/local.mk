@@ -1,0 +1,4 @@
+# lang/ - publish, pages, tokens and hooks in other languages: one file each, for
+# copying; installed below $(pkgdatadir), in a folder for each language
+phpdir = $(pkgdatadir)/php
+dist_php_DATA = lang/php/holdfast.php lang/php/composer.json
