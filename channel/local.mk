@@ -24,6 +24,7 @@ libchannel_a_SOURCES = \
 	channel/identity.c channel/identity.h \
 	channel/keeper.c channel/keeper.h \
 	channel/keys.c channel/keys.h \
+	channel/launch.c channel/launch.h \
 	channel/leases.c channel/leases.h \
 	channel/libcurl.c channel/libcurl.h \
 	channel/limits.h \
@@ -37,6 +38,7 @@ libchannel_a_SOURCES = \
 	channel/msg.c channel/msg.h \
 	channel/once.c channel/once.h \
 	channel/origin.c channel/origin.h \
+	channel/ondemand.c channel/ondemand.h \
 	channel/owner.c channel/owner.h \
 	channel/ownership.c channel/ownership.h \
 	channel/page.c channel/page.h \

@@ -270,6 +270,7 @@ open_process(struct cgi *cgi, const char *dir, const struct hf_request *request,
         return err;
     cgi->process.served = HF_SERVED_CGI;
     cgi->gateway.settings = &cgi->process.settings;
+    cgi->gateway.dir = &cgi->process.dir;
     return 0;
 }
 

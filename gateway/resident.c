@@ -70,6 +70,7 @@ static int open_process(struct resident *r, const struct hf_place_hints *hints,
         return err;
     r->open = true;
     r->gateway.settings = &r->process.settings;
+    r->gateway.dir = &r->process.dir;
     fit_held(&r->process.settings, r->max_conns);
     HF_LOG(HF_LOG_INFO, "started", hf_field("dir", r->process.dir.path),
            hf_field("said_by", place.said_by),

@@ -10,6 +10,8 @@ static const struct place {
      HF_ROUTE_PUBLISH_METHOD},
     {HF_STR_INIT("/events"), HF_ROUTE_EVENTS, HF_ROUTE_EVENTS_METHOD,
      HF_ROUTE_EVENTS_METHOD},
+    {HF_STR_INIT("/websocket"), HF_ROUTE_WEBSOCKET, HF_ROUTE_NOWHERE,
+     HF_ROUTE_NOWHERE},
 };
 
 /* Two runs that are one path. */

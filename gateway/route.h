@@ -21,7 +21,8 @@ enum hf_route {
     HF_ROUTE_METHOD,         /* longpoll, but with no method of ours */
     HF_ROUTE_PUBLISH_METHOD, /* publish, likewise */
     HF_ROUTE_EVENTS_METHOD,  /* events, likewise */
-    HF_ROUTE_NOWHERE,        /* another path */
+    HF_ROUTE_WEBSOCKET, /* GET websocket: the web server knows no side-car */
+    HF_ROUTE_NOWHERE,   /* another path */
 };
 
 /* `mount` as in the settings: "/socket". */

@@ -15,12 +15,15 @@
 
 #include "channel/events.h"
 #include "channel/longpoll.h"
+#include "channel/ondemand.h"
 #include "channel/publishing.h"
 #include "gateway/request.h"
 
 /* What all requests of the process share. */
 struct hf_gateway {
     const struct hf_settings *settings;
+    const struct hf_dir *dir; /* the journal's; NULL: not known yet */
+    struct hf_ondemand ondemand;
     struct hf_longpoll *longpoll;
     bool leaving; /* we are about to exit: hold nothing */
     /* Called before each request, which it may look at: from what the first

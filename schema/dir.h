@@ -29,6 +29,10 @@
  *     posts                      OFD locks: POSTs of a session take turns
  *                                (session_lock.h)
  *     ballast                    room to give up when the disk is full (space.h)
+ *     sidecar.run                which side-car serves (running.h)
+ *     sidecar.start              when it may be started next (starts.h)
+ *     sidecar.log                what one says that was not started by a service
+ *                                manager, and sidecar.log.1 before it
  *     failed                     there since a sync failed: nothing is published
  *     owner                      hash of the key that opens the owner's pages,
  *                                and until when (channel/ownership.h)
@@ -49,21 +53,24 @@
 
 #include "base/err.h"
 
-#define HF_FILE_JOURNAL  "journal.db"
-#define HF_FILE_LIVE     "live.db"
-#define HF_FILE_SETTINGS "holdfast.conf"
-#define HF_FILE_SECRET   "secret"
-#define HF_FILE_KEYS     "keys.json"
-#define HF_FILE_BELLS    "bells"
-#define HF_FILE_HOLDS    "holds"
-#define HF_FILE_WATCHER  "watcher"
-#define HF_FILE_WRITERS  "writers"
-#define HF_FILE_HEAD     "head"
-#define HF_FILE_UPKEEP   "upkeep"
-#define HF_FILE_BALLAST  "ballast"
-#define HF_FILE_POSTS    "posts"
-#define HF_FILE_FAILED   "failed"
-#define HF_FILE_RUNNING  "sidecar.run"
+#define HF_FILE_JOURNAL     "journal.db"
+#define HF_FILE_LIVE        "live.db"
+#define HF_FILE_SETTINGS    "holdfast.conf"
+#define HF_FILE_SECRET      "secret"
+#define HF_FILE_KEYS        "keys.json"
+#define HF_FILE_BELLS       "bells"
+#define HF_FILE_HOLDS       "holds"
+#define HF_FILE_WATCHER     "watcher"
+#define HF_FILE_WRITERS     "writers"
+#define HF_FILE_HEAD        "head"
+#define HF_FILE_UPKEEP      "upkeep"
+#define HF_FILE_BALLAST     "ballast"
+#define HF_FILE_POSTS       "posts"
+#define HF_FILE_FAILED      "failed"
+#define HF_FILE_RUNNING     "sidecar.run"
+#define HF_FILE_STARTS      "sidecar.start"
+#define HF_FILE_LOG         "sidecar.log"
+#define HF_FILE_OLD_LOG     "sidecar.log.1"
 #define HF_FILE_HOOK_SECRET "hook_secret"
 #define HF_FILE_OWNER    "owner"
 #define HF_FILE_DENY     ".htaccess"

@@ -19,6 +19,7 @@ static const char *const exact[] = {
     HF_FILE_BALLAST,  HF_FILE_UPKEEP,  HF_FILE_FAILED,
     HF_FILE_HOOK_SECRET, HF_FILE_POSTS,   HF_FILE_HOLDS,
     HF_FILE_RUNNING, HF_FILE_OWNER,   HF_FILE_DENY,
+    HF_FILE_STARTS, HF_FILE_LOG, HF_FILE_OLD_LOG,
 };
 static const char *const beginnings[] = {HF_FILE_JOURNAL, "live", "bell."};
 

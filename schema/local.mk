@@ -37,6 +37,7 @@ libschema_a_SOURCES = \
 	schema/settings.c schema/settings.h schema/settings_template.c \
 	schema/space.c schema/space.h \
 	schema/sql.h \
+	schema/starts.c schema/starts.h \
 	schema/upkeep.c schema/upkeep.h \
 	schema/wake.c schema/wake.h \
 	schema/writer.c schema/writer.h

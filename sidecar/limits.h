@@ -165,10 +165,18 @@
  * it to a process and to its group. */
 #define HF_TOLD_TWICE_MS 200
 
-/* How often the parent looks at what tend.h says, ms: where nothing depends on
+/* How often the parent looks at what tend.h says, ms; where nothing depends on
  * it; and until all workers serve, when somebody waits for that. */
+#define HF_TEND_MS       1000
 #define HF_TEND_REST_MS  (3600 * 1000)
 #define HF_TEND_START_MS 10
+
+/* Bytes of the log in the directory; then it is begun anew. One older is kept. */
+#define HF_TEND_LOG_BYTES (1024 * 1024)
+
+/* How long to wait for who is starting another side-car, ms: it finds that we
+ * run, or is milliseconds later done. */
+#define HF_TEND_LOCK_MS 2000
 
 /* From then until it is killed, ms: time for the writer alone. */
 #define HF_WORKER_QUIT_MS 7000

@@ -32,11 +32,13 @@ struct options {
     const char *listen[HF_LISTENERS];
     size_t listen_count; /* 0 = as in holdfast.conf */
     const char *echo;    /* path; NULL = there is none */
-    bool check;          /* --check-config */
+    bool on_demand;
+    bool check; /* --check-config */
 };
 
 static const char usage_text[] =
     "usage: holdfast-sidecar [--dir DIR] [--listen ADDRESS]... [--echo PATH]\n"
+    "                        [--on-demand]\n"
     "       holdfast-sidecar --check-config [--dir DIR] [--listen ADDRESS]...\n"
     "\n"
     "WebSockets for web pages, from the journal in DIR. Stays in the\n"
@@ -49,6 +51,8 @@ static const char usage_text[] =
     "                    what holdfast.conf says; up to 8 times\n"
     "  --echo PATH       also send back whatever comes to PATH: for tests of\n"
     "                    conformance, on this host only\n"
+    "  --on-demand       end by itself after the setting idle_exit without a\n"
+    "                    WebSocket; gateways start it so\n"
     "  --check-config    say whether it would work, and what to do if not\n"
     "  --version         print the version and exit\n"
     "  --help            print this and exit\n";
@@ -60,6 +64,7 @@ static int read_options(struct options *out, int argc, char **argv)
         {"dir", required_argument, NULL, 'd'},
         {"listen", required_argument, NULL, 'l'},
         {"echo", required_argument, NULL, 'e'},
+        {"on-demand", no_argument, NULL, 'o'},
         {"check-config", no_argument, NULL, 'c'},
         {"version", no_argument, NULL, 'v'},
         {"help", no_argument, NULL, 'h'},
@@ -84,6 +89,9 @@ static int read_options(struct options *out, int argc, char **argv)
             break;
         case 'e':
             out->echo = optarg;
+            break;
+        case 'o':
+            out->on_demand = true;
             break;
         case 'c':
             out->check = true;
@@ -244,8 +252,11 @@ static int run_workers(struct server *server, const struct hf_dir *dir,
         return 1;
     }
     parent.counters = server->job.counters;
+    server->tend.dir = dir;
     server->tend.counters = server->job.counters;
     server->tend.listeners = &server->listeners;
+    server->tend.idle_exit_ms = settings->idle_exit_ms;
+    hf_tend_begin(&server->tend);
     hf_running_open(&server->running, dir);
     code = hf_parent_run(&parent);
     hf_counters_free(server->job.counters);
@@ -259,7 +270,8 @@ static int serve(const struct options *options, const struct hf_dir *dir,
                                     .listeners = &server.listeners,
                                     .running = &server.running,
                                     .monitor = &server.monitor,
-                                    .echo = options->echo}};
+                                    .echo = options->echo},
+                            .tend = {.on_demand = options->on_demand}};
     struct hf_settings settings;
     int code = 1;
 

@@ -9,6 +9,7 @@ unit_tests += \
 	tests/unit/test_foreign \
 	tests/unit/test_holds \
 	tests/unit/test_running \
+	tests/unit/test_starts \
 	tests/unit/test_inspect \
 	tests/unit/test_journal \
 	tests/unit/test_keen \
@@ -69,6 +70,11 @@ tests_unit_test_running_SOURCES = \
 	tests/unit/test_running.c tests/unit/schema_fixture.h
 tests_unit_test_running_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_running_LDADD = $(SCHEMA_TEST_LINK)
+
+tests_unit_test_starts_SOURCES = \
+	tests/unit/test_starts.c tests/unit/schema_fixture.h
+tests_unit_test_starts_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_starts_LDADD = $(SCHEMA_TEST_LINK)
 tests_unit_test_holds_SOURCES = \
 	tests/unit/test_holds.c tests/unit/schema_fixture.h
 tests_unit_test_holds_CFLAGS = $(UNIT_CFLAGS)

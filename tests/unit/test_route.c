@@ -35,9 +35,17 @@ static void the_path_may_be_split_anywhere(void **state)
     NO("/socket", "/other/longpoll", "", NULL);
     NO("/socket", "/socket/longpoll", "/x", NULL);
     NO("/socket", "/socket/longpoll/", "", NULL);
-    NO("/socket", "/socket/websocket", "", NULL);
     NO("/socket", "", "", NULL);
     NO("/socket", NULL, NULL, NULL);
+}
+
+static void who_wants_a_websocket_is_known(void **state)
+{
+    (void)state;
+    assert_int_equal(go("/socket", "/socket/websocket", "", NULL),
+                     HF_ROUTE_WEBSOCKET);
+    assert_int_equal(go("/socket", "/cgi-bin/holdfast.cgi", "/websocket", NULL),
+                     HF_ROUTE_WEBSOCKET);
 }
 
 static void the_uri_alone_is_enough(void **state)
@@ -132,6 +140,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_path_may_be_split_anywhere),
+        cmocka_unit_test(who_wants_a_websocket_is_known),
         cmocka_unit_test(the_uri_alone_is_enough),
         cmocka_unit_test(a_script_of_any_name_is_a_mount),
         cmocka_unit_test(the_method_decides_what_it_is),
