@@ -20,6 +20,7 @@ libbase_a_SOURCES = \
 	base/notify.c base/notify.h \
 	base/openssl.c base/openssl.h \
 	base/params.c base/params.h \
+	base/passed.c base/passed.h \
 	base/query.c base/query.h \
 	base/queue.c base/queue.h \
 	base/sha256.c base/sha256.h \

@@ -2,14 +2,15 @@
  * holdfast-gateway - long-poll for a web server, by FastCGI or CGI
  *
  * Which of the two it is shows in how we were started: with a listening socket
- * as descriptor 0 (lighttpd's bin-path, spawn-fcgi), with --socket, or with a
- * request in the environment.
+ * as descriptor 0 (lighttpd's bin-path, spawn-fcgi), with one that a service
+ * manager passes (passed.h), with --socket, or with a request in the environment.
  */
 #include <fcgiapp.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/list.h"
+#include "base/passed.h"
 #include "base/sys.h"
 #include "channel/check_config.h"
 #include "gateway/cgi.h"
@@ -88,7 +89,7 @@ int main(int argc, char **argv)
         return check_config(&options);
     if (FCGX_Init() != 0)
         return complain("libfcgi does not start");
-    if (options.socket || !FCGX_IsCGI())
+    if (options.socket || hf_passed_any() || !FCGX_IsCGI())
         return fastcgi(&options);
     if (hf_cgi_asked())
         return hf_cgi_serve(options.dir);

@@ -8,7 +8,7 @@
 
 struct hf_options {
     const char *dir;    /* --dir; NULL = not said */
-    const char *socket; /* NULL = descriptor 0, or CGI */
+    const char *socket; /* NULL = descriptor 0, or CGI; one passed goes first */
     bool check;         /* --check-config */
 };
 

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/notify.h"
+#include "base/passed.h"
 #include "base/sys.h"
 #include "base/unix_listener.h"
 #include "gateway/fcgi.h"
@@ -32,6 +33,7 @@ struct resident {
     struct hf_process process;
     struct hf_settings defaults; /* until the process is open */
     bool open;                   /* the process is */
+    bool spawned;                /* by a web server, on descriptor 0 */
     int64_t again_ms;            /* no try before this */
     size_t max_conns;
     char ours[PATH_MAX]; /* HOLDFAST_DIR of a request that meant our journal */
@@ -152,7 +154,7 @@ static enum hf_served served_by(const struct resident *r,
         return HF_SERVED_FCGID;
     case HF_MODE_AUTO:
         /* mod_proxy_fcgi, its other way to FastCGI, never starts processes. */
-        if (apache && !r->options->socket)
+        if (apache && r->spawned)
             return HF_SERVED_FCGID;
         break;
     case HF_MODE_RESIDENT:
@@ -256,13 +258,26 @@ static int open_at_start(struct resident *r, struct hf_why *why)
     return 0;
 }
 
-static int open_listener(const struct hf_options *options,
-                         struct hf_unix_listener *own, struct hf_why *why)
+/* By a service manager, which keeps it while we are restarted. */
+static int take_passed(struct hf_unix_listener *own, struct hf_why *why)
 {
-    if (options->socket)
-        return hf_unix_listener_open(own, options->socket, 0660, BACKLOG,
-                                     "gateway", why);
-    *own = (struct hf_unix_listener){.fd = -1, .lock = -1};
+    struct hf_passed passed;
+    long count;
+
+    hf_passed_open(&passed);
+    count = passed.count;
+    hf_passed_release(&passed);
+    own->fd = count == 1 ? hf_passed_take(0) : -1;
+    if (own->fd >= 0 && hf_is_unix_socket(own->fd))
+        return 0;
+    return hf_explain(why, HF_EINVAL,
+                      "who started us passes %ld sockets: one is needed, a "
+                      "listening Unix socket, which nobody else can reach",
+                      count);
+}
+
+static int take_standard_input(struct hf_unix_listener *own, struct hf_why *why)
+{
     if (!hf_is_unix_socket(STDIN_FILENO))
         return hf_explain(why, HF_EINVAL,
                           "the web server listens on a TCP port for us, which "
@@ -272,6 +287,19 @@ static int open_listener(const struct hf_options *options,
     return own->fd < 0 ? hf_explain(why, HF_EIO, "cannot copy descriptor 0: %s",
                                     strerror(errno))
                        : 0;
+}
+
+static int open_listener(struct resident *r, struct hf_unix_listener *own,
+                         struct hf_why *why)
+{
+    *own = (struct hf_unix_listener){.fd = -1, .lock = -1};
+    if (hf_passed_any())
+        return take_passed(own, why);
+    if (r->options->socket)
+        return hf_unix_listener_open(own, r->options->socket, 0660, BACKLOG,
+                                     "gateway", why);
+    r->spawned = true;
+    return take_standard_input(own, why);
 }
 
 static int serve(struct resident *r, int *listener)
@@ -302,7 +330,7 @@ static int run(struct resident *r, struct hf_why *why)
     r->max_conns = descriptors > 2 * OWN_DESCRIPTORS
                        ? descriptors - OWN_DESCRIPTORS
                        : OWN_DESCRIPTORS;
-    err = open_listener(r->options, &own, why);
+    err = open_listener(r, &own, why);
     if (err)
         return err;
     err = open_at_start(r, why);

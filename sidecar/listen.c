@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/passed.h"
 #include "base/str.h"
 #include "base/sys.h"
 #include "sidecar/limits.h"
@@ -301,58 +302,6 @@ bool hf_listeners_need_tls(const struct hf_listeners *all)
 
 /* --- sockets that were passed --------------------------------------------- */
 
-#define PASSED_FIRST 3 /* sd_listen_fds(3): 3, 4, ... */
-
-/* The number that a variable of our start holds; 0: none. */
-static long number_in(const char *name)
-{
-    const char *text = getenv(name);
-    char *end = NULL;
-    long number = text && *text ? strtol(text, &end, 10) : 0;
-
-    return end && *end == '\0' && number > 0 ? number : 0;
-}
-
-/* `out_names`: of each, with colons between; the caller frees it. */
-static long count_passed(char **out_names)
-{
-    long count =
-        number_in("LISTEN_PID") == getpid() ? number_in("LISTEN_FDS") : 0;
-    const char *names = getenv("LISTEN_FDNAMES");
-
-    *out_names = count > 0 && names ? strdup(names) : NULL;
-    (void)unsetenv("LISTEN_PID");
-    (void)unsetenv("LISTEN_FDS");
-    (void)unsetenv("LISTEN_FDNAMES");
-    return count;
-}
-
-/* Has the nth that name? */
-static bool is_named(const char *names, long n, const char *name)
-{
-    size_t len = strlen(name);
-
-    for (; names && n > 0; n--) {
-        names = strchr(names, ':');
-        names = names ? names + 1 : NULL;
-    }
-    return names && strncmp(names, name, len) == 0 &&
-           (names[len] == ':' || names[len] == '\0');
-}
-
-static bool is_listening_stream(int fd)
-{
-    int type = 0, listening = 0;
-    socklen_t len = sizeof(type);
-
-    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0 ||
-        type != SOCK_STREAM)
-        return false;
-    len = sizeof(listening);
-    return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) == 0 &&
-           listening;
-}
-
 static void name_unix(struct hf_listener *listener)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -364,16 +313,16 @@ static void name_unix(struct hf_listener *listener)
                    address.sun_path);
 }
 
-static int take_passed(struct hf_listener *listener, int fd, struct hf_why *why)
+static int take_passed(struct hf_listener *listener, long n, struct hf_why *why)
 {
     union tcp_address address;
+    int fd = hf_passed_take(n);
 
-    if (!is_listening_stream(fd) || hf_set_nonblocking(fd, true) ||
-        hf_set_cloexec(fd))
+    if (fd < 0)
         return hf_explain(why, HF_EINVAL,
                           "descriptor %d, passed by who started us, is no "
                           "listening stream socket",
-                          fd);
+                          HF_PASSED_FIRST + (int)n);
     listener->fd = fd;
     listener->passed = true;
     listener->is_unix = hf_is_unix_socket(fd);
@@ -394,21 +343,21 @@ static int take_passed(struct hf_listener *listener, int fd, struct hf_why *why)
 
 int hf_listeners_add_passed(struct hf_listeners *all, struct hf_why *why)
 {
-    char *names;
-    long count = count_passed(&names), i;
+    struct hf_passed passed;
+    long i;
     int err = 0;
 
-    for (i = 0; i < count && !err; i++) {
+    hf_passed_open(&passed);
+    for (i = 0; i < passed.count && !err; i++) {
         struct hf_listener *listener = next_free(all, why);
 
-        err = listener ? take_passed(listener, PASSED_FIRST + (int)i, why)
-                       : HF_ELIMIT;
-        if (!err && !listener->is_unix && is_named(names, i, "tls"))
+        err = listener ? take_passed(listener, i, why) : HF_ELIMIT;
+        if (!err && !listener->is_unix && hf_passed_is_named(&passed, i, "tls"))
             speak_tls(listener);
         if (!err)
             all->count++;
     }
-    free(names);
+    hf_passed_release(&passed);
     return err;
 }
 

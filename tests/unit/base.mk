@@ -18,6 +18,7 @@ unit_tests += \
 	tests/unit/test_nearest \
 	tests/unit/test_notify \
 	tests/unit/test_params \
+	tests/unit/test_passed \
 	tests/unit/test_query \
 	tests/unit/test_queue \
 	tests/unit/test_sys \
@@ -80,6 +81,9 @@ tests_unit_test_notify_LDADD = $(BASE_TEST_LINK)
 
 tests_unit_test_params_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_params_LDADD = $(BASE_TEST_LINK)
+tests_unit_test_passed_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_passed_LDADD = $(BASE_TEST_LINK)
+
 tests_unit_test_query_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_query_LDADD = $(BASE_TEST_LINK)
 
