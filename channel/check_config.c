@@ -19,6 +19,10 @@ static void print(struct hf_config_check *check, enum hf_finding_level level,
 
     check->warnings += level == HF_FINDING_WARNING;
     check->problems += level == HF_FINDING_PROBLEM;
+    if (check->found) {
+        check->found(check, level, subject, text);
+        return;
+    }
     printf("%-8s %-11s %s\n", levels[level], subject, text);
     (void)fflush(stdout); /* in order with what goes to standard error */
 }
@@ -205,6 +209,8 @@ int hf_config_check_run(struct hf_config_check *check)
                         place.dir, place.said_by);
         check_directory(check, place.dir);
     }
+    if (check->found)
+        return check->problems > 0;
     if (check->problems > 0)
         printf("\nIt cannot serve like this: %u problem%s.\n", check->problems,
                check->problems == 1 ? "" : "s");

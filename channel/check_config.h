@@ -21,6 +21,10 @@ struct hf_config_check {
      * nothing. Both are borrowed. */
     void (*more)(struct hf_config_check *check, const struct hf_dir *dir,
                  const struct hf_settings *settings);
+    /* Takes the findings instead of standard output (doctor.h); NULL: it is
+     * printed what was found, and at the end what follows from it. */
+    void (*found)(struct hf_config_check *check, enum hf_finding_level level,
+                  const char *subject, const char *text);
     /* private */
     unsigned warnings, problems;
 };

@@ -15,7 +15,10 @@ libchannel_a_SOURCES = \
 	channel/encode.c channel/encode.h \
 	channel/events.c channel/events.h \
 	channel/events_query.c channel/events_query.h \
+	channel/doctor.c channel/doctor.h \
+	channel/findings.c channel/findings.h \
 	channel/heads.c channel/heads.h \
+	channel/host.c channel/host.h channel/host_cron.c \
 	channel/holding.c channel/holding.h \
 	channel/hook_answer.c channel/hook_answer.h \
 	channel/hook_once.c channel/hook_once.h \
@@ -57,6 +60,7 @@ libchannel_a_SOURCES = \
 	channel/rate.c channel/rate.h \
 	channel/reaper.c \
 	channel/reply.c \
+	channel/report.c channel/report.h \
 	channel/resume.c channel/resume.h \
 	channel/rights.c channel/rights.h \
 	channel/ring.c channel/ring.h \

@@ -14,6 +14,7 @@ libcli_a_SOURCES = \
 	cli/backup.c \
 	cli/check.c \
 	cli/disconnect.c \
+	cli/doctor.c \
 	cli/history.c \
 	cli/init.c \
 	cli/prune.c \

@@ -33,6 +33,10 @@
  *     sidecar.start              when it may be started next (starts.h)
  *     sidecar.log                what one says that was not started by a service
  *                                manager, and sidecar.log.1 before it
+ *     holdfast.conf.before       as it was before the doctor changed it
+ *                                (settings_change.h)
+ *     survivor                   does a background process live here?
+ *                                (survivor.h)
  *     failed                     there since a sync failed: nothing is published
  *     owner                      hash of the key that opens the owner's pages,
  *                                and until when (channel/ownership.h)

@@ -8,6 +8,8 @@
 
 #include "base/clock.h"
 #include "base/sys.h"
+#include "schema/settings_change.h"
+#include "schema/survivor.h"
 
 #define LEFT_FOR_MS (60 * 60 * 1000) /* writing takes milliseconds */
 #define RANDOM_HEX  16u /* in the names that hf_file_replace uses */
@@ -20,6 +22,7 @@ static const char *const exact[] = {
     HF_FILE_HOOK_SECRET, HF_FILE_POSTS,   HF_FILE_HOLDS,
     HF_FILE_RUNNING, HF_FILE_OWNER,   HF_FILE_DENY,
     HF_FILE_STARTS, HF_FILE_LOG, HF_FILE_OLD_LOG,
+    HF_FILE_SETTINGS_BEFORE, HF_FILE_SURVIVOR,
 };
 static const char *const beginnings[] = {HF_FILE_JOURNAL, "live", "bell."};
 

@@ -35,9 +35,11 @@ libschema_a_SOURCES = \
 	schema/sessions.c schema/sessions.h \
 	schema/setting.c schema/setting.h \
 	schema/settings.c schema/settings.h schema/settings_template.c \
+	schema/settings_change.c schema/settings_change.h \
 	schema/space.c schema/space.h \
 	schema/sql.h \
 	schema/starts.c schema/starts.h \
+	schema/survivor.c schema/survivor.h \
 	schema/upkeep.c schema/upkeep.h \
 	schema/wake.c schema/wake.h \
 	schema/writer.c schema/writer.h

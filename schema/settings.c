@@ -356,18 +356,14 @@ static int check_tokens(const struct hf_settings *settings, struct hf_why *why)
                                        " and connect among hook_events");
 }
 
-int hf_settings_read(const struct hf_dir *dir, struct hf_settings *settings,
-                     struct hf_why *why)
+int hf_settings_read_file(const char *path, struct hf_settings *settings,
+                          struct hf_why *why)
 {
     struct reading reading = {.settings = settings};
-    char path[PATH_MAX];
     int err;
 
     hf_settings_default(settings);
     reading.defaults = *settings;
-    err = hf_dir_file(dir, HF_FILE_SETTINGS, path, sizeof(path));
-    if (err)
-        return hf_explain(why, err, "%s: the path is too long", dir->path);
     err = hf_conf_read(path, take, &reading, why);
     if (err == HF_ENOTFOUND) {
         if (why)
@@ -384,6 +380,17 @@ int hf_settings_read(const struct hf_dir *dir, struct hf_settings *settings,
     if (err == 0)
         err = check_tokens(settings, why);
     return err ? err : check_keep_min(settings, why);
+}
+
+int hf_settings_read(const struct hf_dir *dir, struct hf_settings *settings,
+                     struct hf_why *why)
+{
+    char path[PATH_MAX];
+
+    if (hf_dir_file(dir, HF_FILE_SETTINGS, path, sizeof(path)))
+        return hf_explain(why, HF_ELIMIT, "%s: the path is too long",
+                          dir->path);
+    return hf_settings_read_file(path, settings, why);
 }
 
 void hf_settings_each(const struct hf_settings *settings, hf_settings_fn each,

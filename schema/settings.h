@@ -158,6 +158,9 @@ void hf_settings_default(struct hf_settings *settings);
  * or a bad value is an error that names the line and says what is meant. 0, HF_EINVAL, HF_EIO. */
 int hf_settings_read(const struct hf_dir *dir, struct hf_settings *settings,
                      struct hf_why *why);
+/* The same of a file by its path. */
+int hf_settings_read_file(const char *path, struct hf_settings *settings,
+                          struct hf_why *why);
 
 /* Each setting in turn: its value and its default as they would be written, in
  * sections. All texts are borrowed for the call. */

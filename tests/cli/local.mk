@@ -14,6 +14,7 @@ cli_tests = \
 	tests/cli/backup.sh \
 	tests/cli/check.sh \
 	tests/cli/check_config.sh \
+	tests/cli/doctor.sh \
 	tests/cli/rescue.sh \
 	tests/cli/token.sh \
 	tests/cli/tokens_doc.sh \

@@ -1,5 +1,6 @@
 # Unit tests of channel/: a line in unit_tests and the two below for each.
 unit_tests += \
+	tests/unit/test_findings \
 	tests/unit/test_asking \
 	tests/unit/test_body \
 	tests/unit/test_connect \
@@ -154,3 +155,6 @@ tests_unit_test_user_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_user_LDADD = $(CHANNEL_TEST_LINK)
 tests_unit_test_waiting_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_waiting_LDADD = $(CHANNEL_TEST_LINK)
+
+tests_unit_test_findings_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_findings_LDADD = $(CHANNEL_TEST_LINK)

@@ -1,5 +1,6 @@
 # Unit tests of schema/: a line in unit_tests and the two below for each.
 unit_tests += \
+	tests/unit/test_settings_change \
 	tests/unit/test_backup \
 	tests/unit/test_bell \
 	tests/unit/test_dir \
@@ -174,3 +175,6 @@ tests_unit_test_rescue_SOURCES = \
 	tests/unit/test_rescue.c tests/unit/schema_fixture.h
 tests_unit_test_rescue_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_rescue_LDADD = $(SCHEMA_TEST_LINK)
+
+tests_unit_test_settings_change_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_settings_change_LDADD = $(SCHEMA_TEST_LINK)
