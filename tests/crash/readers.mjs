@@ -83,6 +83,9 @@ class ChannelReader extends Reader {
       const channel = socket.channel(topic, params);
       channel.on("note", (payload, ref) => this.noteRow(topic, ref, JSON.stringify(payload)));
       channel.onError(() => (this.joined[topic] = false));
+      // ours says nothing of a join by which it went over to another connection,
+      // but for what that one could not bring
+      channel.onGap?.((response) => this.noteJoin(topic, response, asked));
       channel
         .join(HASTE.timeout)
         .receive("ok", (response) => this.noteJoin(topic, response, asked))

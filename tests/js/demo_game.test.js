@@ -127,15 +127,15 @@ describe("the game of ./demo", () => {
 
   // Both pages show the board that the journal's order makes.
   async function agree(pages = [wide, narrow]) {
-    const game = await played();
-    const held = new Set(game.hands.values());
-    const wanted = game.tiles.map((_, n) => (n in game.owner ? "taken" : held.has(n) ? "up" : "down"));
-    for (const page of pages) {
-      await until(15000, "a page shows the journal's board", async () => {
+    let game;
+    await until(15000, "the pages show the journal's board", async () => {
+      game = await played(); // anew: what was tapped last may not be in it yet
+      const held = new Set(game.hands.values());
+      const wanted = game.tiles.map((_, n) => (n in game.owner ? "taken" : held.has(n) ? "up" : "down"));
+      for (const page of pages)
         assert.deepEqual(await page.$$eval("#board button", (all) => all.map((b) => b.dataset.state)), wanted);
-        return true;
-      }, 50);
-    }
+      return true;
+    }, 50);
     assert.deepEqual(await board(pages[0]), await board(pages.at(-1)));
     return game;
   }

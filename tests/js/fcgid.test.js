@@ -75,7 +75,7 @@ describe("mod_fcgid", { concurrency: true }, () => {
           const { status } = await answer(page.channel.push("n", { n: 1, x: "x".repeat(140000) }, 6000), 20000);
           assert.equal(status, "timeout", kind);
           await until(20000, "it has joined again", () => page.joins > 1);
-          assert.equal((await answer(page.channel.push("n", { n: 2 }), 20000)).status, "ok");
+          assert.equal((await answer(page.channel.push("n", { n: 2 }, 40000), 45000)).status, "ok");
           await until(8000, "it has heard its push", () => page.heard.length > 0);
           assert.deepEqual(page.heard, [2]);
         } finally {
