@@ -3,6 +3,22 @@
 #include <dlfcn.h>
 #include <string.h>
 
+#ifdef HF_STANDALONE
+
+int hf_late_load(const char *soname, const struct hf_late_call *calls,
+                 size_t count, struct hf_why *why)
+{
+    size_t i;
+
+    (void)soname;
+    (void)why;
+    for (i = 0; i < count; i++)
+        memcpy(calls[i].at, &calls[i].linked, sizeof(calls[i].linked));
+    return 0;
+}
+
+#else
+
 int hf_late_load(const char *soname, const struct hf_late_call *calls,
                  size_t count, struct hf_why *why)
 {
@@ -26,3 +42,5 @@ int hf_late_load(const char *soname, const struct hf_late_call *calls,
     }
     return 0;
 }
+
+#endif

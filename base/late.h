@@ -15,6 +15,10 @@
  *
  *     err = hf_late_load("libcurl.so.4", calls, HF_LATE_COUNT(calls), why);
  *     easy = lib.curl_easy_init();
+ *
+ * Standalone programs (configure --enable-standalone) have them linked after
+ * all: pages of a static program that nobody calls cost nothing. There the name
+ * of the library means nothing, and loading cannot fail.
  */
 #ifndef HF_BASE_LATE_H
 #define HF_BASE_LATE_H
@@ -25,11 +29,16 @@
 
 struct hf_late_call {
     const char *name;
-    void *at; /* of the pointer to the function */
+    void *at;             /* of the pointer to the function */
+    void (*linked)(void); /* the function; standalone programs only */
 };
 
 #define HF_LATE_MEMBER(name) __typeof__(name) *name;
-#define HF_LATE_ENTRY(name)  {#name, &lib.name},
+#ifdef HF_STANDALONE
+#define HF_LATE_ENTRY(name) {#name, &lib.name, (void (*)(void))name},
+#else
+#define HF_LATE_ENTRY(name) {#name, &lib.name, NULL},
+#endif
 #define HF_LATE_COUNT(calls) (sizeof(calls) / sizeof((calls)[0]))
 
 /*

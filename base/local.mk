@@ -24,6 +24,7 @@ libbase_a_SOURCES = \
 	base/query.c base/query.h \
 	base/queue.c base/queue.h \
 	base/sha256.c base/sha256.h \
+	base/standalone.c base/standalone.h \
 	base/str.h \
 	base/sys.c base/sys.h \
 	base/unix_listener.c base/unix_listener.h \

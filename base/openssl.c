@@ -4,6 +4,8 @@
 #include <pthread.h>
 #include <stdbool.h>
 
+#include "base/standalone.h"
+
 #define TEXT(number)      #number
 #define SONAME_OF(number) "libcrypto.so." TEXT(number)
 
@@ -20,8 +22,10 @@ int hf_openssl_load(const struct hf_openssl **out, struct hf_why *why)
     int err = 0;
 
     (void)pthread_mutex_lock(&lock); /* of this kind it cannot fail */
-    if (!loaded)
+    if (!loaded) {
+        hf_standalone_openssl();
         err = hf_late_load(SONAME, calls, HF_LATE_COUNT(calls), why);
+    }
     loaded = err == 0;
     (void)pthread_mutex_unlock(&lock);
     if (err)

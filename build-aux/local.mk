@@ -1,9 +1,18 @@
 # build-aux/ - machinery: the layer rule, generators, and what people who work
 # on Holdfast run by hand
 
-EXTRA_DIST += build-aux/cmocka-tap build-aux/embed-sql build-aux/layers \
+EXTRA_DIST += build-aux/bindist build-aux/bindist-libs build-aux/cmocka-tap \
+	build-aux/embed-sql build-aux/bindist-install.sh build-aux/layers \
 	build-aux/layers-test.sh
 TESTS += build-aux/layers-test.sh
+
+# Programs for hosts that have none of our libraries, and what belongs to them:
+# holdfast-VERSION-linux-PROCESSOR.tar.gz. The time in it is that of the sources.
+bindist: distdir
+	$(AM_V_at)SOURCE_DATE_EPOCH="$${SOURCE_DATE_EPOCH:-$$( \
+	  git -C $(srcdir) log -1 --format=%ct 2>/dev/null || \
+	  date -r $(srcdir)/CHANGELOG.md +%s)}" \
+	  $(srcdir)/build-aux/bindist $(distdir)
 
 layers:
 	$(AM_V_at)$(srcdir)/build-aux/layers $(srcdir)
@@ -23,9 +32,10 @@ lint: all
 	  --enable=warning,performance,portability --inline-suppr \
 	  --suppress=missingIncludeSystem -D_GNU_SOURCE -I.
 	-cd $(srcdir) && $(SHELLCHECK) -x -e SC1091,SC2016,SC2317 \
-	  autogen.sh check demo build-aux/layers \
+	  autogen.sh check demo build-aux/bindist build-aux/bindist-libs \
+	  build-aux/layers \
 	  $$(find build-aux tests -name '*.sh' -not -path '*/node_modules/*' \
 	  -not -name tap-driver.sh)
 	-cd $(srcdir) && $(MANDOC) -T lint -W warning docs/man/*.[157]
 
-.PHONY: layers format lint
+.PHONY: bindist layers format lint

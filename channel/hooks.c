@@ -13,6 +13,7 @@
 #include "base/err.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/standalone.h"
 #include "base/sys.h"
 #include "channel/libcurl.h"
 #include "channel/limits.h"
@@ -284,6 +285,8 @@ static int set_options(struct hf_hook_sent *r)
     SET(CURLOPT_PRIVATE, r);
     SET(CURLOPT_URL, settings->hook_url);
     SET(CURLOPT_PROTOCOLS_STR, "http,https");
+    if (hf_standalone_authorities())
+        SET(CURLOPT_CAINFO, hf_standalone_authorities());
     SET(CURLOPT_FOLLOWLOCATION, 0L);
     SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     /* a CGI's environment is the visitor's: HTTP_PROXY, and others like it */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/standalone.h"
 #include "cli/cli.h"
 
 static const struct hf_command *const commands[] = {
@@ -75,6 +76,7 @@ int main(int argc, char **argv)
     int exit_code = HF_EXIT_OK;
     int option;
 
+    hf_standalone_begin();
     (void)signal(SIGXFSZ, SIG_IGN); /* like a full disk (space.h) */
     hf_log_open("holdfast", HF_LOG_WARN, false);
 

@@ -11,6 +11,7 @@
 
 #include "base/list.h"
 #include "base/passed.h"
+#include "base/standalone.h"
 #include "base/sys.h"
 #include "channel/check_config.h"
 #include "gateway/cgi.h"
@@ -80,6 +81,7 @@ int main(int argc, char **argv)
     int code;
 
     hf_fill_standard_fds();
+    hf_standalone_begin();
     if (hf_cgi_refused_arguments())
         return 0;
     code = hf_options_read(&options, argc, argv);

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/list.h"
 #include "base/log.h"
+#include "base/standalone.h"
 #include "base/sys.h"
 #include "channel/check_config.h"
 #include "schema/place.h"
@@ -374,6 +375,7 @@ int main(int argc, char **argv)
     int code;
 
     hf_fill_standard_fds();
+    hf_standalone_begin();
     code = read_options(&options, argc, argv);
     if (code >= 0)
         return code;

@@ -10,6 +10,7 @@
 #include <sys/epoll.h>
 #include <time.h>
 
+#include "base/standalone.h"
 #include "base/sys.h"
 #include "sidecar/counters.h"
 #include "sidecar/limits.h"
@@ -136,9 +137,11 @@ static int load(SSL_CTX *context, const struct hf_tls *tls, struct hf_why *why)
 
 int hf_tls_reload(struct hf_tls *tls, struct hf_why *why)
 {
-    SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+    SSL_CTX *context;
     int err;
 
+    hf_standalone_openssl();
+    context = SSL_CTX_new(TLS_server_method());
     if (!context)
         return hf_explain(why, HF_ENOMEM, "cannot prepare for TLS: %s",
                           reason());

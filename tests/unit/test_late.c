@@ -40,7 +40,8 @@ static void a_library_that_is_not_there_is_named(void **state)
 static void a_call_that_it_lacks_is_named(void **state)
 {
     static void *at;
-    static const struct hf_late_call lacking[] = {{"holdfast_has_none", &at}};
+    static const struct hf_late_call lacking[] = {
+        {"holdfast_has_none", &at, NULL}};
     struct hf_why why = {""};
 
     (void)state;
