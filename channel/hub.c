@@ -9,6 +9,7 @@
 #include "channel/session.h"
 #include "channel/tail.h"
 #include "channel/tracker.h"
+#include "channel/witness.h"
 
 #define RETRY_US      500000 /* as often as everybody looks anyway (D4) */
 #define REPEAT_LOG_MS 60000
@@ -204,6 +205,7 @@ int hf_hub_open(struct hf_process *process, struct hf_hub **out)
         hf_hub_close(hub);
         return err;
     }
+    hf_witness_sockets(hub);
     *out = hub;
     return 0;
 }
@@ -213,6 +215,7 @@ void hf_hub_close(struct hf_hub *hub)
     if (!hub)
         return;
     assert(hub->counts.sessions == 0);
+    hf_inquiry_answer(hub->process->inquiry, NULL, NULL);
     hf_tracker_finish(hub->tracker);
     hf_process_finish_writes(hub->process); /* pushes under way refer to us */
     hf_tracker_close(hub->tracker);
@@ -235,4 +238,21 @@ void hf_hub_heed(struct hf_hub *hub, bool (*busy)(void *ctx), void *ctx)
 struct hf_hub_counts hf_hub_counts(const struct hf_hub *hub)
 {
     return hub->counts;
+}
+
+/* The page that reaches it; of the oldest one nobody knows where it begins. */
+int64_t hf_hub_read_at(const struct hf_hub *hub, uint64_t id)
+{
+    uint64_t before = hub->pages[hub->page_next].through;
+    unsigned i;
+
+    for (i = 1; i < HF_HUB_PAGES; i++) {
+        const struct hf_hub_page *page =
+            &hub->pages[(hub->page_next + i) % HF_HUB_PAGES];
+
+        if (before < id && id <= page->through)
+            return page->read_ms;
+        before = page->through;
+    }
+    return 0;
 }

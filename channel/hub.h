@@ -37,6 +37,13 @@ struct hf_hub_counts {
     uint64_t untimed;
 };
 
+/* When rows were read, for people (witness.h). */
+#define HF_HUB_PAGES 512u
+struct hf_hub_page {
+    uint64_t through; /* up to this id, from the page before; 0: none */
+    int64_t read_ms;  /* wall clock */
+};
+
 struct hf_hub {
     struct hf_process *process; /* borrowed */
     struct hf_wake *wake;
@@ -55,8 +62,11 @@ struct hf_hub {
     int64_t page_ms;         /* hf_boot_ms, when that was read */
     bool (*busy)(void *ctx); /* hf_hub_heed; or NULL */
     void *busy_ctx;
-    bool reading;            /* by the tail, at this moment */
-    size_t refill_left;      /* rows that refills may still read this turn */
+    bool reading;       /* by the tail, at this moment */
+    size_t refill_left; /* rows that refills may still read this turn */
+    struct hf_hub_page
+        pages[HF_HUB_PAGES]; /* the newest; oldest at page_next */
+    unsigned page_next;
     struct hf_list deferred; /* sessions that wait for the next turn's share */
     struct hf_timer retry;   /* of a page that could not be read */
     int64_t logged_ms;       /* hf_boot_ms when that was said; 0 = never */
@@ -94,6 +104,10 @@ void hf_hub_close(struct hf_hub *hub);
 void hf_hub_heed(struct hf_hub *hub, bool (*busy)(void *ctx), void *ctx);
 
 struct hf_hub_counts hf_hub_counts(const struct hf_hub *hub);
+
+/* When was this id read, by the wall clock? 0: not known any more, or it came
+ * while nobody was joined. */
+int64_t hf_hub_read_at(const struct hf_hub *hub, uint64_t id);
 
 /* --- for session.c ----------------------------------------------------- */
 

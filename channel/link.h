@@ -1,7 +1,7 @@
 /*
  * link.h - the seam between the protocol and a transport that stays connected
  *
- * Eight calls down, two callbacks up; all on the loop's thread. The transport
+ * Eight calls down, two callbacks up (and one for people who watch); all on the loop's thread. The transport
  * turns bytes into whole frames and messages into bytes; it knows nothing of
  * topics. (Long-poll, which stays connected never, has longpoll.h.)
  *
@@ -25,6 +25,13 @@
 #include "channel/hub.h"
 #include "channel/msg.h"
 
+/* What a transport knows of its peer, for people. */
+struct hf_link_state {
+    size_t unsent; /* bytes that the peer's machine, or the web server between,
+                         has not taken yet; more may be on the way */
+    int64_t quiet_ms; /* so long nothing was heard of it */
+};
+
 struct hf_link {
     /* There is something to take. Do not take here: schedule it for the end of
      * the turn. Called once until hf_session_take came back empty-handed. */
@@ -32,6 +39,8 @@ struct hf_link {
     /* Say goodbye with an RFC 6455 section 7.4 code, then detach; not within
      * this call. Nothing more is delivered, and frames are ignored. */
     void (*close)(struct hf_link *link, int code);
+    /* May be NULL: nothing is known. */
+    void (*look)(struct hf_link *link, struct hf_link_state *out);
 };
 
 struct hf_session;

@@ -1,6 +1,7 @@
 # channel/ - the protocol; no socket, no SQL
 noinst_LIBRARIES += libchannel.a
 libchannel_a_SOURCES = \
+	channel/answered.c channel/answered.h \
 	channel/asking.c channel/asking.h \
 	channel/body.c channel/body.h \
 	channel/check_config.c channel/check_config.h \
@@ -74,4 +75,5 @@ libchannel_a_SOURCES = \
 	channel/topic.c channel/topic.h \
 	channel/tracker.c channel/tracker.h \
 	channel/user.c channel/user.h \
-	channel/waiting.c channel/waiting.h
+	channel/waiting.c channel/waiting.h \
+	channel/witness.c channel/witness.h

@@ -7,9 +7,11 @@
 #include "base/err.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "channel/answered.h"
 #include "channel/dispatch.h"
 #include "channel/longpoll_state.h"
 #include "channel/owner.h"
+#include "channel/witness.h"
 #include "schema/sessions.h"
 
 static enum hf_vsn poll_vsn(const struct hf_poll *poll)
@@ -189,7 +191,8 @@ static int take_number(struct hf_longpoll *lp, struct hf_poll *poll)
     if (lp->together && !hf_holding_tight(&lp->holding, hf_str(NULL, 0)) &&
         hf_live_park_again(live, session_of(poll), stock, &poll->poll_no) == 0)
         return 0;
-    return hf_live_park(live, session_of(poll), stock, &poll->poll_no);
+    return hf_live_park(live, session_of(poll), stock,
+                        hf_token_shown(&poll->token), &poll->poll_no);
 }
 
 /* It holds poll->hold, at most so long. */
@@ -236,6 +239,8 @@ static void answer_stream(struct hf_longpoll *lp, struct hf_poll *poll,
     if (poll->refused)
         hf_poll_hear(lp, poll, next->joined);
     next->expiry_ms = hf_wall_ms() + lp->process->settings.revive_ms;
+    if (lp->stream.count > 0)
+        hf_answered_note(lp->answered, &poll->token, next);
     hf_poll_answer(lp, poll, lp->stream.count > 0 ? 200 : 204, next, next_ms,
                    hf_buf_str(&lp->stream.messages));
 }
@@ -525,6 +530,7 @@ void hf_poll_go_on(struct hf_longpoll *lp, struct hf_poll *poll,
     enum hf_verdict verdict;
     int64_t ms = 0;
 
+    hf_answered_note(lp->answered, &poll->token, NULL);
     hf_poll_hear(lp, poll, poll->token.joined);
     release_older(lp, poll);
 #ifdef HF_BROKEN_NEWS_ONLY_WITH_ROOM
@@ -617,6 +623,8 @@ int hf_longpoll_open(struct hf_process *process, int64_t hold_ms,
         return err;
     }
     hf_reaper_start(lp);
+    if (process->threaded)
+        hf_witness_polls(lp);
     *out = lp;
     return 0;
 }
@@ -631,6 +639,7 @@ void hf_longpoll_close(struct hf_longpoll *lp)
 {
     if (!lp)
         return;
+    hf_inquiry_answer(lp->process->inquiry, NULL, NULL);
     hf_longpoll_release(lp);
     hf_process_finish_writes(lp->process); /* answers the posts under way */
     hf_post_close_all(lp);
@@ -643,6 +652,7 @@ void hf_longpoll_close(struct hf_longpoll *lp)
     hf_client_release(&lp->client);
     hf_buf_release(&lp->body);
     hf_rights_free(lp->writer_rights);
+    free(lp->answered);
     free(lp);
 }
 

@@ -42,6 +42,7 @@ struct hf_longpoll {
     struct hf_known known;           /* what it holds, in plain CGI */
     struct hf_buf body;              /* scratch */
     struct hf_rights *writer_rights; /* post.c, on the writer's thread only */
+    struct hf_answered *answered;    /* in a resident process; or NULL */
 };
 
 /* Something came for this session that is not in the journal. */

@@ -115,6 +115,8 @@ static int add_member(struct hf_session *session, const struct hf_frame *frame,
     member->session = session;
     member->cursor = cursor;
     member->sent = cursor;
+    member->began = cursor;
+    member->live = session->hub->cursor;
     member->answers_end = &member->answers;
     member->with_cursors = with_cursors;
     member->realtime = hf_join_realtime(frame);

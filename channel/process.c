@@ -131,6 +131,10 @@ int hf_process_open(struct hf_process *process, struct hf_loop *loop,
     if (err)
         hf_process_close(process);
     if (!err && threaded) {
+        if (hf_inquiry_open(loop, &process->dir, &process->inquiry))
+            HF_LOG(HF_LOG_WARN, "cannot_be_asked",
+                   hf_field("effect", "`holdfast explain` does not see what "
+                                      "this process has sent"));
         hf_keeper_start(&process->keeper, process);
         hf_leases_start(&process->leases, process);
     }
@@ -158,6 +162,7 @@ void hf_process_close(struct hf_process *process)
     /* The writer first: what is queued is finished, and its callbacks may
      * still look at everything else. */
     hf_process_finish_writes(process);
+    hf_inquiry_close(process->inquiry);
     hf_keeper_stop(&process->keeper);
     hf_leases_stop(&process->leases);
     if (process->live)

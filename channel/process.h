@@ -15,6 +15,7 @@
 #include "channel/leases.h"
 #include "channel/losses.h"
 #include "channel/rights.h"
+#include "schema/inquiry.h"
 #include "schema/journal.h"
 #include "schema/live.h"
 #include "schema/wake.h"
@@ -50,6 +51,8 @@ struct hf_process {
     struct hf_rights *rights; /* for the loop's thread */
     struct hf_keys *keys;     /* of clients' tokens; loop's thread */
     struct hf_hmac_key secret; /* signs poll tokens */
+    struct hf_inquiry *inquiry; /* asks us what we know (witness.h); NULL: in
+                                   plain CGI, or it cannot be had */
 };
 
 /*

@@ -36,6 +36,8 @@ struct hf_member {
     uint64_t cursor; /* rows at or below were sent or are not for it */
     struct hf_answer *answers; /* oldest push first; NULL while idle */
     uint64_t sent;             /* the newest row sent, or where it began */
+    uint64_t began;            /* rows at or below were before its time */
+    uint64_t live;             /* rows above came while it was joined */
     uint64_t told;             /* presence_diff up to here are not for it */
     bool held;                 /* rows wait for what is to come before them */
     bool owed;                 /* the state of presence */

@@ -156,6 +156,19 @@ static int notice_redactions(struct hf_hub *hub)
     return err;
 }
 
+static void note_page(struct hf_hub *hub, uint64_t through, int64_t read_ms)
+{
+    hub->pages[hub->page_next] = (struct hf_hub_page){through, read_ms};
+    hub->page_next = (hub->page_next + 1) % HF_HUB_PAGES;
+}
+
+/* The rows up to here were not read, or not in this history. */
+static void note_start(struct hf_hub *hub)
+{
+    memset(hub->pages, 0, sizeof(hub->pages));
+    note_page(hub, hub->cursor, 0);
+}
+
 static int notice_epoch(struct hf_hub *hub, uint64_t head)
 {
     uint64_t epoch = hf_journal_epoch(hub->process->journal);
@@ -166,6 +179,7 @@ static int notice_epoch(struct hf_hub *hub, uint64_t head)
            hf_field("effect", "every member joins again"));
     hub->epoch = epoch;
     hub->cursor = head; /* ids of another epoch mean nothing here */
+    note_start(hub);
     return each_topic(hub, epoch_changed, NULL);
 }
 
@@ -235,7 +249,11 @@ static int page_in_snapshot(struct hf_hub *hub, bool *out_more)
         hub); /* before the cursor moves: who was caught up is there */
     /* The end of the rows is the head: ids are also drawn for other things.
      * A page that broke off counts as far as it came: its rows are taken. */
-    hub->cursor = err || *out_more ? last : head;
+    if (!err && !*out_more)
+        last = head;
+    if (last > hub->cursor)
+        note_page(hub, last, hub->read_ms);
+    hub->cursor = last;
     hf_rings_bound(hub);
     return err;
 }
@@ -265,6 +283,7 @@ int hf_tail_skip_to_head(struct hf_hub *hub)
     if (err)
         return err;
     err = hf_journal_head(journal, &hub->cursor);
+    note_start(hub);
     if (err == 0) {
         hub->epoch = hf_journal_epoch(journal);
         err = hf_rights_refresh(hub->process->rights, journal, NULL);

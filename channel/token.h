@@ -44,6 +44,15 @@ size_t hf_token_format(const struct hf_token *token,
 int hf_token_parse(struct hf_str text, const struct hf_hmac_key *key,
                    struct hf_token *out);
 
+/* An id up to which it says that everything was received: of the join whose
+ * replay is under way that is not known. */
+static inline uint64_t hf_token_shown(const struct hf_token *token)
+{
+    return token->replay > 0 && token->cursor >= token->replay
+               ? token->replay - 1
+               : token->cursor;
+}
+
 /* A fresh random session id. 0 or HF_EIO. */
 int hf_token_new_session(char out[22]);
 

@@ -42,6 +42,7 @@ extern const struct hf_command hf_command_publish;
 extern const struct hf_command hf_command_tail;
 extern const struct hf_command hf_command_history;
 extern const struct hf_command hf_command_status;
+extern const struct hf_command hf_command_explain;
 extern const struct hf_command hf_command_prune;
 extern const struct hf_command hf_command_redact;
 extern const struct hf_command hf_command_backup;

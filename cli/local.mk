@@ -15,6 +15,8 @@ libcli_a_SOURCES = \
 	cli/check.c \
 	cli/disconnect.c \
 	cli/doctor.c \
+	cli/explain.c cli/explain.h \
+	cli/explain_polls.c cli/explain_sockets.c \
 	cli/history.c \
 	cli/init.c \
 	cli/prune.c \

@@ -26,6 +26,8 @@
  *                                (journal_impl.h)
  *     head                       highest id ever seen, renamed into place
  *     upkeep                     how far retention is (upkeep.h)
+ *     ask.PID.N                  sockets of resident processes, to be asked what
+ *                                they know (inquiry.h)
  *     posts                      OFD locks: POSTs of a session take turns
  *                                (session_lock.h)
  *     ballast                    room to give up when the disk is full (space.h)

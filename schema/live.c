@@ -110,7 +110,8 @@ int hf_live_one_number(struct hf_live *live, sqlite3_stmt *stmt, int64_t *out)
 /* --- leases -------------------------------------------------------------- */
 
 int hf_live_park(struct hf_live *live, struct hf_str session,
-                 enum hf_live_stock stock, uint64_t *out_poll_no)
+                 enum hf_live_stock stock, uint64_t shown,
+                 uint64_t *out_poll_no)
 {
     sqlite3_stmt *stmt;
     int64_t poll_no = 0;
@@ -119,12 +120,12 @@ int hf_live_park(struct hf_live *live, struct hf_str session,
     err = hf_live_writing(
         live, session,
         "INSERT INTO leases"
-        " (session, seen_ms, parked_ms, stock, poll_no, parked_by)"
-        " VALUES (?1, ?2, ?2, ?3, 1, ?4)"
+        " (session, seen_ms, parked_ms, stock, poll_no, parked_by, shown)"
+        " VALUES (?1, ?2, ?2, ?3, 1, ?4, ?5)"
         " ON CONFLICT (session) DO UPDATE"
         " SET seen_ms = excluded.seen_ms,"
         " parked_ms = excluded.parked_ms, stock = excluded.stock,"
-        " parked_by = excluded.parked_by,"
+        " parked_by = excluded.parked_by, shown = excluded.shown,"
         " poll_no = poll_no + 1 RETURNING poll_no",
         &stmt);
     if (err)
@@ -132,6 +133,7 @@ int hf_live_park(struct hf_live *live, struct hf_str session,
     hf_live_bind_now(stmt, 2, 0);
     hf_db_bind_u64(stmt, 3, stock);
     (void)sqlite3_bind_int64(stmt, 4, live->self);
+    hf_db_bind_u64(stmt, 5, shown);
     err = hf_live_one_number(live, stmt, &poll_no);
     if (!err)
         *out_poll_no = (uint64_t)poll_no;

@@ -52,9 +52,11 @@ enum hf_live_stock {
 };
 
 /* A poll of this session is parked now: renews its lease and returns the new
- * highest poll number, which ends every older poll. */
+ * highest poll number, which ends every older poll. `shown`: an id up to which
+ * its token says that it has everything, kept for people alone. */
 int hf_live_park(struct hf_live *live, struct hf_str session,
-                 enum hf_live_stock stock, uint64_t *out_poll_no);
+                 enum hf_live_stock stock, uint64_t shown,
+                 uint64_t *out_poll_no);
 /*
  * The same, where a poll of the session was parked over this connection less
  * than HF_LIVE_PARKED_MS ago, by nobody else since, and has ended: there is no
@@ -128,6 +130,7 @@ int hf_live_set_rates(struct hf_live *live, struct hf_str session,
 /* Times are hf_boot_ms, 0: never. All 0 when nothing is known of the session. */
 struct hf_live_seat {
     int64_t seen_ms, parked_ms, active_ms;
+    uint64_t shown; /* 0: it was never parked */
     enum hf_live_stock stock;
 };
 int hf_live_seat(struct hf_live *live, struct hf_str session,

@@ -21,7 +21,10 @@ CREATE TABLE leases (
     stock INTEGER NOT NULL DEFAULT 0,
     parked_ms INTEGER NOT NULL DEFAULT 0,
     parked_by INTEGER NOT NULL DEFAULT 0, -- by which connection to live.db
-    active_ms INTEGER NOT NULL DEFAULT 0
+    active_ms INTEGER NOT NULL DEFAULT 0,
+    -- Up to where it had shown, when it was parked last, that it has everything;
+    -- for people (`holdfast explain`).
+    shown INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 CREATE INDEX leases_seen ON leases (seen_ms);
 CREATE INDEX leases_stock ON leases (seen_ms) WHERE stock > 0;
@@ -53,4 +56,4 @@ INSERT INTO boot (id) VALUES ('');
 INSERT INTO reaper (due_ms) VALUES (0);
 
 PRAGMA application_id = 0x48464c31;
-PRAGMA user_version = 5;
+PRAGMA user_version = 6;

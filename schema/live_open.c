@@ -19,7 +19,7 @@
 #include "schema/sql.h"
 
 #define APPLICATION_ID 0x48464c31 /* "HFL1" */
-#define SCHEMA_VERSION 5
+#define SCHEMA_VERSION 6
 #define WAIT_MS        1000 /* for other processes */
 #define FILES_MAX      100u /* live-99.db: somebody damages them for sport */
 

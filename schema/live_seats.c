@@ -10,7 +10,7 @@ int hf_live_seat(struct hf_live *live, struct hf_str session,
     *out = (struct hf_live_seat){0};
     err = hf_live_reading(
         live, session,
-        "SELECT seen_ms, parked_ms, active_ms, stock FROM leases"
+        "SELECT seen_ms, parked_ms, active_ms, stock, shown FROM leases"
         " WHERE session = ?1",
         &stmt);
     if (err)
@@ -22,6 +22,7 @@ int hf_live_seat(struct hf_live *live, struct hf_str session,
     out->parked_ms = sqlite3_column_int64(stmt, 1);
     out->active_ms = sqlite3_column_int64(stmt, 2);
     out->stock = (enum hf_live_stock)sqlite3_column_int(stmt, 3);
+    out->shown = hf_db_u64(stmt, 4);
     return hf_db_finish(&live->db, stmt);
 }
 

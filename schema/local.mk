@@ -17,6 +17,7 @@ libschema_a_SOURCES = \
 	schema/inspect_db.c schema/inspect_locks.c \
 	schema/journal.c schema/journal.h schema/journal_impl.h \
 	schema/holds.c schema/holds.h \
+	schema/inquiry.c schema/inquiry.h \
 	schema/keen.c schema/keen.h \
 	schema/kept_answers.c schema/kept_answers.h \
 	schema/live.c schema/live.h schema/live_impl.h \
@@ -40,6 +41,7 @@ libschema_a_SOURCES = \
 	schema/sql.h \
 	schema/starts.c schema/starts.h \
 	schema/survivor.c schema/survivor.h \
+	schema/trace.c schema/trace.h \
 	schema/upkeep.c schema/upkeep.h \
 	schema/wake.c schema/wake.h \
 	schema/writer.c schema/writer.h

@@ -1,10 +1,12 @@
 #include "sidecar/ws_conn.h"
 
 #include <assert.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -132,6 +134,19 @@ static void on_wish(struct hf_link *link, int code)
     hf_conn_schedule(conn);
 }
 
+/* What the kernel still has is not with the peer either: on TCP not
+ * acknowledged, on a Unix socket not read. */
+static void on_look(struct hf_link *link, struct hf_link_state *out)
+{
+    const struct hf_conn *conn = HF_ITEM(link, struct hf_conn, link);
+    int queued = 0;
+
+    if (ioctl(conn->wire.watch.fd, SIOCOUTQ, &queued) < 0 || queued < 0)
+        queued = 0;
+    out->unsent = (size_t)queued + (conn->unsent ? conn->unsent->out.bytes : 0);
+    out->quiet_ms = hf_boot_ms() - conn->since_ms;
+}
+
 static void on_ready(struct hf_watch *watch, uint32_t events)
 {
     struct hf_conn *conn = HF_ITEM(watch, struct hf_conn, wire.watch);
@@ -198,7 +213,8 @@ static struct hf_conn *conn_new(struct hf_conns *conns, int fd,
 
     if (!conn)
         return NULL;
-    conn->link = (struct hf_link){.wake = on_wake, .close = on_wish};
+    conn->link =
+        (struct hf_link){.wake = on_wake, .close = on_wish, .look = on_look};
     conn->wire = (struct hf_wire){.watch = {.fd = fd, .ready = on_ready},
                                   .layer = layer};
     conn->conns = conns;

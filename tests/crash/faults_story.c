@@ -187,7 +187,7 @@ static void come_back(struct client *c)
     char text[160];
 
     leave(c);
-    c->link = (struct hf_link){woken, closed};
+    c->link = (struct hf_link){.wake = woken, .close = closed};
     if (hf_session_open(hub, &c->link, &(struct hf_client){.vsn = HF_VSN_2},
                         &c->session)) {
         c->session = NULL;

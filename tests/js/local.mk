@@ -25,6 +25,7 @@ EXTRA_DIST += \
 	tests/js/demo_ticker.test.js \
 	tests/js/docs.test.js \
 	tests/js/exact.test.js \
+	tests/js/explain.test.js \
 	tests/js/fcgid.test.js \
 	tests/js/forms.test.js \
 	tests/js/gateway.test.js \

@@ -23,7 +23,7 @@ static uint64_t park(const char *session)
     uint64_t poll_no = 0;
 
     assert_int_equal(
-        hf_live_park(live, hf_str_of(session), HF_LIVE_OURS, &poll_no), 0);
+        hf_live_park(live, hf_str_of(session), HF_LIVE_OURS, 0, &poll_no), 0);
     return poll_no;
 }
 
@@ -333,7 +333,7 @@ static int open_in_crowd(int gate)
     (void)!read(gate, &nothing, 1);
     if (hf_live_open(&f.dir, &mine, NULL))
         return 1;
-    err = hf_live_park(mine, HF_STR("s"), HF_LIVE_OURS, &poll_no);
+    err = hf_live_park(mine, HF_STR("s"), HF_LIVE_OURS, 0, &poll_no);
     hf_live_close(mine);
     return err ? 2 : 0;
 }
@@ -421,7 +421,7 @@ static void who_comes_back_at_once_to_the_same_keeps_its_number(void **state)
     assert_int_equal(again(live, HF_LIVE_OURS), 1);
     assert_int_equal(again(live, HF_LIVE_STOCK), HF_ENOTFOUND);
     assert_int_equal(again(other, HF_LIVE_OURS), HF_ENOTFOUND);
-    assert_int_equal(hf_live_park(other, HF_STR("s"), HF_LIVE_OURS, &poll_no),
+    assert_int_equal(hf_live_park(other, HF_STR("s"), HF_LIVE_OURS, 0, &poll_no),
                      0);
     assert_int_equal(again(live, HF_LIVE_OURS), HF_ENOTFOUND);
     assert_int_equal(again(other, HF_LIVE_OURS), 2);
@@ -463,7 +463,7 @@ what_is_shared_is_of_one_moment_until_something_is_written(void **state)
     assert_int_equal(park("s"), 1);
     hf_live_share(live);
     assert_int_equal(poll_no_of(live, "s"), 1);
-    assert_int_equal(hf_live_park(other, HF_STR("s"), HF_LIVE_OURS, &poll_no),
+    assert_int_equal(hf_live_park(other, HF_STR("s"), HF_LIVE_OURS, 0, &poll_no),
                      0);
     assert_int_equal(poll_no_of(live, "s"), 1);
     assert_int_equal(hf_live_grant(live, HF_STR("t"), 0), 0);
