@@ -52,7 +52,6 @@ export const fcgid = {
   holds: { stock: 5, ours: 5 },
   body: { within: 131072, over: 140000, status: 500 },
   // it starts about ten processes at once, and then one a second
-  patience: 2.5,
   crowd: { ours: 2, since: 1, plain: 1 },
   outage: survivesKills,
 };
