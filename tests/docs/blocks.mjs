@@ -21,7 +21,7 @@ export const read = (name) => readFileSync(join(TOP, name), "utf8");
 
 // What a mark may say: the verb, and what has to stand behind it.
 const VERBS = {
-  run: /^(?:(php|python|perl|ruby|js|sql|sh) )?(in the background|fails)?$/,
+  run: /^(?:(?:php|python|perl|ruby|js|sql|sh|micropython)(?: |$))?(?:in the background|fails)?$/,
   prints: /^$/,
   page: /^[\w./-]+$/,
   save: /^[\w./-]+$/,
@@ -35,9 +35,9 @@ const VERBS = {
 };
 
 // What an open page has to do then: "; chat.html says hi; chat.html shows hi".
-const STEP = /; (?=(?:[\w./-]+ )?(?:shows|says) )/;
+const STEP = /; (?=(?:[\w./-]+ )?(?:shows|says|goes) )/;
 function steps(texts) {
-  const parts = texts.map((one) => /^(?:([\w./-]+) )?(shows|says) ([^]+)$/.exec(one.trim()));
+  const parts = texts.map((one) => /^(?:([\w./-]+) )?(shows|says|goes) ([^]+)$/.exec(one.trim()));
   return parts.map(([, file, does, words]) => ({ file, does, words }));
 }
 
@@ -91,7 +91,7 @@ function indented(lines, i) {
 // A block is { line, language, name, text, mark }; without a mark it is an error.
 export function blocksOf(text) {
   const lines = text.split("\n");
-  const page = { server: false, blocks: [], trouble: [] };
+  const page = { server: "", blocks: [], trouble: [] };
   let mark;
   let always; // of "test, from here:"
   let blank = true;
@@ -117,8 +117,8 @@ export function blocksOf(text) {
         page.blocks.push(hidden(at, what));
         continue;
       }
-      if (word === "test" && what === "server") {
-        page.server = true;
+      if (word === "test" && /^server(?: with conf)?$/.test(what)) {
+        page.server = what;
         continue;
       }
       const parsed = what === "" ? undefined : parseMark(what);

@@ -38,6 +38,17 @@ class Site extends Host {
     this.dir = this.path("me/holdfast");
     this.journal = join(this.dir, "journal.db");
   }
+
+  // The settings of the page may name an address of its own web server, which
+  // therefore is there before those who read them.
+  async startGateway() {
+    await super.startFront();
+    const file = join(this.dir, "holdfast.conf");
+    writeFileSync(file, `${readFileSync(file, "utf8")}\n${this.spec.settings(this)}`);
+    await super.startGateway();
+  }
+
+  async startFront() {}
 }
 
 const SITE = {
@@ -49,8 +60,10 @@ const SITE = {
   edit: (text, name) => (name === "lighttpd.conf" ? text + PHP : text),
   prepare(host) {
     symlinkSync(host.dir, host.path("me/journal"));
-    for (const name of readdirSync(join(TOP, "www")).filter((name) => name.startsWith("holdfast.")))
-      copyFileSync(join(TOP, "www", name), host.path(join("www", name)));
+    writeFileSync(host.path("www/.user.ini"), `session.save_path = ${host.top}\n`);
+    const client = readdirSync(join(TOP, "www")).filter((name) => name.startsWith("holdfast."));
+    for (const file of [...client.map((name) => `www/${name}`), "lang/php/holdfast.php"])
+      copyFileSync(join(TOP, file), host.path(join("www", basename(file))));
   },
 };
 
@@ -70,11 +83,12 @@ const REPLACED = [
 
 const LANGUAGES = {
   sh: ["sh"],
-  php: ["php"],
+  php: ["php", "-d", `include_path=.:${join(TOP, "lang/php")}`],
   python: ["python3"],
   perl: ["perl"],
   ruby: ["ruby"],
   js: ["node"],
+  micropython: ["node", join(TOP, "tests/docs/micropython.mjs")],
 };
 
 // Variables and the folder go from one block of shell to the next.
@@ -140,11 +154,15 @@ export class Story {
   left = []; // how to end what was started
   count = 0;
 
-  static async begin(name, server) {
+  static async begin(name, server, conf) {
     const story = new Story();
     story.name = name;
-    if (server) story.site = await Site.start(SITE);
-    story.top = story.site?.top ?? mkdtempSync(join(tmpdir(), "holdfast-docs."));
+    const settings = (site) => {
+      [story.site, story.top] = [site, site.top];
+      return story.here(conf);
+    };
+    if (server) await Site.start({ ...SITE, settings });
+    story.top ??= mkdtempSync(join(tmpdir(), "holdfast-docs."));
     for (const name of ["me/bin", "tmp", "www", "run"]) mkdirSync(join(story.top, name), { recursive: true });
     writeFileSync(join(story.home, ".curlrc"), "silent\nshow-error\n"); // as at a terminal
     for (const name of ["holdfast", "holdfast-gateway", "holdfast-sidecar"])
@@ -382,6 +400,13 @@ export class Story {
     const field = this.#tab(file).page.locator("input, textarea").first();
     await field.fill(words);
     await field.press("Enter");
+  }
+
+  // To an address of the site, in the same browser; one is opened if need be.
+  async goes(file, address) {
+    const url = `${this.url}/${address}`;
+    if (this.tabs.has(file)) await this.#tab(file).page.goto(url);
+    else await this.#open(file, url);
   }
 
   #tab(file) {

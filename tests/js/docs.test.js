@@ -21,7 +21,8 @@ after(closeBrowser);
 
 async function tell(name, page) {
   const trouble = [];
-  const story = await Story.begin(name, page.server);
+  const conf = page.blocks.filter(({ mark }) => page.server.endsWith("conf") && mark?.verb === "conf");
+  const story = await Story.begin(name, page.server, conf.map(({ text }) => text).join("\n"));
   for (const block of page.blocks) {
     if (!block.hidden) count(block.mark?.verb ?? "unmarked");
     try {
@@ -66,6 +67,12 @@ describe("links of", () => {
       });
       assert.deepEqual(dead.map(({ to }) => to), []);
     });
+});
+
+it("docs/README.md names every page", () => {
+  const named = links(read("docs/README.md")).map(({ path }) => normalize(join("docs", path)));
+  const missing = pages().filter((name) => name.startsWith("docs/") && name !== "docs/README.md");
+  assert.deepEqual(missing.filter((name) => !named.includes(name)), []);
 });
 
 it("says what was done with each block", { skip: Boolean(wanted) }, (t) => {
