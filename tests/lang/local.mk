@@ -1,4 +1,6 @@
 # tests/lang/ - the helpers of lang/, each run by its own interpreter; how they
 # do with a web server is in tests/js/lang.test.js
-TESTS += tests/lang/php.sh
-EXTRA_DIST += tests/lang/php.sh tests/lang/tap.php tests/lang/test.php
+TESTS += tests/lang/php.sh tests/lang/python.sh tests/lang/perl.sh
+EXTRA_DIST += tests/lang/php.sh tests/lang/tap.php tests/lang/test.php \
+	tests/lang/python.sh tests/lang/test.py \
+	tests/lang/perl.sh tests/lang/test.pl
