@@ -40,6 +40,7 @@ EXTRA_DIST += \
 	tests/js/lab.test.js \
 	tests/js/lab_browser.test.js \
 	tests/js/lab_proxies.test.js \
+	tests/js/lang.test.js \
 	tests/js/late.test.js \
 	tests/js/leaving.test.js \
 	tests/js/life_browser.test.js \
