@@ -2,7 +2,7 @@
 # on Holdfast run by hand
 
 EXTRA_DIST += build-aux/bindist build-aux/bindist-libs build-aux/cmocka-tap \
-	build-aux/embed-sql build-aux/bindist-install.sh build-aux/layers \
+	build-aux/embed-pages build-aux/embed-sql build-aux/bindist-install.sh build-aux/layers \
 	build-aux/layers-test.sh
 TESTS += build-aux/layers-test.sh
 

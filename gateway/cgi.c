@@ -14,6 +14,7 @@
 #include "gateway/serve.h"
 #include "gateway/signals.h"
 #include "gateway/turn_away.h"
+#include "gateway/visit.h"
 #include "schema/place.h"
 
 /* Of a body, read at once. */
@@ -201,11 +202,9 @@ static int refuse_body(const struct cgi *cgi, unsigned status,
  * in chunks has no length: Apache hands it on up to its end, of which one byte
  * over the limit is enough.
  */
-static int body_length(const struct cgi *cgi, const struct hf_request *request,
+static int body_length(const struct hf_request *request, size_t most,
                        size_t *out)
 {
-    size_t most = cgi->process.settings.max_body;
-
     *out = 0;
     if (!hf_str_eq(request->method, HF_STR("POST")))
         return 0;
@@ -216,13 +215,16 @@ static int body_length(const struct cgi *cgi, const struct hf_request *request,
     return 0;
 }
 
-static int serve_body(struct cgi *cgi, struct hf_request *request)
+/* The body, of `most` bytes at most, then what it is for. */
+static int with_body(struct cgi *cgi, struct hf_request *request, size_t most,
+                     int (*serve_it)(struct cgi *cgi,
+                                     const struct hf_request *request))
 {
     struct hf_buf body;
     size_t len;
     int err;
 
-    err = body_length(cgi, request, &len);
+    err = body_length(request, most, &len);
     if (err == HF_ELIMIT)
         return refuse_body(cgi, 413, HF_STR("{\"status\":413}"));
     if (err)
@@ -230,12 +232,22 @@ static int serve_body(struct cgi *cgi, struct hf_request *request)
     hf_buf_init(&body, len);
     err = read_body(cgi, &body, len);
     request->body = hf_buf_str(&body);
-    if (!err && body.len > cgi->process.settings.max_body)
+    if (!err && body.len > most)
         err = refuse_body(cgi, 413, HF_STR("{\"status\":413}"));
     else if (!err)
-        err = serve(cgi, request);
+        err = serve_it(cgi, request);
     hf_buf_release(&body);
     return err;
+}
+
+/* A page of the owner's needs no journal, and may be about one that cannot be
+ * opened. */
+static int serve_page(struct cgi *cgi, const struct hf_request *request)
+{
+    (void)alarm(HF_CGI_SECONDS);
+    cgi->exchange.reply = reply;
+    hf_exchange_start(&cgi->exchange, &cgi->gateway, request);
+    return cgi->err;
 }
 
 static int answer_not_ready(void)
@@ -274,6 +286,19 @@ open_process(struct cgi *cgi, const char *dir, const struct hf_request *request,
     return 0;
 }
 
+/* By the default mount: another one is known with the journal only, and then
+ * the path that a CGI script is called with says it all the same. */
+static bool is_page(struct cgi *cgi, const char *dir,
+                    const struct hf_request *request)
+{
+    hf_settings_default(&cgi->process.settings);
+    cgi->gateway.settings = &cgi->process.settings;
+    cgi->gateway.dir_option = dir;
+    cgi->gateway.served_by = "CGI";
+    return hf_visit_is(
+        hf_route(hf_str_of(cgi->gateway.settings->mount), request));
+}
+
 /* With the loop open. What fails is answered here, too; whether that reaches
  * anybody does not matter any more. */
 static int serve_in(struct cgi *cgi, const char *dir, struct hf_why *why)
@@ -284,6 +309,8 @@ static int serve_in(struct cgi *cgi, const char *dir, struct hf_why *why)
     hf_request_read(&request, environ, hf_str(NULL, 0));
     cgi->signals.asked_to_leave = asked_to_leave;
     err = hf_signals_take(&cgi->signals, cgi->loop);
+    if (!err && is_page(cgi, dir, &request))
+        return with_body(cgi, &request, HF_VISIT_BODY_MAX, serve_page);
     if (!err)
         err = open_process(cgi, dir, &request, why);
     if (err) {
@@ -292,7 +319,7 @@ static int serve_in(struct cgi *cgi, const char *dir, struct hf_why *why)
     }
     if (cgi->turned_away)
         return answer_json(200, HF_STR("{\"status\":500}"));
-    err = serve_body(cgi, &request);
+    err = with_body(cgi, &request, cgi->process.settings.max_body, serve);
     /* Half an answer may be out already; then this is lost with it. */
     if (err)
         (void)answer_json(500, HF_STR("{\"status\":500}"));

@@ -35,6 +35,8 @@ static const struct {
     {HF_STR_INIT("HOLDFAST_DIR"), AT(directory), true},
     {HF_STR_INIT("SCRIPT_FILENAME"), AT(script), false},
     {HF_STR_INIT("SERVER_SOFTWARE"), AT(software), false},
+    {HF_STR_INIT("DOCUMENT_ROOT"), AT(root), false},
+    {HF_STR_INIT("CONTEXT_DOCUMENT_ROOT"), AT(context_root), false},
 };
 
 #define VARIABLES (sizeof(variables) / sizeof(variables[0]))

@@ -22,9 +22,11 @@ struct hf_request {
     struct hf_str token_header;      /* X-Phoenix-Longpoll-Token */
     struct hf_str allow_headers;     /* Access-Control-Request-Headers */
     struct hf_str https;             /* "on" or "1" behind TLS */
-    struct hf_str directory; /* HOLDFAST_DIR, the web server's own word */
-    struct hf_str script;    /* SCRIPT_FILENAME */
-    struct hf_str software;  /* SERVER_SOFTWARE: "Apache/2.4 ..." */
+    struct hf_str directory;    /* HOLDFAST_DIR, the web server's own word */
+    struct hf_str script;       /* SCRIPT_FILENAME */
+    struct hf_str software;     /* SERVER_SOFTWARE: "Apache/2.4 ..." */
+    struct hf_str root;         /* DOCUMENT_ROOT */
+    struct hf_str context_root; /* Apache's, where it is another one */
     struct hf_hello hello;
     struct hf_str body;
 };

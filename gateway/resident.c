@@ -352,6 +352,8 @@ int hf_resident_run(const struct hf_options *options, struct hf_why *why)
     hf_notify_open(&r->notify);
     r->options = options;
     r->gateway.admit = admit;
+    r->gateway.dir_option = options->dir;
+    r->gateway.served_by = "FastCGI";
     r->signals.asked_to_leave = asked_to_leave;
     err = hf_loop_new(&r->loop);
     if (!err) {

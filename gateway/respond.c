@@ -4,10 +4,11 @@
 #include <stdio.h>
 
 /* Every answer: caches keep none, browsers guess no type (D21). */
-#define COMMON                                                                 \
+#define PRIVATE                                                                \
     "Cache-Control: no-store\r\n"                                              \
-    "X-Content-Type-Options: nosniff\r\n"                                      \
-    "Access-Control-Allow-Origin: *\r\n"
+    "X-Content-Type-Options: nosniff\r\n"
+/* Those of the protocol may be read by any site: origin.h has judged it. */
+#define COMMON PRIVATE "Access-Control-Allow-Origin: *\r\n"
 
 static const char *reason(unsigned status)
 {
@@ -99,6 +100,20 @@ void hf_head_add(struct hf_head *head, const char *name, const char *value)
 void hf_head_text(struct hf_head *head, unsigned status, size_t len)
 {
     put_head(head, status, HF_STR("text/plain; charset=utf-8"), len);
+}
+
+void hf_head_page(struct hf_head *head, unsigned status, struct hf_str policy,
+                  size_t len)
+{
+    set(head,
+        snprintf(head->text, sizeof(head->text),
+                 "Status: %u %s\r\n" PRIVATE "Content-Security-Policy: %.*s\r\n"
+                 "Referrer-Policy: same-origin\r\n"
+                 "X-Frame-Options: DENY\r\n"
+                 "Cross-Origin-Resource-Policy: same-origin\r\n"
+                 "Content-Type: text/html; charset=utf-8\r\n"
+                 "Content-Length: %zu\r\n\r\n",
+                 status, reason(status), HF_STR_ARG(policy), len));
 }
 
 /* Names of header fields (RFC 9110 section 5.6.2) with commas and blanks. */

@@ -35,6 +35,13 @@ void hf_head_add(struct hf_head *head, const char *name, const char *value);
 /* Before `len` bytes of plain text; 0 for an empty body. */
 void hf_head_text(struct hf_head *head, unsigned status, size_t len);
 
+/* Before a page of HTML. Other sites may neither read nor frame it, and of its
+ * address, which may hold a key, only this site hears (a page that sent none
+ * at all would post its forms with the origin "null"). `policy` is what the
+ * page may load and run, for Content-Security-Policy. */
+void hf_head_page(struct hf_head *head, unsigned status, struct hf_str policy,
+                  size_t len);
+
 /* For an allowed preflight, whose body is empty. `asked` is the value of
  * Access-Control-Request-Headers; it is given back if it is a list of names
  * and nothing else. */

@@ -14,6 +14,9 @@ static const struct place {
      HF_ROUTE_NOWHERE},
 };
 
+static const struct hf_str setup = HF_STR_INIT("/setup");
+static const struct hf_str doctor = HF_STR_INIT("/doctor");
+
 /* Two runs that are one path. */
 struct path {
     struct hf_str first;
@@ -82,12 +85,104 @@ static enum hf_route by_method(const struct place *place, struct hf_str method)
     return place->other;
 }
 
+/* --- what has more below it ---------------------------------------------- */
+
+static size_t length(const struct path *path)
+{
+    return path->first.len + path->second.len;
+}
+
+/* Behind the first `len` bytes; of two runs only if that is within one. */
+static bool cut(const struct path *path, size_t len, struct hf_str *out)
+{
+    if (len >= path->first.len)
+        *out = hf_str_from(path->second, len - path->first.len);
+    else if (path->second.len == 0)
+        *out = hf_str_from(path->first, len);
+    else
+        return false;
+    return out->len == 0 || out->at[0] == '/';
+}
+
+static bool begins(const struct path *path, const struct path *with,
+                   struct hf_str *out_rest)
+{
+    size_t i;
+
+    if (length(path) < length(with))
+        return false;
+    for (i = 0; i < length(with); i++) {
+        if (byte_at(path, i) != byte_at(with, i))
+            return false;
+    }
+    return cut(path, length(with), out_rest);
+}
+
+static bool is_below(struct hf_str mount, struct hf_str place,
+                     const struct hf_request *request, struct hf_str *out_rest)
+{
+    struct path ours = {mount, place};
+    struct path alone = {place, hf_str(NULL, 0)};
+    struct path info = {request->path_info, hf_str(NULL, 0)};
+    struct path named = {request->script_name, request->path_info};
+    struct path asked = {uri_path(request->request_uri), hf_str(NULL, 0)};
+
+    return begins(&info, &alone, out_rest) || begins(&named, &ours, out_rest) ||
+           begins(&asked, &ours, out_rest);
+}
+
+/* ------------------------------------------------------------------------- */
+
 enum hf_route hf_route(struct hf_str mount, const struct hf_request *request)
 {
+    struct hf_str rest;
     size_t i;
 
     for (i = 0; i < sizeof(places) / sizeof(places[0]); i++)
         if (is_at(mount, places[i].path, request))
             return by_method(&places[i], request->method);
+    if (is_at(mount, setup, request))
+        return HF_ROUTE_SETUP;
+    if (is_below(mount, doctor, request, &rest))
+        return HF_ROUTE_DOCTOR;
     return HF_ROUTE_NOWHERE;
+}
+
+struct hf_str hf_route_rest(struct hf_str mount,
+                            const struct hf_request *request)
+{
+    struct hf_str rest = {NULL, 0};
+
+    (void)is_below(mount, doctor, request, &rest); /* or it is empty */
+    return rest;
+}
+
+/* How much of the path is behind its last "/doctor". */
+static size_t tail_of(struct hf_str path)
+{
+    size_t end;
+
+    for (end = path.len; end >= doctor.len; end--) {
+        const char *at = path.at + end - doctor.len;
+
+        if (memcmp(at, doctor.at, doctor.len) == 0 &&
+            (end == path.len || path.at[end] == '/'))
+            return path.len - end;
+    }
+    return 0;
+}
+
+struct hf_str hf_route_socket(const struct hf_request *request,
+                              enum hf_route route)
+{
+    struct hf_str path = uri_path(request->request_uri);
+    struct hf_str place = route == HF_ROUTE_SETUP ? setup : doctor;
+    size_t end = path.len;
+
+    if (route == HF_ROUTE_DOCTOR)
+        end -= tail_of(path);
+    if (end >= place.len &&
+        hf_str_eq(hf_str(path.at + end - place.len, place.len), place))
+        return hf_str(path.at, end - place.len);
+    return request->script_name;
 }

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "gateway/respond.h"
 #include "gateway/route.h"
+#include "gateway/visit.h"
 
 static void reply_json(struct hf_exchange *exchange, unsigned status,
                        struct hf_str body)
@@ -27,7 +28,8 @@ static void reply_text(struct hf_exchange *exchange, unsigned status,
 }
 
 const struct hf_str hf_not_ready_text = HF_STR_INIT(
-    "This service is not ready. Its operator finds the reason in its log.\n");
+    "This service is not ready. Its operator finds the reason in its log; who "
+    "has just uploaded it opens its page setup.\n");
 
 /* --- GET and POST -------------------------------------------------------- */
 
@@ -184,16 +186,48 @@ static void preflight(struct hf_exchange *exchange, struct hf_gateway *gateway,
     exchange->reply(exchange, hf_head_str(&head), hf_str(NULL, 0));
 }
 
+/* --- pages of the owner -------------------------------------------------- */
+
+static void show_page(struct hf_exchange *exchange, struct hf_gateway *gateway,
+                      enum hf_route route, const struct hf_request *request)
+{
+    struct hf_html html;
+
+    if (request->body.len > HF_VISIT_BODY_MAX || !hf_request_whole(request)) {
+        reply_text(exchange, 413, HF_STR(""));
+        return;
+    }
+    hf_html_init(&html);
+    hf_visit_answer(request, route, gateway->dir_option, gateway->served_by,
+                    &html);
+    exchange->reply(exchange, hf_head_str(&html.head), hf_buf_str(&html.body));
+    hf_html_release(&html);
+}
+
+static enum hf_route route_of(const struct hf_gateway *gateway,
+                              const struct hf_request *request)
+{
+    return hf_route(hf_str_of(gateway->settings->mount), request);
+}
+
 /* ------------------------------------------------------------------------- */
 
 void hf_exchange_start(struct hf_exchange *exchange, struct hf_gateway *gateway,
                        const struct hf_request *request)
 {
+    enum hf_route route = route_of(gateway, request);
+
+    /* Also when there is no journal yet, or one that cannot be opened. */
+    if (hf_visit_is(route)) {
+        show_page(exchange, gateway, route, request);
+        return;
+    }
     if (gateway->admit && gateway->admit(gateway, request)) {
         reply_text(exchange, 500, hf_not_ready_text);
         return;
     }
-    switch (hf_route(hf_str_of(gateway->settings->mount), request)) {
+    route = route_of(gateway, request); /* by the journal's mount */
+    switch (route) {
     case HF_ROUTE_POLL:
         start_poll(exchange, gateway, request);
         return;
@@ -221,6 +255,10 @@ void hf_exchange_start(struct hf_exchange *exchange, struct hf_gateway *gateway,
     case HF_ROUTE_WEBSOCKET:
         reply_text(exchange, 404, HF_STR("No WebSockets here.\n"));
         want_sidecar(gateway);
+        return;
+    case HF_ROUTE_SETUP:
+    case HF_ROUTE_DOCTOR:
+        show_page(exchange, gateway, route, request);
         return;
     case HF_ROUTE_NOWHERE:
         reply_text(exchange, 404, HF_STR("Not found.\n"));

@@ -25,7 +25,9 @@ struct hf_gateway {
     const struct hf_dir *dir; /* the journal's; NULL: not known yet */
     struct hf_ondemand ondemand;
     struct hf_longpoll *longpoll;
-    bool leaving; /* we are about to exit: hold nothing */
+    const char *dir_option; /* the value of --dir; NULL = not said */
+    const char *served_by;  /* "CGI", "FastCGI" */
+    bool leaving;           /* we are about to exit: hold nothing */
     /* Called before each request, which it may look at: from what the first
      * says, the rest becomes known (resident.h). Not 0: the request gets 500
      * and has no other effect; why is in the log. NULL: all is known. */

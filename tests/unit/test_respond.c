@@ -123,6 +123,25 @@ static void but_only_names(void **state)
     expect_echo(long_list, "Access-Control-Allow-Headers: ");
 }
 
+/* With a key in its address it must not get about. */
+static void a_page_is_for_its_own_site_only(void **state)
+{
+    struct hf_head head;
+
+    (void)state;
+    hf_head_page(&head, 404, HF_STR("default-src 'none'"), 3);
+    assert_true(
+        hf_str_starts(hf_head_str(&head), HF_STR("Status: 404 Not Found\r\n")));
+    expect_line(&head, "Content-Type: text/html; charset=utf-8");
+    expect_line(&head, "Content-Security-Policy: default-src 'none'");
+    expect_line(&head, "Referrer-Policy: same-origin");
+    expect_line(&head, "X-Frame-Options: DENY");
+    expect_line(&head, "Cache-Control: no-store");
+    expect_line(&head, "X-Content-Type-Options: nosniff");
+    expect_line(&head, "Content-Length: 3");
+    assert_null(memmem(head.text, head.len, "Access-Control", 14));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -131,6 +150,7 @@ int main(void)
         cmocka_unit_test(other_answers_are_plain_text),
         cmocka_unit_test(a_preflight_gets_back_what_it_asked_for),
         cmocka_unit_test(but_only_names),
+        cmocka_unit_test(a_page_is_for_its_own_site_only),
     };
 
     return cmocka_run_group_tests_name("respond", tests, NULL, NULL);

@@ -136,6 +136,72 @@ static void plain_http_has_paths_of_its_own(void **state)
     }
 }
 
+static void the_pages_of_the_owner_take_any_method(void **state)
+{
+    (void)state;
+    assert_int_equal(go("/socket", "/x.cgi", "/setup", NULL), HF_ROUTE_SETUP);
+    assert_int_equal(go("/socket", "/socket/setup", "", NULL), HF_ROUTE_SETUP);
+    assert_int_equal(go("/socket", "", "", "/socket/setup?k=1"),
+                     HF_ROUTE_SETUP);
+    NO("/socket", "/x.cgi", "/setup/", NULL);
+    NO("/socket", "/x.cgi", "/setup/doctor", NULL);
+    NO("/socket", "/x.cgi", "/other/setup", NULL);
+}
+
+/* Of a request to the doctor: what is behind the word. */
+static void expect_rest(const char *script, const char *info, const char *uri,
+                        const char *rest)
+{
+    struct hf_request request = {.method = HF_STR("PUT"),
+                                 .script_name = hf_str_of(script),
+                                 .path_info = hf_str_of(info),
+                                 .request_uri = hf_str_of(uri)};
+    struct hf_str found = hf_route_rest(HF_STR("/socket"), &request);
+
+    assert_int_equal(hf_route(HF_STR("/socket"), &request), HF_ROUTE_DOCTOR);
+    assert_int_equal(found.len, strlen(rest));
+    assert_memory_equal(found.at ? found.at : "", rest, found.len);
+}
+
+static void the_doctor_has_pages_below_it(void **state)
+{
+    (void)state;
+    expect_rest("/x.cgi", "/doctor", NULL, "");
+    expect_rest("/x.cgi", "/doctor/", NULL, "/");
+    expect_rest("/x.cgi", "/doctor/hold/5", NULL, "/hold/5");
+    expect_rest("/socket", "/doctor/hold", NULL, "/hold");
+    expect_rest("/socket/doctor/hold", "", NULL, "/hold");
+    expect_rest("/socket/doctor", "/hold", NULL, "/hold");
+    expect_rest("", "", "/socket/doctor/hold?s=1", "/hold");
+    NO("/socket", "/x.cgi", "/doctors", NULL);
+    NO("/socket", "/x.cgi", "/doc", NULL);
+    NO("/socket", "/x.cgi", "/a/doctor", NULL);
+}
+
+static void expect_socket(enum hf_route route, const char *uri,
+                          const char *socket)
+{
+    struct hf_request request = {.script_name = HF_STR("/script"),
+                                 .request_uri = hf_str_of(uri)};
+    struct hf_str found = hf_route_socket(&request, route);
+
+    assert_int_equal(found.len, strlen(socket));
+    assert_memory_equal(found.at ? found.at : "", socket, found.len);
+}
+
+static void the_socket_is_what_the_address_has_before_the_page(void **state)
+{
+    (void)state;
+    expect_socket(HF_ROUTE_SETUP, "/a%20b/x.cgi/setup?k=1", "/a%20b/x.cgi");
+    expect_socket(HF_ROUTE_SETUP, "/setup", "");
+    expect_socket(HF_ROUTE_SETUP, "/x.cgi/other", "/script");
+    expect_socket(HF_ROUTE_SETUP, NULL, "/script");
+    expect_socket(HF_ROUTE_DOCTOR, "/x.cgi/doctor", "/x.cgi");
+    expect_socket(HF_ROUTE_DOCTOR, "/x.cgi/doctor/hold?a=/doctor", "/x.cgi");
+    expect_socket(HF_ROUTE_DOCTOR, "/x.cgi/doctors", "/script");
+    expect_socket(HF_ROUTE_DOCTOR, "/doc", "/script");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -145,6 +211,9 @@ int main(void)
         cmocka_unit_test(a_script_of_any_name_is_a_mount),
         cmocka_unit_test(the_method_decides_what_it_is),
         cmocka_unit_test(plain_http_has_paths_of_its_own),
+        cmocka_unit_test(the_pages_of_the_owner_take_any_method),
+        cmocka_unit_test(the_doctor_has_pages_below_it),
+        cmocka_unit_test(the_socket_is_what_the_address_has_before_the_page),
     };
 
     return cmocka_run_group_tests_name("route", tests, NULL, NULL);
