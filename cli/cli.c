@@ -103,7 +103,12 @@ int hf_cli_find(struct hf_cli *cli)
     return HF_EXIT_OK;
 }
 
-int hf_cli_open(struct hf_cli *cli, enum hf_journal_use use)
+static int say_why(const struct hf_cli *cli, int err, const struct hf_why *why)
+{
+    return hf_cli_fail(cli, "%s", why->text[0] ? why->text : hf_strerror(err));
+}
+
+int hf_cli_open_dir(struct hf_cli *cli)
 {
     struct hf_why why = {""};
     int err;
@@ -111,18 +116,20 @@ int hf_cli_open(struct hf_cli *cli, enum hf_journal_use use)
     if (hf_cli_find(cli))
         return HF_EXIT_FAILED;
     err = hf_dir_open(&cli->dir, cli->place.dir, &why);
-    if (err)
-        goto say_why;
-    err = hf_settings_read(&cli->dir, &cli->settings, &why);
-    if (err)
-        goto say_why;
-    err = hf_journal_open(&cli->dir, &cli->settings, use, &cli->journal, &why);
-    if (err)
-        goto say_why;
-    return HF_EXIT_OK;
+    if (!err)
+        err = hf_settings_read(&cli->dir, &cli->settings, &why);
+    return err ? say_why(cli, err, &why) : HF_EXIT_OK;
+}
 
-say_why:
-    return hf_cli_fail(cli, "%s", why.text[0] ? why.text : hf_strerror(err));
+int hf_cli_open(struct hf_cli *cli, enum hf_journal_use use)
+{
+    struct hf_why why = {""};
+    int err;
+
+    if (hf_cli_open_dir(cli))
+        return HF_EXIT_FAILED;
+    err = hf_journal_open(&cli->dir, &cli->settings, use, &cli->journal, &why);
+    return err ? say_why(cli, err, &why) : HF_EXIT_OK;
 }
 
 void hf_cli_close(struct hf_cli *cli)

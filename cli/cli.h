@@ -51,6 +51,7 @@ extern const struct hf_command hf_command_check;
 extern const struct hf_command hf_command_doctor;
 extern const struct hf_command hf_command_token;
 extern const struct hf_command hf_command_disconnect;
+extern const struct hf_command hf_command_sidecar;
 
 /* --- arguments ----------------------------------------------------------- */
 
@@ -87,6 +88,10 @@ int hf_cli_flush(const struct hf_cli *cli);
 /* Which directory is meant: --dir, HOLDFAST_DIR, the current one, ~/holdfast.
  * Fills cli->place, or says why not. An exit code. */
 int hf_cli_find(struct hf_cli *cli);
+
+/* Open directory and settings, without the journal; says why not. An exit code.
+ * Close in any case. */
+int hf_cli_open_dir(struct hf_cli *cli);
 
 /* Open directory, settings and journal; says why not. An exit code. Close in
  * any case. */

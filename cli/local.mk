@@ -23,6 +23,8 @@ libcli_a_SOURCES = \
 	cli/publish.c \
 	cli/redact.c \
 	cli/restore.c \
+	cli/sidecar.c cli/sidecar.h \
+	cli/sidecar_start.c cli/sidecar_status.c cli/sidecar_stop.c \
 	cli/status.c \
 	cli/tail.c \
 	cli/token.c \

@@ -8,6 +8,7 @@ cli_tests = \
 	tests/cli/batch.sh \
 	tests/cli/tail.sh \
 	tests/cli/history.sh \
+	tests/cli/sidecar.sh \
 	tests/cli/status.sh \
 	tests/cli/prune.sh \
 	tests/cli/redact.sh \
