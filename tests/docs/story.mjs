@@ -83,7 +83,7 @@ const REPLACED = [
 
 const LANGUAGES = {
   sh: ["sh"],
-  php: ["php", "-d", `include_path=.:${join(TOP, "lang/php")}`],
+  php: ["php", "-d", `include_path=.:${join(TOP, "lang/php")}:${TOP}`],
   python: ["python3"],
   perl: ["perl"],
   ruby: ["ruby"],

@@ -38,6 +38,53 @@ async function tell(name, page) {
   assert.equal(trouble.length, 0, `${trouble.join("\n")}${logs}`);
 }
 
+describe("a page", () => {
+  const page = (text) => blocksOf(text.replaceAll("~~~", "```"));
+  const marks = (text) => page(text).blocks.map(({ mark }) => mark && `${mark.verb} ${mark.rest}`.trim());
+  const does = async (text) => {
+    const story = await Story.begin("a.md", "", "");
+    try {
+      for (const block of page(text).blocks) await story.do(block);
+    } finally {
+      await story.end();
+    }
+  };
+
+  it("has blocks with fences and such with four blanks, each with the mark before it", () => {
+    assert.deepEqual(marks("# A\n\n    one\n\n<!-- test: run -->\n~~~sh\n~~~\n\n    three\n\n    still three\n"), [
+      undefined,
+      "run",
+      undefined,
+    ]);
+    assert.deepEqual(marks("<!-- test, from here: wire -->\n\n    -> []\n\n<!-- test: no picture of it -->\n    x\n\n\ny\n\n    -> []\n"), [
+      "wire",
+      "no picture of it",
+      "wire",
+    ]);
+  });
+
+  it("has no marks that say nothing", () => {
+    for (const text of ["<!-- test: rnu -->\n    x", "<!-- test: no -->\n    x", "<!-- test: run -->\nA text.\n\n    x"])
+      assert.equal(page(text).trouble.length, 1, text);
+  });
+
+  it("is read as a story", () =>
+    does("<!-- test: run -->\n    a='b c'; mkdir d; cd d\n\n<!-- test: run -->\n    echo $a; pwd\n\n<!-- test: prints -->\n    b c\n    /home/me/d\n"));
+
+  for (const [what, text] of Object.entries({
+    "a command that fails": "<!-- test: run -->\n    false; true | false\n",
+    "a command that should": "<!-- test: run fails -->\n    true\n",
+    "other words": "<!-- test: run -->\n    echo a\n\n<!-- test: prints -->\n    b\n",
+    "more words": "<!-- test: run -->\n    echo a; echo b\n\n<!-- test: prints -->\n    a\n",
+    "a setting that is none": "<!-- test: conf -->\n    [http]\n    mont = /socket\n",
+    "a message that is none": "<!-- test: wire -->\n    -> [1,\n",
+    "a line that is not in the file": "<!-- test: file LICENSE -->\n    Sold as it is\n",
+    "a test that is not there": "<!-- test: by tests/js/nobody.test.js -->\n    x\n",
+    "PHP that is none": "<!-- test: save a.php -->\n~~~php\n<?php if (\n~~~\n",
+  }))
+    it(`fails with ${what}`, () => assert.rejects(() => does(text)));
+});
+
 describe("the code blocks of", { concurrency: 2 }, () => {
   for (const name of names) {
     const page = blocksOf(read(name));
