@@ -16,9 +16,10 @@
 #include "schema/journal.h"
 #include "schema/policies.h"
 
-/* None that place.h would take for a journal. */
+/* With endings that servers may know, and without; none that place.h would take
+ * for a journal. */
 const char *const hf_founding_canaries[] = {HF_FILE_KEYS, HF_FILE_LIVE,
-                                            HF_FILE_SECRET, "canary.txt", NULL};
+                                            HF_FILE_SECRET, NULL};
 
 /* Files of a directory of ours, at most. */
 #define FILES_MAX 1000u
@@ -40,16 +41,6 @@ static int failed(struct hf_why *why, const char *path)
 
 /* --- removing ------------------------------------------------------------ */
 
-static bool is_ours(const char *name)
-{
-    size_t i;
-
-    for (i = 0; hf_founding_canaries[i]; i++)
-        if (strcmp(name, hf_founding_canaries[i]) == 0)
-            return true;
-    return hf_files_is_ours(name);
-}
-
 /* A directory that we have made and nobody uses. Only files of ours go; where
  * there are others it stays. */
 static void remove_dir(const char *path)
@@ -64,7 +55,7 @@ static void remove_dir(const char *path)
         return;
     }
     while (left-- > 0 && (entry = readdir(list)) != NULL)
-        if (is_ours(entry->d_name))
+        if (hf_files_is_ours(entry->d_name))
             (void)unlinkat(fd, entry->d_name, 0); /* then rmdir fails, too */
     (void)closedir(list);
     (void)rmdir(path);
@@ -154,7 +145,7 @@ static void read_word(const struct hf_spot *spot, char out[HF_FOUNDING_WORD])
     size_t len = 0;
 
     if (fd < 0 ||
-        hf_file_read(fd, "canary.txt", out, HF_FOUNDING_WORD - 1, &len))
+        hf_file_read(fd, HF_FILE_KEYS, out, HF_FOUNDING_WORD - 1, &len))
         len = 0;
     out[len] = '\0';
     hf_close(&fd);

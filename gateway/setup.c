@@ -115,9 +115,25 @@ static void add_facts(struct hf_buf *facts, const struct hf_visit *visit)
     add_fact(facts, "Program", hf_str_of("holdfast-gateway " PACKAGE_VERSION));
 }
 
-/* For the owner: what there is, and what comes next. */
-static int report(const struct hf_visit *visit, struct hf_html *out)
+/* A topic that is open to a first message. */
+static struct hf_str first_topic(const struct choice *choice,
+                                 char out[HF_TOPIC_MAX + 8])
 {
+    size_t len = strlen(choice->topics);
+
+    if (len == 0 || choice->topics[len - 1] != '*')
+        return hf_str_of(choice->topics);
+    (void)snprintf(out, HF_TOPIC_MAX + 8, "%.*shello", (int)len - 1,
+                   choice->topics);
+    return hf_str_of(out);
+}
+
+/* For the owner: what there is, and what comes next. `choice` is the one that it
+ * was just made by, or an empty one. */
+static int report(const struct hf_visit *visit, const struct choice *choice,
+                  struct hf_html *out)
+{
+    char topic[HF_TOPIC_MAX + 8];
     char journal[PATH_MAX];
     struct hf_buf facts;
     int err;
@@ -134,6 +150,7 @@ static int report(const struct hf_visit *visit, struct hf_html *out)
             {"socket", visit->socket, false},
             {"journal", hf_str_of(journal), false},
             {"key", hf_str_of(visit->key), false},
+            {"topic", first_topic(choice, topic), false},
         };
         const struct hf_html_page page = {
             .status = 200,
@@ -153,16 +170,18 @@ static int report(const struct hf_visit *visit, struct hf_html *out)
 
 /* --- making it ----------------------------------------------------------- */
 
-static int say_no_spot(const struct hf_spot_notes *notes, struct hf_html *out)
+static int say_no_spot(const struct hf_visit *visit, struct hf_html *out)
 {
+    struct hf_spot_notes notes = {.count = 0};
     struct hf_buf list;
     unsigned i;
     int err;
 
+    hf_spot_explain(visit, &notes);
     hf_buf_init(&list, HF_HTML_MAX);
-    for (i = 0; i < notes->count; i++) {
+    for (i = 0; i < notes.count; i++) {
         (void)hf_buf_add_str(&list, HF_STR("<li>")); /* see `failed` */
-        (void)hf_html_escape(&list, hf_str_of(notes->text[i]));
+        (void)hf_html_escape(&list, hf_str_of(notes.text[i]));
         (void)hf_buf_add_str(&list, HF_STR("</li>\n"));
     }
     err = hf_buf_error(&list);
@@ -200,7 +219,8 @@ static int ask_for_test(const struct hf_visit *visit,
     hf_buf_init(&links, HF_HTML_MAX);
     for (url = 0; url < spot->url_count; url++)
         for (i = 0; hf_founding_canaries[i]; i++) {
-            (void)hf_buf_add_str(&links, HF_STR("<li><a href=\""));
+            (void)hf_buf_add_str(&links,
+                                 HF_STR("<li><a rel=\"noreferrer\" href=\""));
             (void)hf_html_escape(&links, hf_str_of(spot->urls[url]));
             (void)hf_buf_addf(&links, "/%s\">", hf_founding_canaries[i]);
             (void)hf_html_escape(&links, hf_str_of(spot->urls[url]));
@@ -243,14 +263,15 @@ static int say_failed(const struct hf_why *why, struct hf_html *out)
 }
 
 /* There is a journal now: the visit is to see it. */
-static int show(const struct hf_visit *visit, struct hf_html *out)
+static int show(const struct hf_visit *visit, const struct choice *choice,
+                struct hf_html *out)
 {
     struct hf_visit again;
     int err;
 
     hf_visit_begin(&again, visit->request, visit->route, visit->hints.option,
                    visit->served_by);
-    err = again.found == HF_VISIT_SET_UP ? report(&again, out)
+    err = again.found == HF_VISIT_SET_UP ? report(&again, choice, out)
                                          : say_failed(&again.why, out);
     hf_visit_end(&again);
     return err;
@@ -272,24 +293,22 @@ static int make_at(const struct hf_founding *founding,
                    : ask_for_test(visit, choice, spot, out);
     }
     err = hf_founding_found(founding, spot, &why);
-    return err ? say_failed(&why, out) : show(visit, out);
+    return err ? say_failed(&why, out) : show(visit, choice, out);
 }
 
 static int make(const struct hf_founding *founding, const struct choice *choice,
                 struct hf_html *out)
 {
     unsigned from = (unsigned)strtoul(choice->from, NULL, 10);
-    struct hf_spot_notes notes = {.count = 0};
     struct hf_spot spot;
     int err;
 
-    err = hf_spot_find(founding->visit, from, &spot, &notes);
+    err = hf_spot_find(founding->visit, from, &spot);
     if (!err && strcmp(choice->seen, "yes") == 0 && spot.number == from) {
         hf_founding_drop(&spot);
-        hf_spot_note(&notes, "%s can be read by its address.", spot.dir);
-        err = hf_spot_find(founding->visit, from + 1, &spot, &notes);
+        err = hf_spot_find(founding->visit, from + 1, &spot);
     }
-    return err ? say_no_spot(&notes, out)
+    return err ? say_no_spot(founding->visit, out)
                : make_at(founding, choice, &spot, out);
 }
 
@@ -337,6 +356,8 @@ static int mend(struct hf_visit *visit, struct hf_html *out)
 
 int hf_setup_page(struct hf_visit *visit, struct hf_html *out)
 {
+    static const struct choice none = {.open = ""};
+
     switch (visit->found) {
     case HF_VISIT_NOTHING:
         return begin(visit, out);
@@ -346,7 +367,7 @@ int hf_setup_page(struct hf_visit *visit, struct hf_html *out)
         break;
     }
     return visit->owner
-               ? report(visit, out)
+               ? report(visit, &none, out)
                : hf_visit_say(404, "There is nothing to set up",
                               "This Holdfast is set up already. Its owner "
                               "finds how it does at doctor instead of setup "

@@ -121,11 +121,12 @@ static void add_guess(const struct hf_visit *visit, struct hf_spot *spot)
 
 /* --- what will do -------------------------------------------------------- */
 
-void hf_spot_note(struct hf_spot_notes *notes, const char *format, ...)
+static void __attribute__((format(printf, 2, 3)))
+note(struct hf_spot_notes *notes, const char *format, ...)
 {
     va_list args;
 
-    if (notes->count > HF_SPOTS)
+    if (!notes || notes->count == HF_SPOTS)
         return;
     va_start(args, format);
     (void)vsnprintf(notes->text[notes->count], sizeof(notes->text[0]), format,
@@ -134,41 +135,48 @@ void hf_spot_note(struct hf_spot_notes *notes, const char *format, ...)
     notes->count++;
 }
 
-/* The folder above the spot; false with a note. */
+static void find_home(char out[PATH_MAX], struct hf_why *why)
+{
+    char path[PATH_MAX];
+
+    out[0] = '\0';
+    if (hf_place_expand("~", path, sizeof(path), why) == 0)
+        resolve(hf_str_of(path), out);
+}
+
+static void find_above_root(const struct hf_visit *visit, char out[PATH_MAX])
+{
+    char home[PATH_MAX];
+
+    resolve(visit->request->root, out);
+    drop_last(out);
+    find_home(home, NULL);
+    if (strcmp(out, home) == 0) /* which was the first spot */
+        out[0] = '\0';
+}
+
+/* The folder above the spot; false, where something can be said with a note. */
 static bool find_parent(const struct hf_visit *visit, struct hf_spot *spot,
                         struct hf_spot_notes *notes)
 {
     struct hf_why why = {""};
-    char path[PATH_MAX];
 
+    spot->name = HF_PLACE_HOME;
     switch (spot->number) {
     case 0:
-        spot->name = HF_PLACE_HOME;
-        if (hf_place_expand("~", path, sizeof(path), &why)) {
-            hf_spot_note(notes, "%s", why.text);
-            return false;
-        }
-        resolve(hf_str_of(path), spot->parent);
+        find_home(spot->parent, &why);
+        if (!spot->parent[0])
+            note(notes, "%s",
+                 why.text[0] ? why.text
+                             : "The home of this account is not there");
         break;
     case 1:
-        spot->name = HF_PLACE_HOME;
-        resolve(visit->request->root, spot->parent);
-        if (!spot->parent[0]) {
-            hf_spot_note(notes,
-                         "The web server does not say what its document root "
-                         "is (DOCUMENT_ROOT).");
-            return false;
-        }
-        drop_last(spot->parent);
+        find_above_root(visit, spot->parent);
         break;
     default:
         spot->name = HF_SPOT_BESIDE;
         memcpy(spot->parent, visit->folder, sizeof(spot->parent));
     }
-    if (!spot->parent[0])
-        hf_spot_note(notes, "A folder that is needed is not there: %s.",
-                     spot->number == 0 ? "the home of this account"
-                                       : "that of this program");
     return spot->parent[0] != '\0';
 }
 
@@ -181,22 +189,21 @@ static bool may_write(const struct hf_spot *spot, struct hf_spot_notes *notes)
     int fd = open(spot->parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
     if (fd < 0 || fstat(fd, &st) < 0 || hf_dir_network_fs(fd, &network)) {
-        hf_spot_note(notes, "%s cannot be read: %s.", spot->parent,
-                     strerror(errno));
+        note(notes, "%s cannot be read: %s.", spot->parent, strerror(errno));
         hf_close(&fd);
         return false;
     }
     hf_close(&fd);
     if (network)
-        hf_spot_note(notes,
-                     "%s is on a network file system (%s), where messages can "
-                     "be lost.",
-                     spot->parent, network);
+        note(notes,
+             "%s is on a network file system (%s), where messages can "
+             "be lost.",
+             spot->parent, network);
     else if (st.st_mode & (S_IWOTH | S_IWGRP))
-        hf_spot_note(notes, "Others may write in %s (mode %03o).", spot->parent,
-                     (unsigned)(st.st_mode & 0777));
+        note(notes, "Others may write in %s (mode %03o).", spot->parent,
+             (unsigned)(st.st_mode & 0777));
     else if (access(spot->parent, W_OK | X_OK) < 0)
-        hf_spot_note(notes, "This account may not write in %s.", spot->parent);
+        note(notes, "This account may not write in %s.", spot->parent);
     else
         return true;
     return false;
@@ -242,13 +249,12 @@ static bool is_free(const struct hf_spot *spot, struct hf_spot_notes *notes)
         return true;
     if (is_empty(spot->dir) || hf_founding_left(spot))
         return true;
-    hf_spot_note(
-        notes,
-        "There is a %s already, which nothing names. To go on with it, "
-        "upload a file " HF_PLACE_FILE
-        " with the line dir = %s beside this program; to begin anew, "
-        "remove it.",
-        spot->dir, spot->dir);
+    note(notes,
+         "There is a %s already, which nothing names. To go on with it, "
+         "upload a file " HF_PLACE_FILE
+         " with the line dir = %s beside this program; to begin anew, "
+         "remove it.",
+         spot->dir, spot->dir);
     return false;
 }
 
@@ -263,12 +269,11 @@ static bool will_do(const struct hf_visit *visit, struct hf_spot *spot,
     len = snprintf(spot->dir, sizeof(spot->dir), "%s/%s",
                    spot->parent[1] ? spot->parent : "", spot->name);
     if (len < 0 || (size_t)len >= sizeof(spot->dir)) {
-        hf_spot_note(notes, "The path of %.100s is too long.", spot->parent);
+        note(notes, "The path of %.100s is too long.", spot->parent);
         return false;
     }
     if (spot->number < HF_SPOTS - 1 && is_shown(visit, spot)) {
-        hf_spot_note(notes, "%s would be within what the web server shows.",
-                     spot->dir);
+        note(notes, "%s would be within what the web server shows.", spot->dir);
         return false;
     }
     if (!may_write(spot, notes) || !is_free(spot, notes))
@@ -281,12 +286,24 @@ static bool will_do(const struct hf_visit *visit, struct hf_spot *spot,
 }
 
 int hf_spot_find(const struct hf_visit *visit, unsigned from,
-                 struct hf_spot *out, struct hf_spot_notes *notes)
+                 struct hf_spot *out)
 {
     for (; from < HF_SPOTS; from++) {
         *out = (struct hf_spot){.number = from};
-        if (will_do(visit, out, notes))
+        if (will_do(visit, out, NULL))
             return 0;
     }
     return HF_ENOTFOUND;
+}
+
+void hf_spot_explain(const struct hf_visit *visit, struct hf_spot_notes *notes)
+{
+    struct hf_spot spot;
+    unsigned i;
+
+    for (i = 0; i < HF_SPOTS; i++) {
+        spot = (struct hf_spot){.number = i};
+        if (will_do(visit, &spot, notes))
+            note(notes, "%s can be read by its address.", spot.dir);
+    }
 }

@@ -31,18 +31,17 @@ struct hf_spot {
     unsigned url_count;
 };
 
-/* What is said of each spot that will not do, for the owner to read. */
+/* The first spot from number `from` on that will do. 0 or HF_ENOTFOUND. */
+int hf_spot_find(const struct hf_visit *visit, unsigned from,
+                 struct hf_spot *out);
+
+/* Why no spot will do, for the owner to read. */
 struct hf_spot_notes {
-    char text[HF_SPOTS + 1][256];
+    char text[HF_SPOTS][512];
     unsigned count;
 };
 
-void hf_spot_note(struct hf_spot_notes *notes, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-
-/* The first spot from number `from` on that will do. 0; HF_ENOTFOUND. To
- * *notes is added why those before it will not. */
-int hf_spot_find(const struct hf_visit *visit, unsigned from,
-                 struct hf_spot *out, struct hf_spot_notes *notes);
+/* When none was found: those that would have done did not pass the test. */
+void hf_spot_explain(const struct hf_visit *visit, struct hf_spot_notes *notes);
 
 #endif

@@ -68,6 +68,7 @@ EXTRA_DIST += \
 	tests/js/transcripts.test.js \
 	tests/js/types.test.js \
 	tests/js/unreadable.test.js \
+	tests/js/upload.test.js \
 	tests/js/workers.test.js \
 	tests/js/lib \
 	tests/js/types \
