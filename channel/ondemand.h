@@ -2,10 +2,9 @@
  * ondemand.h - the side-car is started when somebody could use it
  *
  * On a host that lets programs run on but has no service manager for us, the
- * gateway starts it (setting `start`): when a client begins a long-poll, which
- * most of them do because no WebSocket was to be had, or asks the gateway itself
- * for one. Clients try again by themselves, so nobody waits for it, and nothing
- * depends on it.
+ * gateway starts it (setting `start`): when a client polls, which most do
+ * because no WebSocket was to be had, or asks the gateway itself for one. Clients
+ * try again by themselves, so nobody waits for it, and nothing depends on it.
  *
  *     one runs (running.h)       nothing is done
  *     somebody is starting one   nothing is done
@@ -29,8 +28,9 @@ struct hf_ondemand {
 };
 
 /*
- * A client has come that could use a WebSocket. It should have its answer
- * already: starting takes some milliseconds. What goes wrong is logged.
+ * There is a client that could use a WebSocket. It should have its answer
+ * already, if there is one: starting takes some milliseconds. What goes wrong is
+ * logged.
  */
 void hf_ondemand_wanted(struct hf_ondemand *ondemand, const struct hf_dir *dir,
                         const struct hf_settings *settings);

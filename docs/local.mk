@@ -17,6 +17,7 @@ nobase_dist_doc_DATA = \
 	docs/LOGINS.md \
 	docs/MONITORING.md \
 	docs/PROTOCOL.md \
+	docs/SIDECAR.md \
 	docs/SQL.md \
 	docs/TOKENS.md \
 	docs/TRANSPORTS.md \

@@ -43,7 +43,7 @@ static void post_answered(struct hf_post *post, struct hf_str body)
     reply_json(HF_ITEM(post, struct hf_exchange, post), 200, body);
 }
 
-/* It has its answer: a token, or that there is nothing here. */
+/* It has its answer, or waits for it anyway. */
 static void want_sidecar(struct hf_gateway *gateway)
 {
     if (gateway->dir && !gateway->leaving)
@@ -54,16 +54,14 @@ static void start_poll(struct hf_exchange *exchange, struct hf_gateway *gateway,
                        const struct hf_request *request)
 {
     char memory[HF_TOKEN_MAX];
-    struct hf_str token = hf_request_token(request, memory);
-    bool is_new = token.len == 0;
 
     exchange->work = HF_EXCHANGE_POLL;
     exchange->poll = (struct hf_poll){.answer = poll_answered};
-    hf_poll_start(gateway->longpoll, &exchange->poll, &request->hello, token);
+    hf_poll_start(gateway->longpoll, &exchange->poll, &request->hello,
+                  hf_request_token(request, memory));
     if (gateway->leaving)
         hf_longpoll_release(gateway->longpoll);
-    if (is_new)
-        want_sidecar(gateway);
+    want_sidecar(gateway);
 }
 
 static void start_post(struct hf_exchange *exchange, struct hf_gateway *gateway,

@@ -47,6 +47,7 @@ EXTRA_DIST += \
 	tests/js/longpoll.test.js \
 	tests/js/middlebox.test.js \
 	tests/js/monitor.test.js \
+	tests/js/ondemand.test.js \
 	tests/js/order.test.js \
 	tests/js/package.test.js \
 	tests/js/parity.test.js \
