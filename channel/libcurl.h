@@ -1,5 +1,5 @@
 /*
- * libcurl.h - the calls of libcurl that hooks.c makes, loaded late (late.h)
+ * libcurl.h - the calls of libcurl that are made, loaded late (late.h)
  */
 #ifndef HF_CHANNEL_LIBCURL_H
 #define HF_CHANNEL_LIBCURL_H
@@ -14,6 +14,9 @@
     CALL(curl_easy_cleanup)                                                    \
     CALL(curl_easy_getinfo)                                                    \
     CALL(curl_easy_init)                                                       \
+    CALL(curl_easy_perform)                                                    \
+    CALL(curl_easy_recv)                                                       \
+    CALL(curl_easy_send)                                                       \
     CALL(curl_easy_setopt)                                                     \
     CALL(curl_easy_strerror)                                                   \
     CALL(curl_global_cleanup)                                                  \
@@ -23,6 +26,8 @@
     CALL(curl_multi_cleanup)                                                   \
     CALL(curl_multi_info_read)                                                 \
     CALL(curl_multi_init)                                                      \
+    CALL(curl_multi_perform)                                                   \
+    CALL(curl_multi_poll)                                                      \
     CALL(curl_multi_remove_handle)                                             \
     CALL(curl_multi_setopt)                                                    \
     CALL(curl_multi_socket_action)                                             \

@@ -18,6 +18,7 @@ libchannel_a_SOURCES = \
 	channel/events_query.c channel/events_query.h \
 	channel/doctor.c channel/doctor.h \
 	channel/findings.c channel/findings.h \
+	channel/front.c channel/front.h \
 	channel/heads.c channel/heads.h \
 	channel/host.c channel/host.h channel/host_cron.c \
 	channel/holding.c channel/holding.h \

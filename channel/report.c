@@ -251,3 +251,87 @@ int hf_report_json(const struct hf_report *report, struct hf_buf *out)
     (void)hf_buf_add_str(out, HF_STR("]}"));
     return hf_buf_error(out);
 }
+
+/* --- reading ------------------------------------------------------------- */
+
+static void read_text(struct hf_json object, const char *name, char *out,
+                      size_t cap)
+{
+    struct hf_json value;
+    size_t len = 0;
+
+    if (!hf_json_find(object, hf_str_of(name), &value) ||
+        hf_json_unescape(value, out, cap - 1, &len))
+        len = 0;
+    out[len] = '\0';
+}
+
+static void read_item(struct hf_report *report, struct hf_json item)
+{
+    static const char *const words[] = {"ok", "warning", "problem"};
+    char level[16], id[64], subject[32], text[HF_REPORT_TEXT];
+    size_t i;
+
+    read_text(item, "level", level, sizeof(level));
+    read_text(item, "id", id, sizeof(id));
+    read_text(item, "subject", subject, sizeof(subject));
+    read_text(item, "text", text, sizeof(text));
+    for (i = 0; i < 3; i++)
+        if (strcmp(level, words[i]) == 0)
+            break;
+    add(report, id[0] ? hf_finding_kind(id) : NULL,
+        i < 3 ? (enum hf_finding_level)i : HF_FINDING_OK, subject, text);
+}
+
+/* A name that the doctor recommends; the text of the table, which stays. */
+static const char *changeable(const char *name)
+{
+    static const char *const names[] = {"hold", "cgi_hold", "held_first",
+                                        "cgi_max_held", "max_held"};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (strcmp(names[i], name) == 0)
+            return names[i];
+    return NULL;
+}
+
+static void read_change(struct hf_report *report, struct hf_json item)
+{
+    struct hf_settings_change *change = &report->changes[report->changes_count];
+    const struct hf_finding_kind *kind;
+    char name[64], id[64];
+
+    if (report->changes_count == HF_SETTINGS_CHANGES)
+        return;
+    read_text(item, "name", name, sizeof(name));
+    read_text(item, "for", id, sizeof(id));
+    read_text(item, "to", change->value, sizeof(change->value));
+    read_text(item, "now", change->now, sizeof(change->now));
+    kind = hf_finding_kind(id);
+    change->section = "gateway";
+    change->name = changeable(name);
+    change->because = kind ? kind->id : "";
+    for (size_t i = 0; i < report->changes_count && change->name; i++)
+        if (report->changes[i].name == change->name)
+            return; /* the first counts */
+    if (change->name && change->value[0])
+        report->changes_count++;
+}
+
+int hf_report_read(struct hf_report *report, struct hf_str json)
+{
+    struct hf_json all, list, item;
+    struct hf_json_walk walk;
+
+    if (hf_json_read(json, 8, &all) || all.type != HF_JSON_OBJECT)
+        return HF_EMALFORMED;
+    if (hf_json_find(all, HF_STR("findings"), &list) &&
+        list.type == HF_JSON_ARRAY)
+        for (hf_json_walk(list, &walk); hf_json_element(&walk, &item);)
+            read_item(report, item);
+    if (hf_json_find(all, HF_STR("changes"), &list) &&
+        list.type == HF_JSON_ARRAY)
+        for (hf_json_walk(list, &walk); hf_json_element(&walk, &item);)
+            read_change(report, item);
+    return 0;
+}

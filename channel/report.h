@@ -67,6 +67,9 @@ void hf_report_change(struct hf_report *report,
                       const char *id);
 
 void hf_report_print(const struct hf_report *report);
+/* Add what the JSON of another report says; unknown ids and changes of unknown
+ * settings are left out. 0, HF_EMALFORMED. */
+int hf_report_read(struct hf_report *report, struct hf_str json);
 /* 0, HF_ENOMEM, HF_ELIMIT. `out` has a maximum of HF_REPORT_MAX at least. */
 int hf_report_json(const struct hf_report *report, struct hf_buf *out);
 

@@ -15,6 +15,7 @@ libcli_a_SOURCES = \
 	cli/check.c \
 	cli/disconnect.c \
 	cli/doctor.c \
+	cli/front.c cli/front.h \
 	cli/explain.c cli/explain.h \
 	cli/explain_polls.c cli/explain_sockets.c \
 	cli/history.c \

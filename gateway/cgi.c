@@ -80,6 +80,14 @@ static void reply(struct hf_exchange *exchange, struct hf_str head,
     cgi->err = write_answer(head, body);
 }
 
+static void part(struct hf_exchange *exchange, struct hf_str head,
+                 struct hf_str body)
+{
+    struct cgi *cgi = HF_ITEM(exchange, struct cgi, exchange);
+
+    cgi->err = write_answer(head, body);
+}
+
 /* A poll that is held is answered now, with its token; anything else ends by
  * itself, and soon. */
 static void asked_to_leave(struct hf_signals *signals)
@@ -244,10 +252,17 @@ static int with_body(struct cgi *cgi, struct hf_request *request, size_t most,
  * opened. */
 static int serve_page(struct cgi *cgi, const struct hf_request *request)
 {
-    (void)alarm(HF_CGI_SECONDS);
+    int err = 0;
+
+    (void)alarm(HF_CGI_SECONDS + HF_PROBE_SECONDS);
     cgi->exchange.reply = reply;
+    cgi->exchange.part = part;
     hf_exchange_start(&cgi->exchange, &cgi->gateway, request);
-    return cgi->err;
+    while (!err && !cgi->answered)
+        err = hf_loop_turn(cgi->loop, -1); /* the alarm bounds it */
+    if (err)
+        hf_exchange_gone(&cgi->exchange);
+    return err ? err : cgi->err;
 }
 
 static int answer_not_ready(void)
@@ -295,6 +310,7 @@ static bool is_page(struct cgi *cgi, const char *dir,
     cgi->gateway.settings = &cgi->process.settings;
     cgi->gateway.dir_option = dir;
     cgi->gateway.served_by = "CGI";
+    cgi->gateway.loop = cgi->loop;
     return hf_visit_is(
         hf_route(hf_str_of(cgi->gateway.settings->mount), request));
 }

@@ -264,6 +264,22 @@ static void reply(struct hf_exchange *exchange, struct hf_str head,
     send_answer(conn, head, body);
 }
 
+/* A few bytes, for which there is room in a socket to which nothing was sent;
+ * where there is none the answer would be broken, so there is none. */
+static void send_part(struct hf_exchange *exchange, struct hf_str head,
+                      struct hf_str body)
+{
+    struct hf_conn *conn = HF_ITEM(exchange, struct hf_conn, exchange);
+    struct hf_buf *out = out_of(conn);
+    ssize_t n;
+
+    if (hf_fcgi_part(out, conn->id, head, body))
+        return;
+    n = send(conn->watch.fd, out->at, out->len, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (n < 0 || (size_t)n < out->len)
+        (void)shutdown(conn->watch.fd, SHUT_RDWR); /* the loop closes it */
+}
+
 static void serve(struct hf_conn *conn, const struct hf_fcgi_parsed *parsed)
 {
     struct hf_request request;
@@ -271,7 +287,7 @@ static void serve(struct hf_conn *conn, const struct hf_fcgi_parsed *parsed)
     hf_request_read(&request, parsed->env, parsed->body);
     release_own(conn);
     conn->state = HF_CONN_WAITING;
-    conn->exchange = (struct hf_exchange){.reply = reply};
+    conn->exchange = (struct hf_exchange){.reply = reply, .part = send_part};
     hf_exchange_start(&conn->exchange, conn->fcgi->gateway, &request);
 }
 

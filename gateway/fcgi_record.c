@@ -250,6 +250,14 @@ static void add_stdout(struct hf_buf *out, uint16_t id, struct hf_str bytes)
     }
 }
 
+int hf_fcgi_part(struct hf_buf *out, uint16_t id, struct hf_str head,
+                 struct hf_str body)
+{
+    add_stdout(out, id, head);
+    add_stdout(out, id, body);
+    return hf_buf_error(out);
+}
+
 int hf_fcgi_end(struct hf_buf *out, uint16_t id)
 {
     static const char complete[8]; /* application status 0, request complete */

@@ -82,6 +82,10 @@ bool hf_fcgi_is_abort(struct hf_str bytes, uint16_t id);
 int hf_fcgi_answer(struct hf_buf *out, uint16_t id, struct hf_str head,
                    struct hf_str body);
 
+/* Append a part of an answer: the request goes on. */
+int hf_fcgi_part(struct hf_buf *out, uint16_t id, struct hf_str head,
+                 struct hf_str body);
+
 /* Append the end of a request that gets no answer. */
 int hf_fcgi_end(struct hf_buf *out, uint16_t id);
 

@@ -6,6 +6,7 @@ noinst_LIBRARIES += libgateway.a
 libgateway_a_CFLAGS = $(AM_CFLAGS) $(FCGI_CFLAGS)
 libgateway_a_SOURCES = \
 	gateway/cgi.c gateway/cgi.h \
+	gateway/doctor.c gateway/doctor.h \
 	gateway/fcgi.c gateway/fcgi.h \
 	gateway/fcgi_conn.c gateway/fcgi_conn.h \
 	gateway/fcgi_parse.c gateway/fcgi_parse.h \
@@ -14,6 +15,8 @@ libgateway_a_SOURCES = \
 	gateway/html.c gateway/html.h \
 	gateway/options.c gateway/options.h \
 	gateway/pages.h \
+	gateway/probe.c gateway/probe.h \
+	gateway/probe_facts.c gateway/probe_facts.h \
 	gateway/request.c gateway/request.h \
 	gateway/resident.c gateway/resident.h \
 	gateway/respond.c gateway/respond.h \
@@ -31,7 +34,8 @@ libgateway_a_SOURCES = \
 gateway_pages = www/setup/frame.html www/setup/page.css www/setup/setup.js \
 	www/setup/prove.html www/setup/resume.html www/setup/rights.html \
 	www/setup/test.html www/setup/done.html www/setup/nowhere.html \
-	www/setup/said.html
+	www/setup/said.html \
+	www/doctor/doctor.html www/doctor/doctor.css www/doctor/doctor.js
 EXTRA_DIST += $(gateway_pages)
 nodist_libgateway_a_SOURCES = gateway/pages.c
 CLEANFILES += gateway/pages.c

@@ -14,6 +14,7 @@
 #include "base/standalone.h"
 #include "base/sys.h"
 #include "channel/check_config.h"
+#include "channel/doctor.h"
 #include "gateway/cgi.h"
 #include "gateway/options.h"
 #include "gateway/resident.h"
@@ -75,6 +76,36 @@ static int check_config(const struct hf_options *options)
     return hf_config_check_run(&checking.check);
 }
 
+/* For a gateway that serves, and cannot look itself (probe_facts.h). */
+static int doctor(const struct hf_options *options)
+{
+    const struct hf_doctor doctor = {
+        .hints = {.option = options->dir,
+                  .variable = getenv(HF_PLACE_VARIABLE),
+                  .script = getenv("SCRIPT_FILENAME"),
+                  .program = hf_place_program()},
+        .who = options->doctor,
+    };
+    struct hf_report *report = calloc(1, sizeof(*report));
+    struct hf_doctor_seen *seen = calloc(1, sizeof(*seen));
+    struct hf_buf text;
+    int err = report && seen ? 0 : HF_ENOMEM;
+
+    hf_buf_init(&text, HF_REPORT_MAX);
+    if (!err) {
+        hf_doctor_look(&doctor, report, seen);
+        err = hf_report_json(report, &text);
+    }
+    if (!err)
+        printf("%.*s\n", HF_STR_ARG(hf_buf_str(&text)));
+    hf_buf_release(&text);
+    if (report)
+        hf_report_release(report);
+    free(report);
+    free(seen);
+    return err ? complain(hf_strerror(err)) : fflush(stdout) != 0;
+}
+
 int main(int argc, char **argv)
 {
     struct hf_options options;
@@ -89,6 +120,8 @@ int main(int argc, char **argv)
         return code;
     if (options.check)
         return check_config(&options);
+    if (options.doctor)
+        return doctor(&options);
     if (FCGX_Init() != 0)
         return complain("libfcgi does not start");
     if (options.socket || hf_passed_any() || !FCGX_IsCGI())

@@ -14,6 +14,7 @@ static const char usage_text[] =
     "                 request's parameter HOLDFAST_DIR or a file .htholdfast\n"
     "                 beside the program says, else ~/holdfast\n"
     "  --socket PATH  listen on this Unix socket for FastCGI\n"
+    "  --doctor WHO   say in JSON what this host allows; the gateway asks itself\n"
     "  --check-config say whether it would work, and what to do if not\n"
     "  --version      print the version and exit\n"
     "  --help         print this and exit\n";
@@ -29,6 +30,7 @@ int hf_options_read(struct hf_options *out, int argc, char **argv)
         {"dir", required_argument, NULL, 'd'},
         {"socket", required_argument, NULL, 's'},
         {"check-config", no_argument, NULL, 'c'},
+        {"doctor", required_argument, NULL, 'D'},
         {"version", no_argument, NULL, 'v'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
@@ -46,6 +48,9 @@ int hf_options_read(struct hf_options *out, int argc, char **argv)
             break;
         case 'c':
             out->check = true;
+            break;
+        case 'D':
+            out->doctor = optarg;
             break;
         case 'v':
             puts("holdfast-gateway " PACKAGE_VERSION);

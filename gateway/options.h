@@ -10,6 +10,7 @@ struct hf_options {
     const char *dir;    /* --dir; NULL = not said */
     const char *socket; /* NULL = descriptor 0, or CGI; one passed goes first */
     bool check;         /* --check-config */
+    const char *doctor; /* --doctor: who asks; NULL = nobody */
 };
 
 /* Returns an exit code, everything having been said, or -1 to go on. */

@@ -22,4 +22,9 @@ extern const char hf_page_setup_done_html[];
 extern const char hf_page_setup_nowhere_html[];
 extern const char hf_page_setup_said_html[];
 
+/* The doctor's (doctor.c), with the style of all beside its own. */
+extern const char hf_page_doctor_doctor_html[];
+extern const char hf_page_doctor_doctor_css[];
+extern const char hf_page_doctor_doctor_js[];
+
 #endif

@@ -354,8 +354,11 @@ int hf_resident_run(const struct hf_options *options, struct hf_why *why)
     r->gateway.admit = admit;
     r->gateway.dir_option = options->dir;
     r->gateway.served_by = "FastCGI";
+    r->gateway.resident = true;
+    r->gateway.on_socket = options->socket != NULL;
     r->signals.asked_to_leave = asked_to_leave;
     err = hf_loop_new(&r->loop);
+    r->gateway.loop = r->loop;
     if (!err) {
         err = hf_signals_take(&r->signals, r->loop);
         if (!err)

@@ -102,6 +102,16 @@ void hf_head_text(struct hf_head *head, unsigned status, size_t len)
     put_head(head, status, HF_STR("text/plain; charset=utf-8"), len);
 }
 
+void hf_head_private_json(struct hf_head *head, unsigned status, size_t len)
+{
+    set(head, snprintf(head->text, sizeof(head->text),
+                       "Status: %u %s\r\n" PRIVATE
+                       "Cross-Origin-Resource-Policy: same-origin\r\n"
+                       "Content-Type: application/json; charset=utf-8\r\n"
+                       "Content-Length: %zu\r\n\r\n",
+                       status, reason(status), len));
+}
+
 void hf_head_page(struct hf_head *head, unsigned status, struct hf_str policy,
                   size_t len)
 {

@@ -32,6 +32,9 @@ void hf_head_json(struct hf_head *head, unsigned status, size_t len);
 /* One more header field, whose name and value are our own words. */
 void hf_head_add(struct hf_head *head, const char *name, const char *value);
 
+/* The same for what only pages of this site may read. */
+void hf_head_private_json(struct hf_head *head, unsigned status, size_t len);
+
 /* Before `len` bytes of plain text; 0 for an empty body. */
 void hf_head_text(struct hf_head *head, unsigned status, size_t len);
 

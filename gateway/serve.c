@@ -4,6 +4,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "gateway/probe.h"
 #include "gateway/respond.h"
 #include "gateway/route.h"
 #include "gateway/visit.h"
@@ -186,13 +187,56 @@ static void preflight(struct hf_exchange *exchange, struct hf_gateway *gateway,
 
 /* --- pages of the owner -------------------------------------------------- */
 
+static void probe_answered(void *ctx, struct hf_str head, struct hf_str body)
+{
+    struct hf_exchange *exchange = ctx;
+
+    exchange->work = HF_EXCHANGE_IDLE;
+    exchange->reply(exchange, head, body);
+}
+
+static void probe_part(void *ctx, struct hf_str head, struct hf_str body)
+{
+    struct hf_exchange *exchange = ctx;
+
+    if (exchange->part)
+        exchange->part(exchange, head, body);
+}
+
+/* It may be answered before hf_probe_start returns, and then the exchange may
+ * be another one's already. */
+static void start_probe(struct hf_exchange *exchange,
+                        struct hf_gateway *gateway, struct hf_str rest,
+                        const struct hf_request *request)
+{
+    const struct hf_probe_ends ends = {probe_part, probe_answered, exchange};
+    struct hf_probe *probe = NULL;
+    struct hf_visit visit;
+
+    hf_visit_begin(&visit, request, HF_ROUTE_DOCTOR, gateway->dir_option,
+                   gateway->served_by);
+    hf_probe_start(gateway, &visit, rest, &ends, &probe);
+    hf_visit_end(&visit);
+    if (probe) {
+        exchange->work = HF_EXCHANGE_PROBE;
+        exchange->probe = probe;
+    }
+}
+
 static void show_page(struct hf_exchange *exchange, struct hf_gateway *gateway,
                       enum hf_route route, const struct hf_request *request)
 {
     struct hf_html html;
 
+    struct hf_str rest =
+        hf_route_rest(hf_str_of(gateway->settings->mount), request);
+
     if (request->body.len > HF_VISIT_BODY_MAX || !hf_request_whole(request)) {
         reply_text(exchange, 413, HF_STR(""));
+        return;
+    }
+    if (route == HF_ROUTE_DOCTOR && rest.len > 0) {
+        start_probe(exchange, gateway, rest, request);
         return;
     }
     hf_html_init(&html);
@@ -280,6 +324,9 @@ void hf_exchange_gone(struct hf_exchange *exchange)
         break;
     case HF_EXCHANGE_EVENTS:
         hf_events_cancel(&exchange->events);
+        break;
+    case HF_EXCHANGE_PROBE:
+        hf_probe_gone(exchange->probe);
         break;
     }
     exchange->work = HF_EXCHANGE_IDLE;

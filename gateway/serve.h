@@ -17,6 +17,7 @@
 #include "channel/longpoll.h"
 #include "channel/ondemand.h"
 #include "channel/publishing.h"
+#include "gateway/probe.h"
 #include "gateway/request.h"
 
 /* What all requests of the process share. */
@@ -27,6 +28,10 @@ struct hf_gateway {
     struct hf_longpoll *longpoll;
     const char *dir_option; /* the value of --dir; NULL = not said */
     const char *served_by;  /* "CGI", "FastCGI" */
+    struct hf_loop *loop;
+    bool resident;   /* stays: FastCGI */
+    bool on_socket;  /* which it made itself: nobody started it for a request */
+    unsigned probes; /* of the doctor, under way */
     bool leaving;           /* we are about to exit: hold nothing */
     /* Called before each request, which it may look at: from what the first
      * says, the rest becomes known (resident.h). Not 0: the request gets 500
@@ -39,6 +44,11 @@ struct hf_exchange {
      * are borrowed. The struct is then free for another start. */
     void (*reply)(struct hf_exchange *exchange, struct hf_str head,
                   struct hf_str body);
+    /* A part of an answer, of which more will come; the first has the head. It
+     * goes out now, or it may be lost: only the doctor sends parts, which are
+     * short. NULL: there are none. */
+    void (*part)(struct hf_exchange *exchange, struct hf_str head,
+                 struct hf_str body);
     /* private */
     enum {
         HF_EXCHANGE_IDLE,
@@ -46,12 +56,14 @@ struct hf_exchange {
         HF_EXCHANGE_POST,
         HF_EXCHANGE_PUBLISH,
         HF_EXCHANGE_EVENTS,
+        HF_EXCHANGE_PROBE,
     } work;
     union {
         struct hf_poll poll;
         struct hf_post post;
         struct hf_publishing publishing;
         struct hf_events events;
+        struct hf_probe *probe;
     };
 };
 
@@ -59,7 +71,8 @@ struct hf_exchange {
 static inline bool hf_exchange_waits(const struct hf_exchange *exchange)
 {
     return exchange->work == HF_EXCHANGE_POLL ||
-           exchange->work == HF_EXCHANGE_EVENTS;
+           exchange->work == HF_EXCHANGE_EVENTS ||
+           exchange->work == HF_EXCHANGE_PROBE;
 }
 
 /* What a visitor is told when we cannot serve: nothing about this host. */

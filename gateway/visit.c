@@ -1,10 +1,12 @@
 #include "gateway/visit.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/log.h"
 #include "base/query.h"
 #include "channel/origin.h"
+#include "gateway/doctor.h"
 #include "gateway/pages.h"
 #include "gateway/setup.h"
 
@@ -94,7 +96,9 @@ void hf_visit_begin(struct hf_visit *visit, const struct hf_request *request,
         .hints =
             {
                 .option = option,
-                .variable = request->directory.at,
+                .variable = request->directory.len > 0
+                                ? request->directory.at
+                                : getenv(HF_PLACE_VARIABLE),
                 .script = request->script.at,
                 .program = hf_place_program(),
             },
@@ -232,20 +236,6 @@ static int refuse_method(struct hf_html *out)
     return err;
 }
 
-static int doctor(struct hf_visit *visit, struct hf_html *out)
-{
-    const struct hf_visit_gate gate = {
-        .title = "Doctor",
-        .purpose = "What Holdfast finds out about this host is for the owner "
-                   "of the site.",
-        .action = "doctor",
-        .said = "",
-    };
-
-    return visit->owner ? hf_setup_page(visit, out)
-                        : hf_visit_ask(visit, &gate, out);
-}
-
 static int page(struct hf_visit *visit, struct hf_html *out)
 {
     struct hf_str method = visit->request->method;
@@ -256,7 +246,7 @@ static int page(struct hf_visit *visit, struct hf_html *out)
                             out);
     if (!visit->post && !hf_str_eq(method, HF_STR("GET")))
         return refuse_method(out);
-    return visit->route == HF_ROUTE_DOCTOR ? doctor(visit, out)
+    return visit->route == HF_ROUTE_DOCTOR ? hf_doctor_page(visit, out)
                                            : hf_setup_page(visit, out);
 }
 

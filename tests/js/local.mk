@@ -24,6 +24,7 @@ EXTRA_DIST += \
 	tests/js/demo_pages.test.js \
 	tests/js/demo_ticker.test.js \
 	tests/js/docs.test.js \
+	tests/js/doctor.test.js \
 	tests/js/exact.test.js \
 	tests/js/explain.test.js \
 	tests/js/fcgid.test.js \
