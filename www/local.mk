@@ -35,8 +35,13 @@ nobase_dist_pkgdata_DATA += \
 	www/demos/ticker/ticker.css \
 	www/demos/ticker/ticker.js \
 	www/demos/ticker/ticker.php \
+	www/examples/plain-php/README.md \
+	www/examples/plain-php/index.php \
 	www/examples/since/README.md \
 	www/examples/since/index.php \
+	www/examples/wordpress/README.md \
+	www/examples/wordpress/holdfast-live.php \
+	www/examples/wordpress/live.js \
 	www/inspector/README.md \
 	www/inspector/index.html \
 	www/inspector/inspector.css \

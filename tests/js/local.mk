@@ -27,6 +27,7 @@ EXTRA_DIST += \
 	tests/js/doctor.test.js \
 	tests/js/exact.test.js \
 	tests/js/explain.test.js \
+	tests/js/examples.test.js \
 	tests/js/fcgid.test.js \
 	tests/js/forms.test.js \
 	tests/js/gateway.test.js \
