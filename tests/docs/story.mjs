@@ -211,9 +211,10 @@ export class Story {
     const child = this.#start(language, this.#written(language, block.text));
     if (how === "in the background") return;
     const code = await within(SECONDS * 1000, "the end of the block", child.ended);
-    this.printed = this.there(child.said());
-    if (how === "fails") assert.notEqual(code, 0, `it did not fail:\n${this.printed}`);
-    else assert.equal(code, 0, this.printed);
+    const printed = this.there(child.said());
+    if (!block.hidden) this.printed = printed;
+    if (how === "fails") assert.notEqual(code, 0, `it did not fail:\n${printed}`);
+    else assert.equal(code, 0, printed);
   }
 
   prints(block) {
