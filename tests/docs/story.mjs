@@ -335,7 +335,9 @@ export class Story {
         detached: true, // a group of its own, ended as a whole
         stdio: ["ignore", fd, fd],
         env: {
-          PATH: `${join(this.home, "bin")}:${process.env.PATH}`,
+          PATH: `${join(this.home, "bin")}:${process.env.PATH}:/usr/sbin:/sbin`,
+          PYTHONPATH: join(TOP, "lang/python"),
+          PERL5LIB: join(TOP, "lang/perl/lib"),
           HOME: this.home,
           TMPDIR: join(this.top, "tmp"),
           LANG: "C.UTF-8",
