@@ -47,6 +47,7 @@ extern const struct hf_command hf_command_prune;
 extern const struct hf_command hf_command_redact;
 extern const struct hf_command hf_command_backup;
 extern const struct hf_command hf_command_restore;
+extern const struct hf_command hf_command_move;
 extern const struct hf_command hf_command_check;
 extern const struct hf_command hf_command_doctor;
 extern const struct hf_command hf_command_token;

@@ -20,6 +20,7 @@ libcli_a_SOURCES = \
 	cli/explain_polls.c cli/explain_sockets.c \
 	cli/history.c \
 	cli/init.c \
+	cli/move.c \
 	cli/prune.c \
 	cli/publish.c \
 	cli/redact.c \

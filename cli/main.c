@@ -16,7 +16,7 @@ static const struct hf_command *const commands[] = {
     &hf_command_prune,      &hf_command_redact,  &hf_command_backup,
     &hf_command_restore,    &hf_command_check,   &hf_command_token,
     &hf_command_disconnect, &hf_command_doctor,  &hf_command_explain,
-    &hf_command_sidecar,
+    &hf_command_sidecar,    &hf_command_move,
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))

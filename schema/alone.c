@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/sys.h"
+#include "schema/db.h"
 
 /* "Lock bytes" of SQLite's os.h: pending, reserved, 510 shared. */
 #define LOCK_FIRST 0x40000000
@@ -118,6 +119,37 @@ void hf_alone_end(struct hf_alone *alone)
     hf_close(&alone->fd);
 }
 
+int hf_alone_read(struct hf_db *db, const struct hf_dir *dir,
+                  struct hf_why *why)
+{
+    char path[PATH_MAX];
+    int code;
+
+    if (hf_dir_file(dir, HF_FILE_JOURNAL, path, sizeof(path)))
+        return hf_explain(why, HF_ELIMIT, "%s: the path is too long",
+                          dir->path);
+    code = sqlite3_open_v2(path, &db->handle,
+                           SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX |
+                               SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_EXRESCODE,
+                           "unix-none");
+    if (!code)
+        code = sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE,
+                                 1, NULL);
+    if (!code)
+        code = sqlite3_db_config(db->handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0,
+                                 NULL);
+    if (!code)
+        code = sqlite3_exec(db->handle,
+                            "PRAGMA locking_mode = EXCLUSIVE;"
+                            "PRAGMA cell_size_check = ON;"
+                            "PRAGMA mmap_size = 0;"
+                            "PRAGMA query_only = ON;",
+                            NULL, NULL, NULL);
+    return code ? hf_explain(why, hf_db_error(db, code), "%s: %s", path,
+                             sqlite3_errmsg(db->handle))
+                : 0;
+}
+
 /* --- another in its place ------------------------------------------------ */
 
 /* A name that is free, also after another replacement in the same second. */
@@ -180,6 +212,35 @@ static bool put_wal_back(const struct hf_dir *dir, const char *kept,
         return errno == EEXIST || errno == ENOENT;
     (void)fsync(dir->fd); /* at worst the kept pair has everything */
     return true;
+}
+
+/* The journal's name goes before its log's: at no moment could it be opened
+ * without. */
+static int move_away(const struct hf_dir *dir, const char *kept,
+                     const char *kept_wal)
+{
+    if (linkat(dir->fd, HF_FILE_JOURNAL, dir->fd, kept, 0) < 0)
+        return -1;
+    if (linkat(dir->fd, WAL, dir->fd, kept_wal, 0) < 0 && errno != ENOENT)
+        return -1;
+    if (fsync(dir->fd) < 0 || unlinkat(dir->fd, HF_FILE_JOURNAL, 0) < 0)
+        return -1;
+    (void)unlinkat(dir->fd, WAL, 0); /* without a journal they do no harm */
+    (void)unlinkat(dir->fd, HF_FILE_JOURNAL "-shm", 0);
+    return fsync(dir->fd);
+}
+
+int hf_alone_retire(const struct hf_dir *dir, const char *tag,
+                    char kept[HF_ALONE_KEPT], struct hf_why *why)
+{
+    char kept_wal[HF_ALONE_KEPT + 8];
+
+    name_kept(dir, tag, kept);
+    (void)snprintf(kept_wal, sizeof(kept_wal), "%s-wal", kept);
+    if (move_away(dir, kept, kept_wal) == 0)
+        return 0;
+    return hf_explain(why, HF_EIO, "%s/%s cannot be renamed to %s: %s",
+                      dir->path, HF_FILE_JOURNAL, kept, strerror(errno));
 }
 
 int hf_alone_replace(const struct hf_dir *dir, struct hf_fresh *fresh,

@@ -28,6 +28,15 @@ void hf_alone_end(struct hf_alone *alone);
  * we may look into them; our own is left out. Returns their number. */
 size_t hf_alone_openers(const struct hf_dir *dir, char *out, size_t cap);
 
+/*
+ * Read the journal while alone, without SQLite's locks, which would meet ours, and
+ * without a -shm: in exclusive mode the index of the WAL is kept in memory.
+ * Nothing is written to it. 0, or as hf_db_open; close with hf_db_close.
+ */
+struct hf_db;
+int hf_alone_read(struct hf_db *db, const struct hf_dir *dir,
+                  struct hf_why *why);
+
 #define HF_ALONE_KEPT 64u /* bytes of the name below */
 
 /*
@@ -43,5 +52,9 @@ size_t hf_alone_openers(const struct hf_dir *dir, char *out, size_t cap);
 int hf_alone_replace(const struct hf_dir *dir, struct hf_fresh *fresh,
                      const char *tag, char kept[HF_ALONE_KEPT],
                      struct hf_why *why);
+
+/* The same with nothing in its place: afterwards the directory has no journal. */
+int hf_alone_retire(const struct hf_dir *dir, const char *tag,
+                    char kept[HF_ALONE_KEPT], struct hf_why *why);
 
 #endif

@@ -203,7 +203,7 @@ static int look_over(struct hf_db *copy, bool quick, struct hf_why *why)
     return err;
 }
 
-static int fill(struct hf_db *source, struct hf_fresh *fresh,
+static int copy(struct hf_db *source, struct hf_fresh *fresh,
                 const struct hf_backup *backup, const char *remedy,
                 struct hf_why *why)
 {
@@ -215,9 +215,25 @@ static int fill(struct hf_db *source, struct hf_fresh *fresh,
         err = copy_snapshot(source, &fresh->db, page_size, backup, why);
     if (!err)
         err = look_over(&fresh->db, backup->quick, why);
-    if (!err)
-        err = mark(&fresh->db, why);
     return err;
+}
+
+static int fill(struct hf_db *source, struct hf_fresh *fresh,
+                const struct hf_backup *backup, const char *remedy,
+                struct hf_why *why)
+{
+    int err = copy(source, fresh, backup, remedy, why);
+
+    return err ? err : mark(&fresh->db, why);
+}
+
+int hf_backup_whole(struct hf_db *source, struct hf_fresh *fresh,
+                    const struct hf_backup *backup, struct hf_why *why)
+{
+    struct hf_backup all = *backup;
+
+    all.max_wal = 0; /* nobody publishes meanwhile */
+    return copy(source, fresh, &all, "free some or name another place", why);
 }
 
 int hf_backup_make(struct hf_db *source, const struct hf_backup *backup,

@@ -53,6 +53,12 @@ struct hf_backup {
 int hf_backup_make(struct hf_db *source, const struct hf_backup *backup,
                    struct hf_why *why);
 
+/* For move.h: fill `fresh` with all that `source` sees, its history and sessions
+ * too, and look it over. Only progress, ctx and quick of *backup are used. */
+struct hf_fresh;
+int hf_backup_whole(struct hf_db *source, struct hf_fresh *fresh,
+                    const struct hf_backup *backup, struct hf_why *why);
+
 /* The same for a connection; mode, group and max_wal are set from it. */
 int hf_journal_backup(struct hf_journal *journal,
                       const struct hf_backup *backup, struct hf_why *why);

@@ -20,6 +20,7 @@
 #include "schema/journal.h"
 #include "schema/live.h"
 #include "schema/migrate.h"
+#include "schema/move.h"
 #include "schema/settings.h"
 #include "schema/space.h"
 
@@ -138,14 +139,16 @@ static int find_journal(const struct hf_dir *dir, struct hf_why *why)
 {
     if (faccessat(dir->fd, HF_FILE_JOURNAL, F_OK, 0) == 0)
         return 0;
-    if (errno == ENOENT)
-        return hf_explain(why, HF_ENOTFOUND,
-                          "%s has no journal; make one with: holdfast init %s",
-                          dir->path, dir->path);
-    return from_errno(why, dir->path);
+    if (errno != ENOENT)
+        return from_errno(why, dir->path);
+    if (hf_moved(dir, why))
+        return HF_ENOTFOUND;
+    return hf_explain(why, HF_ENOTFOUND,
+                      "%s has no journal; make one with: holdfast init %s",
+                      dir->path, dir->path);
 }
 
-int hf_dir_open(struct hf_dir *dir, const char *path, struct hf_why *why)
+int hf_dir_open_bare(struct hf_dir *dir, const char *path, struct hf_why *why)
 {
     int err;
 
@@ -153,6 +156,15 @@ int hf_dir_open(struct hf_dir *dir, const char *path, struct hf_why *why)
     err = open_directory(dir, path, why);
     if (!err)
         err = check_modes(dir, why);
+    if (err)
+        hf_dir_close(dir);
+    return err;
+}
+
+int hf_dir_open(struct hf_dir *dir, const char *path, struct hf_why *why)
+{
+    int err = hf_dir_open_bare(dir, path, why);
+
     if (!err)
         err = find_journal(dir, why);
     if (err)
@@ -501,6 +513,8 @@ static int fill(struct init *init, const char *path)
         err = make_directory(init, path);
     if (!err)
         err = check_contents(init);
+    if (!err && hf_moved(&init->dir, init->why)) /* not two of its epoch */
+        err = HF_EEXIST;
     if (!err)
         err = set_modes(init);
     if (!err)

@@ -39,6 +39,7 @@
  *                                (settings_change.h)
  *     survivor                   does a background process live here?
  *                                (survivor.h)
+ *     moved                      where the journal was moved to (move.h)
  *     failed                     there since a sync failed: nothing is published
  *     owner                      hash of the key that opens the owner's pages,
  *                                and until when (channel/ownership.h)
@@ -74,6 +75,7 @@
 #define HF_FILE_POSTS       "posts"
 #define HF_FILE_FAILED      "failed"
 #define HF_FILE_RUNNING     "sidecar.run"
+#define HF_FILE_MOVED    "moved"
 #define HF_FILE_STARTS      "sidecar.start"
 #define HF_FILE_LOG         "sidecar.log"
 #define HF_FILE_OLD_LOG     "sidecar.log.1"
@@ -94,6 +96,8 @@ struct hf_dir {
  * 0; HF_ENOTFOUND, HF_EDENIED, HF_EINVAL, HF_EIO with *why filled.
  */
 int hf_dir_open(struct hf_dir *dir, const char *path, struct hf_why *why);
+/* The same for one that is to get a journal (move.h). */
+int hf_dir_open_bare(struct hf_dir *dir, const char *path, struct hf_why *why);
 void hf_dir_close(struct hf_dir *dir); /* accepts the closed one */
 /* Another descriptor for it, so that each may be closed alone. 0 or HF_EIO. */
 int hf_dir_copy(const struct hf_dir *dir, struct hf_dir *out);

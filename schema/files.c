@@ -22,9 +22,9 @@ static const char *const exact[] = {
     HF_FILE_HOOK_SECRET, HF_FILE_POSTS,   HF_FILE_HOLDS,
     HF_FILE_RUNNING, HF_FILE_OWNER,   HF_FILE_DENY,
     HF_FILE_STARTS, HF_FILE_LOG, HF_FILE_OLD_LOG,
-    HF_FILE_SETTINGS_BEFORE, HF_FILE_SURVIVOR,
+    HF_FILE_SETTINGS_BEFORE, HF_FILE_SURVIVOR, HF_FILE_MOVED,
 };
-static const char *const beginnings[] = {HF_FILE_JOURNAL, "live", "bell."};
+static const char *const beginnings[] = {HF_FILE_JOURNAL, "live", "bell.", "ask."};
 
 /* "NAME.0123456789abcdef.tmp" */
 static bool is_left_over(const char *file, const char *name)

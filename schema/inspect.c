@@ -18,6 +18,7 @@
 #include "schema/failed.h"
 #include "schema/files.h"
 #include "schema/inspect_impl.h"
+#include "schema/move.h"
 #include "schema/space.h"
 
 #define FREE_WARNING  (INT64_C(128) << 20)
@@ -218,6 +219,7 @@ static void inspect_files(struct hf_look *look)
 {
     static const char *const needed[] = {HF_FILE_JOURNAL, HF_FILE_SECRET};
     enum hf_finding_level before = look->worst;
+    struct hf_why moved = {""};
     const struct dirent *entry;
     struct stat st;
     unsigned count = 0;
@@ -233,6 +235,10 @@ static void inspect_files(struct hf_look *look)
     }
     if (list)
         (void)closedir(list); /* read only */
+    if (hf_moved(&look->dir, &moved)) {
+        hf_found(look, HF_FINDING_PROBLEM, "files", "%s", moved.text);
+        return;
+    }
     for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)
         if (faccessat(look->dir.fd, needed[i], F_OK, AT_SYMLINK_NOFOLLOW) < 0)
             hf_found(look, HF_FINDING_PROBLEM, "files",

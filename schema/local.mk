@@ -24,6 +24,7 @@ libschema_a_SOURCES = \
 	schema/live_kept.c schema/live_open.c schema/live_seats.c \
 	schema/mapped.c schema/mapped.h \
 	schema/migrate.c schema/migrate.h \
+	schema/move.c schema/move.h \
 	schema/place.c schema/place.h \
 	schema/policies.c schema/policies.h \
 	schema/presences.c schema/presences.h \

@@ -30,43 +30,18 @@ struct rescue {
 
 /* --- the old file -------------------------------------------------------- */
 
-/*
- * Without SQLite's locks, which would meet our own (alone.h), and without a
- * -shm: in exclusive mode the index of the WAL is kept in memory. Nothing is
- * written to it. A file shorter than its header says is refused unless the
- * schema is writable; then it is read as long as it is.
- */
+/* A file shorter than its header says is refused unless the schema is writable;
+ * then it is read as long as it is. */
 static int open_old(struct rescue *rescue)
 {
     struct hf_db *db = &rescue->old;
-    char path[PATH_MAX];
-    int code;
+    int err = hf_alone_read(db, rescue->dir, rescue->why);
 
-    if (hf_dir_file(rescue->dir, HF_FILE_JOURNAL, path, sizeof(path)))
-        return hf_explain(rescue->why, HF_ELIMIT, "%s: the path is too long",
-                          rescue->dir->path);
-    code = sqlite3_open_v2(path, &db->handle,
-                           SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX |
-                               SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_EXRESCODE,
-                           "unix-none");
-    if (!code)
-        code = sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE,
-                                 1, NULL);
-    if (!code)
-        code = sqlite3_db_config(db->handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0,
-                                 NULL);
-    if (!code)
-        code = sqlite3_exec(db->handle,
-                            "PRAGMA locking_mode = EXCLUSIVE;"
-                            "PRAGMA writable_schema = ON;"
-                            "PRAGMA cell_size_check = ON;"
-                            "PRAGMA mmap_size = 0;"
-                            "PRAGMA query_only = ON;",
-                            NULL, NULL, NULL);
-    if (code)
-        return hf_explain(rescue->why, hf_db_error(db, code), "%s: %s", path,
-                          sqlite3_errmsg(db->handle));
-    return 0;
+    if (!err && hf_db_run(db, "PRAGMA writable_schema = ON"))
+        err = hf_explain(rescue->why, HF_ESTORE, "%s/%s: %s",
+                         rescue->dir->path, HF_FILE_JOURNAL,
+                         sqlite3_errmsg(db->handle));
+    return err;
 }
 
 /* Nothing wrong with it? Fills report->damage. */

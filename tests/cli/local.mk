@@ -13,6 +13,7 @@ cli_tests = \
 	tests/cli/prune.sh \
 	tests/cli/redact.sh \
 	tests/cli/backup.sh \
+	tests/cli/move.sh \
 	tests/cli/check.sh \
 	tests/cli/check_config.sh \
 	tests/cli/doctor.sh \

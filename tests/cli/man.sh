@@ -41,7 +41,7 @@ done
 for program in holdfast holdfast-gateway holdfast-sidecar; do
     t "the page of $program names every option" options "$program"
 done
-for command in init allow publish tail history backup check doctor token; do
+for command in init allow publish tail history backup move check doctor token; do
     t "holdfast(1) names every option of $command" options holdfast "$command"
 done
 

@@ -48,6 +48,7 @@ EXTRA_DIST += \
 	tests/js/life_browser.test.js \
 	tests/js/longpoll.test.js \
 	tests/js/middlebox.test.js \
+	tests/js/move.test.js \
 	tests/js/monitor.test.js \
 	tests/js/ondemand.test.js \
 	tests/js/order.test.js \
@@ -72,6 +73,7 @@ EXTRA_DIST += \
 	tests/js/types.test.js \
 	tests/js/unreadable.test.js \
 	tests/js/upload.test.js \
+	tests/js/upgrade.test.js \
 	tests/js/workers.test.js \
 	tests/js/lib \
 	tests/js/types \
