@@ -8,7 +8,8 @@
 # Needs no root, changes no file but those it copies, and may be run again over
 # an older version while that one is running. The programs run from where they
 # lie just as well; this is so that you can type their names. --uninstall removes
-# what was copied and nothing else: journals are yours.
+# what was copied and nothing else: journals are yours. A copy of this script is
+# in DIR/share/holdfast for that.
 set -eu
 umask 022
 
@@ -98,9 +99,10 @@ done
 for file in docs/man/*.[1-9]; do
     put "$file" "share/man/man${file##*.}/${file##*/}"
 done
-find www lang -type f 2>/dev/null | while IFS= read -r file; do
-    put "$file" "share/holdfast/$file"
+find www lang -type f | while IFS= read -r file; do
+    put "$file" "share/holdfast/${file#lang/}"
 done
+put install.sh share/holdfast/install.sh
 find README.md CHANGELOG.md LICENSE licenses docs -type f \
     ! -path 'docs/man/*' | while IFS= read -r file; do
     put "$file" "share/doc/holdfast/$file"
@@ -112,6 +114,7 @@ mv "$list.new" "$list"
 echo "Holdfast is in $prefix:"
 echo "  programs         $prefix/bin"
 echo "  browser's files  $share/www"
+echo "  PHP, Python ...  $share"
 echo "  documentation    $prefix/share/doc/holdfast"
 case :$PATH: in
 *":$prefix/bin:"*) ;;

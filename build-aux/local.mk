@@ -8,11 +8,13 @@ TESTS += build-aux/layers-test.sh
 
 # Programs for hosts that have none of our libraries, and what belongs to them:
 # holdfast-VERSION-linux-PROCESSOR.tar.gz. The time in it is that of the sources.
-bindist: distdir
+bindist:
+	$(AM_V_at)$(MKDIR_P) bindist
+	$(AM_V_at)$(MAKE) $(AM_MAKEFLAGS) distdir distdir=bindist/src
 	$(AM_V_at)SOURCE_DATE_EPOCH="$${SOURCE_DATE_EPOCH:-$$( \
 	  git -C $(srcdir) log -1 --format=%ct 2>/dev/null || \
 	  date -r $(srcdir)/CHANGELOG.md +%s)}" \
-	  $(srcdir)/build-aux/bindist $(distdir)
+	  $(srcdir)/build-aux/bindist $(PACKAGE)-$(VERSION)
 
 layers:
 	$(AM_V_at)$(srcdir)/build-aux/layers $(srcdir)
@@ -37,5 +39,8 @@ lint: all
 	  $$(find build-aux tests -name '*.sh' -not -path '*/node_modules/*' \
 	  -not -name tap-driver.sh)
 	-cd $(srcdir) && $(MANDOC) -T lint -W warning docs/man/*.[157]
+
+clean-local:
+	rm -rf bindist
 
 .PHONY: bindist layers format lint

@@ -14,6 +14,7 @@ nobase_dist_doc_DATA = \
 	docs/HOOKS.md \
 	docs/HOSTING.md \
 	docs/HTTP.md \
+	docs/install/ssh.md \
 	docs/LOGINS.md \
 	docs/MONITORING.md \
 	docs/PROTOCOL.md \

@@ -512,6 +512,7 @@ int hf_history_open(struct hf_journal *journal, struct hf_why *why)
 {
     int64_t deadline_ms = hf_boot_ms() + journal->settings->busy_ms;
     bool sound = false;
+    char boot[40];
     int err;
 
     err = looks_sound(journal, &sound);
@@ -524,6 +525,10 @@ int hf_history_open(struct hf_journal *journal, struct hf_why *why)
     if (err == HF_EBUSY)
         return hf_explain(why, err,
                           "another program holds the journal's write lock");
+    if (err && hf_boot_id(boot))
+        return hf_explain(why, err,
+                          "/proc is not there, and no process of ours can do "
+                          "without: ask whoever made this jail or chroot");
     if (err)
         return hf_explain(why, err, "cannot look over the journal: %s",
                           words_for(journal, err));
