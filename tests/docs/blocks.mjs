@@ -9,12 +9,14 @@ import { fileURLToPath } from "node:url";
 
 export const TOP = fileURLToPath(new URL("../..", import.meta.url));
 
-// Pages for people, those in folders below docs/, too.
+// Pages for people: those below docs/, and what stands beside pages and examples.
 export function pages() {
-  const below = readdirSync(join(TOP, "docs"), { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && entry.name.endsWith(".md"))
-    .map((entry) => relative(TOP, join(entry.parentPath ?? entry.path, entry.name)));
-  return ["README.md", "ARCHITECTURE.md", ...below.sort()];
+  const below = (folder, wanted) =>
+    readdirSync(join(TOP, folder), { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile() && wanted.test(entry.name))
+      .map((entry) => relative(TOP, join(entry.parentPath ?? entry.path, entry.name)))
+      .sort();
+  return ["README.md", "ARCHITECTURE.md", ...below("docs", /\.md$/), ...below("www", /^README\.md$/)];
 }
 
 export const read = (name) => readFileSync(join(TOP, name), "utf8");

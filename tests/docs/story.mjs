@@ -337,7 +337,7 @@ export class Story {
         env: {
           PATH: `${join(this.home, "bin")}:${process.env.PATH}:/usr/sbin:/sbin`,
           PYTHONPATH: join(TOP, "lang/python"),
-          PERL5LIB: join(TOP, "lang/perl/lib"),
+          PERL5LIB: join(TOP, "lang/perl"),
           HOME: this.home,
           TMPDIR: join(this.top, "tmp"),
           LANG: "C.UTF-8",
@@ -417,9 +417,21 @@ export class Story {
     return this.tabs.get(file);
   }
 
+  // What went into the background by itself, too: its environment tells.
+  #endStrays() {
+    for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+      try {
+        if (`\0${readFileSync(`/proc/${pid}/environ`, "latin1")}`.includes(`\0HOME=${this.home}\0`)) process.kill(Number(pid), "SIGKILL");
+      } catch {
+        // it has ended, or is somebody else's
+      }
+    }
+  }
+
   async end() {
     for (const context of this.contexts) await context.close();
     for (const kill of this.left) kill();
+    this.#endStrays();
     if (this.site) await this.site.stop();
     else rmSync(this.top, { recursive: true, force: true });
   }
