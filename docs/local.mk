@@ -17,7 +17,7 @@ nobase_dist_doc_DATA = \
 	docs/install/ssh.md \
 	docs/LOGINS.md \
 	docs/MONITORING.md \
-	docs/PROTOCOL.md \
+	docs/PROTOCOL.md docs/PUBLISHING.md \
 	docs/SIDECAR.md \
 	docs/SQL.md \
 	docs/TOKENS.md \

@@ -341,6 +341,10 @@ export class Story {
           HOME: this.home,
           TMPDIR: join(this.top, "tmp"),
           LANG: "C.UTF-8",
+          // as if they lay beside the program
+          PYTHONPATH: join(TOP, "lang/python"),
+          PYTHONDONTWRITEBYTECODE: "1",
+          PERL5LIB: join(TOP, "lang/perl"),
         },
       }),
     );
