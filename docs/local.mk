@@ -15,6 +15,7 @@ nobase_dist_doc_DATA = \
 	docs/HOSTING.md \
 	docs/HTTP.md \
 	docs/install/ssh.md \
+	docs/install/upload.md \
 	docs/LOGINS.md \
 	docs/MONITORING.md \
 	docs/PROTOCOL.md docs/PUBLISHING.md \

@@ -16,6 +16,7 @@ import { fact, fields, fileToUpload, firstPage, HOSTS, links, OPEN, prove, said,
 import { sleep, until, within } from "./lib/wait.js";
 
 const CLIENT = readFileSync(fileURLToPath(new URL("../../www/holdfast.js", import.meta.url)));
+const MANUAL = readFileSync(fileURLToPath(new URL("../../docs/install/upload.md", import.meta.url)), "utf8");
 const STEPS = 10;
 
 async function on(t, spec, story) {
@@ -70,6 +71,7 @@ async function walk(t, host) {
   }
   if (title(page) !== "It is set up") return page;
   const text = firstPage(page);
+  if (host.socket === "/holdfast.cgi") assert.ok(MANUAL.includes(text), "docs/install/upload.md has the same page");
   step("upload a page and holdfast.js", () => {
     host.upload("first.html", text);
     host.upload("holdfast.js", CLIENT);
