@@ -204,7 +204,7 @@ static const struct hf_finding_kind kinds[] = {
      "if that is used"},
     {"no-sidecar", NOTE, NULL, "no side-car runs",
      "there are no WebSockets; long-poll does everything they do",
-     "nothing; where programs may stay, start one: see docs/HOSTING.md"},
+     "nothing; where programs may stay, start one: see docs/SIDECAR.md"},
     {"no-upgrade", WARNING, NULL, "WebSockets do not reach the side-car",
      "clients use long-poll, which costs more requests",
      "add the lines for WebSockets of the recipe to the web server; a proxy "

@@ -19,6 +19,7 @@ cli_tests = \
 	tests/cli/doctor.sh \
 	tests/cli/rescue.sh \
 	tests/cli/token.sh \
+	tests/cli/units.sh \
 	tests/cli/tokens_doc.sh \
 	tests/cli/man.sh
 TESTS += $(cli_tests)

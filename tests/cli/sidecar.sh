@@ -112,7 +112,7 @@ settings
 NOTIFY_SOCKET=$scratch/nobody holdfast-sidecar 2>managed.log &
 managed=$!
 pids="$pids $managed"
-t "one of a service manager is known" within 30 says 'a service manager$'
+t "one of a service manager is known" within 30 says ', started by a service manager$'
 t "and is left to it" fails 'systemctl stop' holdfast sidecar stop
 kill "$managed"
 wait "$managed"

@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <signal.h>
 
+#include "base/sys.h"
+
 static pid_t workers[HF_WORKERS_MAX];
 static unsigned count;
 
@@ -69,6 +71,18 @@ static void as_many_as_there_may_be_find_room(void **state)
     hf_running_close(&running);
 }
 
+/* Who begins to serve has the lock a moment before it has written. */
+static void what_a_killed_one_left_is_nobodys(void **state)
+{
+    int fd = open(path_of(HF_FILE_RUNNING), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+    (void)state;
+    assert_int_equal(write(fd, "4711 4712\n", 10), 10);
+    assert_int_equal(hf_lock_try(fd, 0, 1), 0);
+    assert_int_equal(hf_running_read(&f.dir, workers, &count), 0);
+    hf_close(&fd);
+}
+
 /* The workers of a killed parent may live a while longer. */
 static void a_killed_parent_serves_no_more(void **state)
 {
@@ -108,6 +122,7 @@ int main(void)
         FIXTURE_TEST(who_serves_is_told_and_who_left_is_not),
         FIXTURE_TEST(the_first_of_two_is_told),
         FIXTURE_TEST(as_many_as_there_may_be_find_room),
+        FIXTURE_TEST(what_a_killed_one_left_is_nobodys),
         FIXTURE_TEST(a_killed_parent_serves_no_more),
     };
 
