@@ -220,6 +220,11 @@ static void look_elsewhere(const struct hf_hub *hub,
     }
 }
 
+static bool asks_for_state(struct hf_str question)
+{
+    return hf_str_eq(question, HF_STR(HF_WITNESS_STATE));
+}
+
 static void tell_of_sockets(void *ctx, struct hf_str question,
                             struct hf_buf *out)
 {
@@ -229,6 +234,11 @@ static void tell_of_sockets(void *ctx, struct hf_str question,
     struct hf_str rest;
     unsigned told = 0;
 
+    if (asks_for_state(question))
+        (void)hf_buf_addf(out,
+                          "1 side-car " PACKAGE_VERSION " %zu %zu %zu\n",
+                          hub->counts.sessions, hub->counts.members,
+                          hub->counts.lagging);
     if (!read_question(question, &q, &rest))
         return;
     (void)hf_buf_addf(out, "1 side-car %" PRIx64 "\n", hub->epoch);
@@ -281,6 +291,9 @@ static void tell_of_polls(void *ctx, struct hf_str question, struct hf_buf *out)
     struct hf_str rest;
     unsigned count = 0;
 
+    if (asks_for_state(question))
+        (void)hf_buf_addf(out, "1 gateway " PACKAGE_VERSION " %zu\n",
+                          hf_longpoll_parked(lp));
     if (!read_question(question, &q, &rest))
         return;
     (void)hf_buf_addf(out, "1 gateway %" PRIx64 "\n", lp->waiting.epoch);
@@ -398,4 +411,26 @@ int hf_witness_read(struct hf_str answer, uint64_t epoch,
     while (answer.len > 0 && !err)
         err = read_line(cut(&answer, '\n'), heard);
     return err;
+}
+
+int hf_witness_read_state(struct hf_str answer, struct hf_witness_state *out)
+{
+    struct hf_str line = cut(&answer, '\n');
+
+    if (line.len == 0)
+        return HF_EAGAIN;
+    if (!hf_str_eq(cut(&line, ' '), HF_STR("1")))
+        return HF_EMALFORMED;
+    *out = (struct hf_witness_state){.kind = cut(&line, ' ')};
+    out->version = cut(&line, ' ');
+    if (hf_str_eq(out->kind, HF_STR("side-car"))) {
+        out->sockets = number(&line, 10);
+        out->members = number(&line, 10);
+        out->lagging = number(&line, 10);
+    } else if (hf_str_eq(out->kind, HF_STR("gateway"))) {
+        out->held = number(&line, 10);
+    } else {
+        return HF_EMALFORMED;
+    }
+    return 0;
 }

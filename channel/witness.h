@@ -97,4 +97,18 @@ struct hf_witness_heard {
 int hf_witness_read(struct hf_str answer, uint64_t epoch,
                     const struct hf_witness_heard *heard);
 
+/* --- another question: how is it with you? (`holdfast status`) */
+
+#define HF_WITNESS_STATE "state 1\n"
+
+struct hf_witness_state {
+    struct hf_str kind;    /* "side-car", "gateway" */
+    struct hf_str version; /* of the program that runs, which may be an older one
+                              than what is installed */
+    uint64_t sockets, members, lagging; /* of a worker of the side-car */
+    uint64_t held;                      /* polls, of a gateway */
+};
+/* 0, HF_EAGAIN and HF_EMALFORMED as above; borrowed from the answer. */
+int hf_witness_read_state(struct hf_str answer, struct hf_witness_state *out);
+
 #endif

@@ -7,16 +7,20 @@
 
 #include "base/clock.h"
 #include "channel/cursor.h"
+#include "channel/witness.h"
 #include "cli/cli.h"
 #include "schema/bell.h"
 #include "schema/failed.h"
 #include "schema/holders.h"
 #include "schema/holds.h"
+#include "schema/inquiry.h"
 #include "schema/live.h"
 #include "schema/policies.h"
 #include "schema/presences.h"
 #include "schema/running.h"
 #include "schema/space.h"
+
+#define ASK_MS 2000 /* for the processes that are asked */
 
 static const char help[] =
     "Usage: holdfast status\n"
@@ -27,6 +31,7 @@ static const char help[] =
     "\n"
     "  journal      the file\n"
     "  head         the cursor of the end: everything published is before it\n"
+    "  version      of this program\n"
     "  durability   as in holdfast.conf\n"
     "  publishing   yes; or no, with the reason a publisher is told and what "
     "to do\n"
@@ -37,6 +42,8 @@ static const char help[] =
     "  writing      the process that holds the write lock, or no\n"
     "  waiting      processes that wait for messages: how many, and their ids\n"
     "  side-car     no; or its process, and those of its workers\n"
+    "  process      one line for each that stays: what it is, its version, and\n"
+    "               WebSockets and members, or polls held\n"
     "  sessions     long-poll sessions seen within a lease (45 s)\n"
     "  holding      polls held, of how many that may be; sessions of stock "
     "clients\n"
@@ -53,6 +60,7 @@ static int print_head(struct hf_cli *cli)
         return err;
     printf("journal      %s/" HF_FILE_JOURNAL "\nhead         ", cli->dir.path);
     hf_cli_print_cursor(cli, head);
+    printf("version      %s\n", PACKAGE_VERSION);
     printf("durability   %s\n",
            cli->settings.durability == HF_DURABILITY_FULL ? "full" : "normal");
     return 0;
@@ -184,6 +192,42 @@ static void print_sidecar(const struct hf_cli *cli)
     putchar('\n');
 }
 
+static void on_process(void *ctx, pid_t pid, const struct hf_str *answer)
+{
+    struct hf_witness_state state;
+    int err = answer ? hf_witness_read_state(*answer, &state) : HF_EBUSY;
+
+    (void)ctx;
+    printf("process      %ld, ", (long)pid);
+    if (err == HF_EBUSY)
+        printf("did not answer\n");
+    else if (err == HF_EAGAIN)
+        printf("has served nobody yet\n");
+    else if (err)
+        printf("of another version\n");
+    else if (hf_str_eq(state.kind, HF_STR("gateway")))
+        printf("gateway %.*s, polls held %llu\n", HF_STR_ARG(state.version),
+               (unsigned long long)state.held);
+    else
+        printf("side-car %.*s, WebSockets %llu, members %llu, of these behind "
+               "%llu\n",
+               HF_STR_ARG(state.version), (unsigned long long)state.sockets,
+               (unsigned long long)state.members,
+               (unsigned long long)state.lagging);
+}
+
+/* Those of plain CGI do not stay, and are not asked. */
+static int print_processes(const struct hf_cli *cli)
+{
+    unsigned unasked = 0;
+    int err = hf_inquiry_ask(&cli->dir, HF_STR(HF_WITNESS_STATE), ASK_MS,
+                             on_process, NULL, &unasked);
+
+    if (!err && unasked > 0)
+        printf("process      and %u more\n", unasked);
+    return err;
+}
+
 static int print_sessions(const struct hf_cli *cli, struct hf_why *why)
 {
     struct hf_live *live;
@@ -273,6 +317,8 @@ static int print_status(struct hf_cli *cli)
         err = print_waiting(cli);
         print_sidecar(cli);
     }
+    if (!err)
+        err = print_processes(cli);
     if (!err)
         err = print_sessions(cli, &why);
     if (!err)

@@ -31,3 +31,7 @@ dist_man_MANS += \
 	docs/man/holdfast-gateway.8 \
 	docs/man/holdfast-sidecar.8 \
 	docs/man/holdfast.conf.5
+
+# What bash offers behind `holdfast`.
+bashcompletiondir = $(datadir)/bash-completion/completions
+dist_bashcompletion_DATA = docs/completion/holdfast

@@ -21,6 +21,8 @@ cli_tests = \
 	tests/cli/token.sh \
 	tests/cli/units.sh \
 	tests/cli/tokens_doc.sh \
+	tests/cli/completion.sh \
+	tests/cli/logrotate.sh \
 	tests/cli/man.sh
 TESTS += $(cli_tests)
 EXTRA_DIST += $(cli_tests) tests/lib.sh

@@ -17,6 +17,7 @@ fact()
 t "the journal is named" fact journal "$scratch/box/journal.db$"
 t "the head is a cursor" fact head '^j:[A-Za-z0-9_-]{11}\.[0-9]+$'
 t "durability is full" fact durability '^full$'
+t "the version is told" fact version '^[0-9]+\.[0-9]+\.[0-9]+$'
 t "nobody writes" fact writing '^no$'
 t "nobody waits" fact waiting '^0$'
 t "there is no side-car" fact side-car '^no$'
@@ -39,6 +40,8 @@ sidecar=$!
 pids="$pids $sidecar"
 t "the side-car and its workers are named" within 10 \
     fact side-car "^process $sidecar, workers 2: [0-9]+, [0-9]+\$"
+t "each is asked how it is" within 10 fact process \
+    '^[0-9]+, side-car [0-9.]+, WebSockets 0, members 0, of these behind 0$'
 kill "$sidecar"
 t "as long as it serves" within 10 fact side-car '^no$'
 rm box/holdfast.conf
