@@ -1,8 +1,9 @@
 # build-aux/ - machinery: the layer rule, generators, and what people who work
 # on Holdfast run by hand
 
-EXTRA_DIST += build-aux/bindist build-aux/bindist-libs build-aux/cmocka-tap \
-	build-aux/embed-pages build-aux/embed-sql build-aux/bindist-install.sh build-aux/layers \
+EXTRA_DIST += build-aux/bindist build-aux/bindist-install.sh \
+	build-aux/bindist-libs build-aux/cmocka-tap build-aux/embed-pages \
+	build-aux/embed-sql build-aux/installcheck build-aux/layers \
 	build-aux/layers-test.sh
 TESTS += build-aux/layers-test.sh
 
@@ -35,10 +36,14 @@ lint: all
 	  --suppress=missingIncludeSystem -D_GNU_SOURCE -I.
 	-cd $(srcdir) && $(SHELLCHECK) -x -e SC1091,SC2016,SC2317 \
 	  autogen.sh check demo build-aux/bindist build-aux/bindist-libs \
-	  build-aux/layers \
+	  build-aux/installcheck build-aux/layers \
 	  $$(find build-aux tests -name '*.sh' -not -path '*/node_modules/*' \
 	  -not -name tap-driver.sh)
-	-cd $(srcdir) && $(MANDOC) -T lint -W warning docs/man/*.[157]
+	-cd $(srcdir) && $(MANDOC) -T lint -W warning docs/man/*.[1578]
+
+installcheck-local:
+	$(SHELL) $(srcdir)/build-aux/installcheck $(DESTDIR)$(bindir) \
+	  $(DESTDIR)$(pkgdatadir) $(DESTDIR)$(mandir)
 
 clean-local:
 	rm -rf bindist

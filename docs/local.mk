@@ -25,6 +25,28 @@ nobase_dist_doc_DATA = \
 	docs/TRANSPORTS.md \
 	docs/TROUBLES.md \
 	docs/TUNING.md
+nobase_dist_doc_DATA += \
+	docs/hosts/apache-cgi.conf \
+	docs/hosts/apache-event.conf \
+	docs/hosts/apache-fcgid.conf \
+	docs/hosts/haproxy.cfg \
+	docs/hosts/holdfast-gateway.service \
+	docs/hosts/holdfast-sidecar.service \
+	docs/hosts/holdfast-sidecar.socket \
+	docs/hosts/holdfast.cgi \
+	docs/hosts/htaccess-cgi \
+	docs/hosts/htaccess-fcgid \
+	docs/hosts/htaccess-socket \
+	docs/hosts/htaccess-upload \
+	docs/hosts/htaccess-websocket \
+	docs/hosts/lighttpd-cgi.conf \
+	docs/hosts/lighttpd-ondemand.conf \
+	docs/hosts/lighttpd-spawn.conf \
+	docs/hosts/lighttpd.conf \
+	docs/hosts/nginx.conf \
+	docs/hosts/user/holdfast-gateway.service \
+	docs/hosts/user/holdfast-sidecar.service \
+	docs/hosts/user/holdfast-sidecar.socket
 EXTRA_DIST += docs/hosts docs/screenshots
 dist_man_MANS += \
 	docs/man/holdfast.1 \
