@@ -8,9 +8,9 @@
 
 #define DEPTH        6u
 #define SKEW_MS      60000LL
-#define HOLD_SLACK   2000LL /* an answer may come so much later than asked for */
 #define HOLD_SHORTER 1500LL /* and a hold is to end so long before it is cut */
 #define HOLD_LEAST   1000LL
+#define ROUND_SLACK  500LL /* who waits for others takes as long again */
 #define BUFFERED_MS  500LL /* parts of an answer are further apart */
 
 /* --- reading ------------------------------------------------------------- */
@@ -241,7 +241,7 @@ static void judge_trickle(const struct hf_front *front,
         return;
     if (front->last_ms - front->first_ms < BUFFERED_MS)
         hf_report_trouble(report, "answers", "buffered",
-                          "three parts, sent within 1.4 s, came together");
+                          "three parts, sent a second apart, came together");
     else
         hf_report_fact(report, "answers", "come as they are sent");
 }
@@ -275,7 +275,7 @@ static void judge_parallel(const struct hf_front *front,
                           "%lld",
                           front->asked, front->ok, front->refused);
         recommend_fewer(front, settings, report, "request-limit");
-    } else if (front->slowest_ms > front->parallel_ms + HOLD_SLACK) {
+    } else if (front->slowest_ms > 2 * front->parallel_ms - ROUND_SLACK) {
         hf_report_trouble(report, "parallel", "requests-wait",
                           "of %lld at once, %.1f s each, the last was answered "
                           "after %.1f s",

@@ -8,9 +8,9 @@
  *     {"page": "https://example.com",     the site as the visitor sees it
  *      "echo": {...},                     what the gateway saw of a request
  *      "holds": [{"ms": 12000, "took": 6003, "status": 504}, ...],
- *      "trickle": {"first": 700, "last": 2100},   ms until parts of an answer
- *      "parallel": {"ms": 3000, "asked": 20, "ok": 12, "refused": 508,
- *                   "slowest": 3100},
+ *      "trickle": {"first": 10, "last": 3010},   ms until parts of an answer
+ *      "parallel": {"ms": 4000, "asked": 20, "ok": 12, "refused": 508,
+ *                   "slowest": 4100},
  *      "body": {"bytes": 140000, "status": 200},
  *      "websocket": {"result": "opened" | "refused" | "hung", "status": 426},
  *      "clock": 1790000000000}            the visitor's, ms since 1970

@@ -8,148 +8,20 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "channel/front.h"
-#include "channel/libcurl.h"
 #include "channel/ownership.h"
+#include "cli/front_ask.h"
 
 #define PARALLEL_MAX 300u
-#define PARALLEL_MS  3000
-#define CONNECT_MS   10000L
+#define PARALLEL_MS  4000
 #define SHORT_MS     20000L /* for what is answered at once */
 #define FACTS_MS     60000L
-#define UPGRADE_MS   5000
+#define UPGRADE_MS   10000
 #define BODY_BYTES   140000u /* more than the largest message in base64 */
-#define ANSWER_MAX   ((size_t)512 << 10)
 
-struct front {
-    const struct hf_front_wish *wish;
-    const struct hf_libcurl *curl;
-    CURLM *multi;
-    char origin[600]; /* "https://example.com" */
-};
-
-struct ask {
-    CURL *easy;
-    struct curl_slist *fields;
-    struct hf_buf answer;
-    struct hf_buf form;
-    int64_t begun_ms, first_ms, done_ms;
-    long status; /* 0: no answer */
-};
-
-/* --- one request --------------------------------------------------------- */
-
-static size_t take(char *at, size_t size, size_t count, void *ctx)
-{
-    struct ask *ask = ctx;
-
-    if (ask->first_ms == 0)
-        ask->first_ms = hf_boot_ms();
-    /* an endless answer ends here */
-    return hf_buf_add(&ask->answer, at, size * count) ? 0 : size * count;
-}
-
-static void add_field(const struct front *front, struct ask *ask,
-                      const char *field)
-{
-    struct curl_slist *longer =
-        front->curl->curl_slist_append(ask->fields, field);
-
-    if (longer)
-        ask->fields = longer;
-}
-
-static void end_ask(const struct front *front, struct ask *ask)
-{
-    if (ask->easy)
-        front->curl->curl_easy_cleanup(ask->easy);
-    if (ask->fields)
-        front->curl->curl_slist_free_all(ask->fields);
-    hf_buf_release(&ask->answer);
-    hf_buf_release(&ask->form);
-    *ask = (struct ask){.easy = NULL};
-}
-
-static int begin_ask(const struct front *front, struct ask *ask,
-                     const char *path, struct hf_str form, long most_ms)
-{
-    const struct hf_libcurl *curl = front->curl;
-    char url[1400], origin[700];
-
-    *ask = (struct ask){.easy = curl->curl_easy_init()};
-    if (!ask->easy)
-        return HF_ENOMEM;
-    hf_buf_init(&ask->answer, ANSWER_MAX);
-    hf_buf_init(&ask->form, ANSWER_MAX);
-    if (hf_buf_add_str(&ask->form, form))
-        return HF_ENOMEM;
-    (void)snprintf(url, sizeof(url), "%s%s", front->wish->socket, path);
-    (void)snprintf(origin, sizeof(origin), "Origin: %s", front->origin);
-    add_field(front, ask, origin);
-    add_field(front, ask, "Authorization: Bearer holdfast-doctor");
-    add_field(front, ask, "X-Phoenix-AuthToken: holdfast-doctor");
-    add_field(front, ask, "Expect:");
-    curl->curl_easy_setopt(ask->easy, CURLOPT_URL, url);
-    curl->curl_easy_setopt(ask->easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl->curl_easy_setopt(ask->easy, CURLOPT_HTTPHEADER, ask->fields);
-    curl->curl_easy_setopt(ask->easy, CURLOPT_POSTFIELDSIZE,
-                           (long)ask->form.len);
-    curl->curl_easy_setopt(ask->easy, CURLOPT_POSTFIELDS, ask->form.at);
-    curl->curl_easy_setopt(ask->easy, CURLOPT_WRITEFUNCTION, take);
-    curl->curl_easy_setopt(ask->easy, CURLOPT_WRITEDATA, ask);
-    curl->curl_easy_setopt(ask->easy, CURLOPT_PRIVATE, ask);
-    curl->curl_easy_setopt(ask->easy, CURLOPT_NOSIGNAL, 1L);
-    curl->curl_easy_setopt(ask->easy, CURLOPT_FRESH_CONNECT, 1L);
-    curl->curl_easy_setopt(ask->easy, CURLOPT_HTTP_VERSION,
-                           (long)CURL_HTTP_VERSION_1_1);
-    curl->curl_easy_setopt(ask->easy, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS);
-    curl->curl_easy_setopt(ask->easy, CURLOPT_TIMEOUT_MS, most_ms);
-    if (front->wish->insecure) {
-        curl->curl_easy_setopt(ask->easy, CURLOPT_SSL_VERIFYPEER, 0L);
-        curl->curl_easy_setopt(ask->easy, CURLOPT_SSL_VERIFYHOST, 0L);
-    }
-    return 0;
-}
-
-static void took_answer(const struct front *front, CURLMsg *message)
-{
-    char *owner = NULL;
-    struct ask *ask;
-
-    front->curl->curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE,
-                                   &owner);
-    ask = (struct ask *)(void *)owner;
-    ask->done_ms = hf_boot_ms();
-    if (message->data.result == CURLE_OK)
-        front->curl->curl_easy_getinfo(message->easy_handle,
-                                       CURLINFO_RESPONSE_CODE, &ask->status);
-}
-
-/* All at once, until each has its answer or has waited long enough. */
-static void run_all(const struct front *front, struct ask *asks, size_t count)
-{
-    const struct hf_libcurl *curl = front->curl;
-    int running = 0, left;
-    CURLMsg *message;
-
-    for (size_t i = 0; i < count; i++) {
-        asks[i].begun_ms = hf_boot_ms();
-        curl->curl_multi_add_handle(front->multi, asks[i].easy);
-    }
-    do {
-        if (curl->curl_multi_perform(front->multi, &running) != CURLM_OK)
-            break;
-        while ((message = curl->curl_multi_info_read(front->multi, &left)))
-            if (message->msg == CURLMSG_DONE)
-                took_answer(front, message);
-        if (running > 0)
-            curl->curl_multi_poll(front->multi, NULL, 0, 500, NULL);
-    } while (running > 0); /* each has a time-out of its own */
-    for (size_t i = 0; i < count; i++)
-        curl->curl_multi_remove_handle(front->multi, asks[i].easy);
-}
+/* --- the questions ------------------------------------------------------- */
 
 /* One question below doctor/; `more` is a further field: "&ms=3000". */
-static int ask_one(const struct front *front, struct ask *ask,
+static int ask_one(const struct hf_front_look *front, struct hf_front_ask *ask,
                    const char *question, struct hf_str more, long most_ms)
 {
     char path[200];
@@ -158,26 +30,24 @@ static int ask_one(const struct front *front, struct ask *ask,
 
     (void)snprintf(path, sizeof(path), "/doctor/%s?k=%s&probe=holdfast",
                    question, front->wish->key);
-    hf_buf_init(&form, ANSWER_MAX);
+    hf_buf_init(&form, HF_FRONT_ANSWER_MAX);
     (void)hf_buf_addf(&form, "k=%s", front->wish->key);
     err = hf_buf_add_str(&form, more);
     if (!err)
-        err = begin_ask(front, ask, path, hf_buf_str(&form), most_ms);
+        err = hf_front_begin(front, ask, path, hf_buf_str(&form), most_ms);
     hf_buf_release(&form);
     return err;
 }
 
-static int ask_now(const struct front *front, struct ask *ask,
+static int ask_now(const struct hf_front_look *front, struct hf_front_ask *ask,
                    const char *question, struct hf_str more, long most_ms)
 {
     int err = ask_one(front, ask, question, more, most_ms);
 
     if (!err)
-        run_all(front, ask, 1);
+        hf_front_run(front, ask, 1);
     return err;
 }
-
-/* --- the questions ------------------------------------------------------- */
 
 static bool is_object(struct hf_str text)
 {
@@ -187,10 +57,10 @@ static bool is_object(struct hf_str text)
 }
 
 /* The first: is it the gateway that answers, and does it know our key? */
-static int ask_echo(const struct front *front, struct hf_buf *measured,
+static int ask_echo(const struct hf_front_look *front, struct hf_buf *measured,
                     struct hf_report *report, bool *out_reached)
 {
-    struct ask ask;
+    struct hf_front_ask ask;
     char more[700];
     int err;
 
@@ -210,13 +80,14 @@ static int ask_echo(const struct front *front, struct hf_buf *measured,
         err = hf_buf_addf(measured, ",\"echo\":%.*s",
                           HF_STR_ARG(hf_buf_str(&ask.answer)));
     }
-    end_ask(front, &ask);
+    hf_front_end(front, &ask);
     return err;
 }
 
-static int ask_trickle(const struct front *front, struct hf_buf *measured)
+static int ask_trickle(const struct hf_front_look *front,
+                       struct hf_buf *measured)
 {
-    struct ask ask;
+    struct hf_front_ask ask;
     int err = ask_now(front, &ask, "trickle", hf_str(NULL, 0), SHORT_MS);
 
     if (!err && ask.status == 200 && ask.first_ms > 0)
@@ -224,37 +95,37 @@ static int ask_trickle(const struct front *front, struct hf_buf *measured)
             hf_buf_addf(measured, ",\"trickle\":{\"first\":%lld,\"last\":%lld}",
                         (long long)(ask.first_ms - ask.begun_ms),
                         (long long)(ask.done_ms - ask.begun_ms));
-    end_ask(front, &ask);
+    hf_front_end(front, &ask);
     return err;
 }
 
 /* To where messages go; without a token it has no effect, and any answer of
  * ours says that it arrived. */
-static int ask_body(const struct front *front, struct hf_buf *measured)
+static int ask_body(const struct hf_front_look *front, struct hf_buf *measured)
 {
     char *body = malloc(BODY_BYTES);
-    struct ask ask;
+    struct hf_front_ask ask;
     int err;
 
     if (!body)
         return HF_ENOMEM;
     memset(body, ' ', BODY_BYTES);
-    err = begin_ask(front, &ask, "/longpoll?vsn=2.0.0",
-                    hf_str(body, BODY_BYTES), SHORT_MS);
+    err = hf_front_begin(front, &ask, "/longpoll?vsn=2.0.0",
+                         hf_str(body, BODY_BYTES), SHORT_MS);
     free(body);
     if (!err) {
-        run_all(front, &ask, 1);
+        hf_front_run(front, &ask, 1);
         err = hf_buf_addf(
             measured, ",\"body\":{\"bytes\":%u,\"status\":%ld}", BODY_BYTES,
             is_object(hf_buf_str(&ask.answer)) ? 200L : ask.status);
     }
-    end_ask(front, &ask);
+    hf_front_end(front, &ask);
     return err;
 }
 
-static int ask_hold(const struct front *front, struct hf_buf *measured)
+static int ask_hold(const struct hf_front_look *front, struct hf_buf *measured)
 {
-    struct ask ask;
+    struct hf_front_ask ask;
     char more[32];
     int err;
 
@@ -267,11 +138,11 @@ static int ask_hold(const struct front *front, struct hf_buf *measured)
                           "\"status\":%ld}]",
                           front->wish->hold_ms,
                           (long long)(ask.done_ms - ask.begun_ms), ask.status);
-    end_ask(front, &ask);
+    hf_front_end(front, &ask);
     return err;
 }
 
-static int tell_parallel(const struct ask *asks, unsigned count,
+static int tell_parallel(const struct hf_front_ask *asks, unsigned count,
                          struct hf_buf *measured)
 {
     long long slowest = 0;
@@ -294,12 +165,13 @@ static int tell_parallel(const struct ask *asks, unsigned count,
                        PARALLEL_MS, count, ok, refused, slowest);
 }
 
-static int ask_parallel(const struct front *front, struct hf_buf *measured)
+static int ask_parallel(const struct hf_front_look *front,
+                        struct hf_buf *measured)
 {
     unsigned count = front->wish->parallel < PARALLEL_MAX
                          ? front->wish->parallel
                          : PARALLEL_MAX;
-    struct ask *asks = calloc(count, sizeof(*asks));
+    struct hf_front_ask *asks = calloc(count, sizeof(*asks));
     unsigned made = 0;
     char more[32];
     int err = asks ? 0 : HF_ENOMEM;
@@ -309,18 +181,19 @@ static int ask_parallel(const struct front *front, struct hf_buf *measured)
         err = ask_one(front, &asks[made], "hold", hf_str_of(more),
                       SHORT_MS + PARALLEL_MS * (long)count);
     if (!err) {
-        run_all(front, asks, count);
+        hf_front_run(front, asks, count);
         err = tell_parallel(asks, count, measured);
     }
     for (unsigned i = 0; i < made; i++)
-        end_ask(front, &asks[i]);
+        hf_front_end(front, &asks[i]);
     free(asks);
     return err;
 }
 
 /* --- WebSocket ----------------------------------------------------------- */
 
-static bool send_all(const struct front *front, CURL *easy, struct hf_str text)
+static bool send_all(const struct hf_front_look *front, CURL *easy,
+                     struct hf_str text)
 {
     while (text.len > 0) {
         size_t n = 0;
@@ -335,7 +208,7 @@ static bool send_all(const struct front *front, CURL *easy, struct hf_str text)
 
 /* The status of the answer; 0: the connection ended without one, -1: it took
  * too long. */
-static long read_status(const struct front *front, CURL *easy)
+static long read_status(const struct hf_front_look *front, CURL *easy)
 {
     int64_t deadline_ms = hf_boot_ms() + UPGRADE_MS;
     curl_socket_t fd = CURL_SOCKET_BAD;
@@ -364,7 +237,8 @@ static long read_status(const struct front *front, CURL *easy)
     return strtol(text + 9, NULL, 10); /* "HTTP/1.1 101" */
 }
 
-static long try_upgrade(const struct front *front, struct ask *ask)
+static long try_upgrade(const struct hf_front_look *front,
+                        struct hf_front_ask *ask)
 {
     const char *host = strstr(front->wish->socket, "://") + 3;
     const char *path = strchr(host, '/');
@@ -388,19 +262,20 @@ static long try_upgrade(const struct front *front, struct ask *ask)
     return read_status(front, ask->easy);
 }
 
-static int ask_upgrade(const struct front *front, struct hf_buf *measured)
+static int ask_upgrade(const struct hf_front_look *front,
+                       struct hf_buf *measured)
 {
-    struct ask ask;
+    struct hf_front_ask ask;
     long status;
-    int err = begin_ask(front, &ask, "", hf_str(NULL, 0), SHORT_MS);
+    int err = hf_front_begin(front, &ask, "", hf_str(NULL, 0), SHORT_MS);
 
     if (err) {
-        end_ask(front, &ask);
+        hf_front_end(front, &ask);
         return err;
     }
     front->curl->curl_easy_setopt(ask.easy, CURLOPT_CONNECT_ONLY, 1L);
     status = try_upgrade(front, &ask);
-    end_ask(front, &ask);
+    hf_front_end(front, &ask);
     return hf_buf_addf(measured,
                        ",\"websocket\":{\"result\":\"%s\",\"status\":%ld}",
                        status == 101  ? "opened"
@@ -411,10 +286,10 @@ static int ask_upgrade(const struct front *front, struct hf_buf *measured)
 
 /* --- the answer ---------------------------------------------------------- */
 
-static int ask_report(const struct front *front, const char *question,
+static int ask_report(const struct hf_front_look *front, const char *question,
                       struct hf_str more, struct hf_report *report)
 {
-    struct ask ask;
+    struct hf_front_ask ask;
     int err = ask_now(front, &ask, question, more, FACTS_MS);
 
     if (!err &&
@@ -422,7 +297,7 @@ static int ask_report(const struct front *front, const char *question,
         hf_report_trouble(report, "gateway", "not-reached",
                           "the question %s was answered with %ld", question,
                           ask.status);
-    end_ask(front, &ask);
+    hf_front_end(front, &ask);
     return err;
 }
 
@@ -441,13 +316,13 @@ static int add_encoded(struct hf_buf *out, struct hf_str text)
     return hf_buf_error(out);
 }
 
-static int ask_judge(const struct front *front, struct hf_str measured,
+static int ask_judge(const struct hf_front_look *front, struct hf_str measured,
                      struct hf_report *report)
 {
     struct hf_buf form;
     int err;
 
-    hf_buf_init(&form, ANSWER_MAX);
+    hf_buf_init(&form, HF_FRONT_ANSWER_MAX);
     (void)hf_buf_add_str(&form, HF_STR("&measured="));
     err = add_encoded(&form, measured);
     if (!err)
@@ -456,11 +331,11 @@ static int ask_judge(const struct front *front, struct hf_str measured,
     return err;
 }
 
-static int ask_apply(const struct front *front, const struct hf_report *report,
-                     struct hf_why *why)
+static int ask_apply(const struct hf_front_look *front,
+                     const struct hf_report *report, struct hf_why *why)
 {
     struct hf_buf form;
-    struct ask ask;
+    struct hf_front_ask ask;
     int err;
 
     hf_buf_init(&form, 1024);
@@ -478,18 +353,18 @@ static int ask_apply(const struct front *front, const struct hf_report *report,
     if (ask.status != 200)
         err = hf_explain(why, HF_EIO, "the gateway changed nothing: %.*s",
                          HF_STR_ARG(hf_buf_str(&ask.answer)));
-    end_ask(front, &ask);
+    hf_front_end(front, &ask);
     return err;
 }
 
-static void say(const struct front *front, const char *what)
+static void say(const struct hf_front_look *front, const char *what)
 {
     if (front->wish->progress)
         front->wish->progress(what);
 }
 
 /* The first facts start a process, which has lived a while at the second. */
-static int measure(const struct front *front, struct hf_report *report,
+static int measure(const struct hf_front_look *front, struct hf_report *report,
                    struct hf_buf *measured)
 {
     struct hf_report before = {.count = 0};
@@ -533,7 +408,7 @@ static int measure(const struct front *front, struct hf_report *report,
 int hf_front_ask(const struct hf_front_wish *wish, struct hf_report *report,
                  struct hf_why *why)
 {
-    struct front front = {.wish = wish};
+    struct hf_front_look front = {.wish = wish};
     const char *host = strstr(wish->socket, "://");
     struct hf_buf measured;
     int err;

@@ -16,6 +16,7 @@ libcli_a_SOURCES = \
 	cli/disconnect.c \
 	cli/doctor.c \
 	cli/front.c cli/front.h \
+	cli/front_ask.c cli/front_ask.h \
 	cli/explain.c cli/explain.h \
 	cli/explain_polls.c cli/explain_sockets.c \
 	cli/history.c \

@@ -5,7 +5,7 @@
  *               forks and must have no database open (channel/doctor.h)
  *     echo      what of this request arrived
  *     hold      answer after `ms` (at most HF_PROBE_HOLD_MS)
- *     trickle   three parts of an answer, 0.7 s apart
+ *     trickle   three parts of an answer, a second apart
  *     judge     a measurement (channel/front.h): what follows of it
  *     apply     change holdfast.conf as `changes` says
  *
@@ -22,7 +22,7 @@
 
 #define HF_PROBES_MAX    400u
 #define HF_PROBE_HOLD_MS INT64_C(120000)
-#define HF_PROBE_PART_MS INT64_C(700)
+#define HF_PROBE_PART_MS INT64_C(1000)
 /* For the facts: locks and cron may take some seconds each. */
 #define HF_PROBE_FACTS_MS INT64_C(45000)
 

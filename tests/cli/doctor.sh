@@ -91,6 +91,16 @@ cp "$box/holdfast.conf" good && cat bad >"$box/holdfast.conf"
 t "a wrong setting is found" finds settings
 cat good >"$box/holdfast.conf"
 
+# --- cron ----------------------------------------------------------------
+
+no_crontab()
+{
+    PATH=/nowhere "$top_builddir/holdfast" --dir "$box" doctor --json \
+        --no-background >found
+    shown no-cron
+}
+t "a host without crontab is noted" no_crontab
+
 # --- limits --------------------------------------------------------------
 
 few_files()
@@ -98,6 +108,19 @@ few_files()
     (ulimit -n 200 && finds open-files)
 }
 t "a limit of open files is found" few_files
+
+# sanitizers take terabytes of addresses
+little_memory()
+{
+    prlimit --as=60000000 holdfast --dir "$box" doctor --json \
+        --no-background >found 2>err
+    shown memory-limit
+}
+if prlimit --as=60000000 holdfast --version >/dev/null 2>&1; then
+    t "a limit of memory is found" little_memory
+else
+    skip "a limit of memory" "this program needs more to begin with"
+fi
 
 if test "$(id -u)" -ne 0 || ! command -v prlimit >/dev/null; then
     skip "limits of processes, and file systems" "root is needed"
@@ -117,6 +140,7 @@ few_processes()
     shown process-limit
 }
 t "a limit of processes is found" few_processes
+t "who has no account may have no crontab, which is noted" shown no-cron
 t "and fewer held polls are recommended" \
     grep -q '"name":"cgi_max_held","now":"40","to":"9","for":"process-limit"' found
 rm -rf "$scratch/theirs"
@@ -162,4 +186,25 @@ t "a disk without room for files is found" \
 t "a home from which nothing may be started is found" doctor_there \
     size=64m,noexec "export HOME='$scratch/disk'" noexec
 t "none of it on a good one" not_shown read-only
+
+# --- cron that runs, in a world of its own ---------------------------------
+
+with_cron()
+{
+    unshare -m -p -f --mount-proc sh -ec '
+        mount -t tmpfs none /run
+        cron -f & cron=$!
+        n=0
+        until grep -qx cron /proc/$cron/comm || test $n -gt 200; do
+            n=$((n + 1)); sleep 0.05
+        done
+        holdfast --dir "$1" doctor --json --no-background >"$2" || true
+        kill $cron' - "$box" "$scratch/found"
+    grep -q "may have a crontab, and cron runs" found && not_shown no-cron
+}
+if command -v cron >/dev/null; then
+    t "one with cron is well" with_cron
+else
+    skip "one with cron is well" "there is no cron"
+fi
 finish

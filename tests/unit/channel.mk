@@ -1,6 +1,7 @@
 # Unit tests of channel/: a line in unit_tests and the two below for each.
 unit_tests += \
 	tests/unit/test_findings \
+	tests/unit/test_front \
 	tests/unit/test_asking \
 	tests/unit/test_body \
 	tests/unit/test_connect \
@@ -158,3 +159,6 @@ tests_unit_test_waiting_LDADD = $(CHANNEL_TEST_LINK)
 
 tests_unit_test_findings_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_findings_LDADD = $(CHANNEL_TEST_LINK)
+
+tests_unit_test_front_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_front_LDADD = $(CHANNEL_TEST_LINK)

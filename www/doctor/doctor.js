@@ -8,7 +8,7 @@
   const key = form.elements.k.value;
   const HOLD = 37000; // longer than any poll is held
   const PARALLEL = 6; // of one site at once: no browser asks more by HTTP/1.1
-  const PARALLEL_MS = 3000;
+  const PARALLEL_MS = 4000;
   const BODY = 140000;
   const order = ["problem", "warning", "note", "ok"];
   let told = [];
@@ -74,7 +74,7 @@
         ws.close();
         resolve({ result });
       };
-      const timer = setTimeout(end, 6000, "hung");
+      const timer = setTimeout(end, 10000, "hung");
       ws.onopen = () => end("opened");
       ws.onerror = ws.onclose = () => end("refused");
     });
