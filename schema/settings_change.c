@@ -164,10 +164,24 @@ static int try_out(const struct hf_dir *dir, struct hf_str text,
     return err;
 }
 
+/* A link stays one, such as a package makes to /etc: what it leads to is
+ * changed, and the file as it was is kept in the journal directory. */
+static const char *what_it_leads_to(const struct hf_dir *dir,
+                                    char path[PATH_MAX])
+{
+    char name[PATH_MAX];
+
+    return !hf_dir_file(dir, HF_FILE_SETTINGS, name, sizeof(name)) &&
+                   realpath(name, path)
+               ? path
+               : HF_FILE_SETTINGS;
+}
+
 int hf_settings_change(const struct hf_dir *dir,
                        const struct hf_settings_change *changes, size_t count,
                        struct hf_why *why)
 {
+    char path[PATH_MAX];
     char *text = malloc(HF_SETTINGS_FILE_MAX);
     struct hf_buf changed;
     size_t len = 0;
@@ -189,8 +203,8 @@ int hf_settings_change(const struct hf_dir *dir,
         err = hf_file_replace(dir->fd, HF_FILE_SETTINGS_BEFORE, dir->file_mode,
                               hf_str(text, len), true);
     if (!err)
-        err = hf_file_replace(dir->fd, HF_FILE_SETTINGS, dir->file_mode,
-                              hf_buf_str(&changed), true);
+        err = hf_file_replace(dir->fd, what_it_leads_to(dir, path),
+                              dir->file_mode, hf_buf_str(&changed), true);
     if (err && why && !why->text[0])
         (void)hf_explain(why, err, "%s/" HF_FILE_SETTINGS ": %s", dir->path,
                          err == HF_EIO ? strerror(errno) : hf_strerror(err));

@@ -5,7 +5,8 @@
  * else one that shows the default is followed by the new one, else the line
  * goes to the end of its section, which is made if need be. The result is read
  * as any program would read it before it is put in place, and the file as it
- * was is kept beside it.
+ * was is kept beside it. Where holdfast.conf is a link, the file it leads to is
+ * changed.
  */
 #ifndef HF_SCHEMA_SETTINGS_CHANGE_H
 #define HF_SCHEMA_SETTINGS_CHANGE_H

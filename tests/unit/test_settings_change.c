@@ -1,5 +1,6 @@
 #include "schema/settings_change.h"
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -125,6 +126,27 @@ static void the_file_is_changed_and_the_old_one_is_kept(void **state)
     hf_dir_close(&dir);
 }
 
+static void a_link_stays_and_what_it_leads_to_is_changed(void **state)
+{
+    struct hf_settings settings;
+    struct hf_dir dir;
+    struct stat st;
+    struct hf_why why = {""};
+
+    (void)state;
+    assert_int_equal(hf_dir_open(&dir, box, &why), 0);
+    assert_int_equal(mkdirat(dir.fd, "etc", 0700), 0);
+    assert_int_equal(renameat(dir.fd, HF_FILE_SETTINGS, dir.fd, "etc/conf"), 0);
+    assert_int_equal(symlinkat("etc/conf", dir.fd, HF_FILE_SETTINGS), 0);
+    assert_int_equal(hf_settings_change(&dir, &hold_8, 1, &why), 0);
+    assert_int_equal(
+        fstatat(dir.fd, HF_FILE_SETTINGS, &st, AT_SYMLINK_NOFOLLOW), 0);
+    assert_true(S_ISLNK(st.st_mode));
+    assert_int_equal(hf_settings_read(&dir, &settings, &why), 0);
+    assert_int_equal(settings.hold_ms, 8000);
+    hf_dir_close(&dir);
+}
+
 static void what_would_be_no_configuration_changes_nothing(void **state)
 {
     const struct hf_settings_change bad = {"gateway", "hold", "99h", "", "x"};
@@ -155,6 +177,8 @@ int main(void)
         cmocka_unit_test(several_at_once_and_again_is_the_same),
         cmocka_unit_test_setup_teardown(
             the_file_is_changed_and_the_old_one_is_kept, make_box, remove_box),
+        cmocka_unit_test_setup_teardown(
+            a_link_stays_and_what_it_leads_to_is_changed, make_box, remove_box),
         cmocka_unit_test_setup_teardown(
             what_would_be_no_configuration_changes_nothing, make_box,
             remove_box),
