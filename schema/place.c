@@ -289,6 +289,23 @@ static int look_here(struct search *search)
     return 0;
 }
 
+/* The directory at out->dir, if it holds a journal. */
+static int look_in(struct search *search, const char *said_by)
+{
+    struct hf_place *out = search->out;
+
+    if (!holds(out->dir, HF_FILE_JOURNAL) &&
+        !holds(out->dir, HF_FILE_SETTINGS)) {
+        tried(search, "%s (%s)", out->dir,
+              access(out->dir, X_OK) == 0 ? "no journal in it"
+              : errno == ENOENT           ? "not there"
+                                          : strerror(errno));
+        return HF_ENOTFOUND;
+    }
+    (void)snprintf(out->said_by, sizeof(out->said_by), "%s", said_by);
+    return 0;
+}
+
 static int look_at_home(struct search *search)
 {
     struct hf_place *out = search->out;
@@ -298,16 +315,19 @@ static int look_at_home(struct search *search)
         tried(search, "%s", wrong.text);
         return HF_ENOTFOUND;
     }
-    if (!holds(out->dir, HF_FILE_JOURNAL) &&
-        !holds(out->dir, HF_FILE_SETTINGS)) {
-        tried(search, "%s (%s)", out->dir,
-              access(out->dir, X_OK) == 0 ? "no journal in it"
-              : errno == ENOENT           ? "not there"
-                                          : strerror(errno));
-        return HF_ENOTFOUND;
-    }
-    (void)snprintf(out->said_by, sizeof(out->said_by), "the account's home");
-    return 0;
+    return look_in(search, "the account's home");
+}
+
+static int look_at_system(struct search *search)
+{
+#ifdef HF_PLACE_SYSTEM
+    (void)snprintf(search->out->dir, sizeof(search->out->dir), "%s",
+                   HF_PLACE_SYSTEM);
+    return look_in(search, "the system");
+#else
+    (void)search;
+    return HF_ENOTFOUND;
+#endif
 }
 
 static int give_up(struct search *search)
@@ -341,6 +361,8 @@ int hf_place_find(const struct hf_place_hints *hints, struct hf_place *out,
         err = look_here(&search);
     if (err == HF_ENOTFOUND)
         err = look_at_home(&search);
+    if (err == HF_ENOTFOUND)
+        err = look_at_system(&search);
     return err == HF_ENOTFOUND ? give_up(&search) : err;
 }
 

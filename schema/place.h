@@ -15,6 +15,8 @@
  *        must belong to this account, to root or to the folder's owner
  *     4  the current directory, for the command line, if it holds a journal
  *     5  ~/holdfast, if it holds a journal
+ *     6  the system's, if it holds a journal: what configure was told
+ *        (--with-system-dir), /var/lib/holdfast in Debian's package; else none
  *
  * `~/` begins a path below the home of the account wherever a directory is
  * said, since web servers do not expand it. The home is $HOME if that is
