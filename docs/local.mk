@@ -24,7 +24,8 @@ nobase_dist_doc_DATA = \
 	docs/TOKENS.md \
 	docs/TRANSPORTS.md \
 	docs/TROUBLES.md \
-	docs/TUNING.md
+	docs/TUNING.md \
+	docs/install/vps.md
 nobase_dist_doc_DATA += \
 	docs/hosts/apache-cgi.conf \
 	docs/hosts/apache-event.conf \

@@ -6,7 +6,8 @@ package_tests = \
 	tests/package/bindist.sh \
 	tests/package/deb.sh
 EXTRA_DIST += $(package_tests) tests/package/application.py \
-	tests/package/hello.py tests/package/root.sh
+	tests/package/hello.py tests/package/init.sh tests/package/page.mjs \
+	tests/package/root.sh tests/package/vps.mjs
 
 check-package: all
 	$(MAKE) $(AM_MAKEFLAGS) check TEST_SECONDS=600 \

@@ -8,6 +8,7 @@
 # It lies in the test's own directory and goes with it. Nothing is mounted where
 # others see it: what runs inside has namespaces of its own, which end with it.
 
+: "${scratch:?} ${top_srcdir:?}" # lib.sh has made it
 HOLDFAST_ARCHIVE=${HOLDFAST_ARCHIVE:-http://deb.debian.org/debian}
 
 # Never skipped: whoever may not do this has not tested the packages.
@@ -61,3 +62,76 @@ inside()
             PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
             chroot "$root" "$@"' sh "$root_dir" "$@"
 }
+
+# May it be tried? Not in every container.
+may_boot()
+{
+    unshare --mount --cgroup --net --fork sh -c '
+        mount --make-rprivate / && mount -t cgroup2 none "$0" &&
+            mkdir "$0/holdfast-$$" && rmdir "$0/holdfast-$$"' /mnt
+}
+
+# boot DIR: systemd there, as process 1 of namespaces of its own, with no network
+# but loopback; its id is in $machine. Whoever ends us ends it. In a group of its
+# own below the machine's, so that it sees itself alone; in cgroup 2, since every
+# kernel has that whatever else is mounted here.
+boot()
+{
+    mkdir "$scratch/groups"
+    unshare --mount --fork --kill-child sh -c '
+        root=$1
+        groups=$2
+        own=$groups/holdfast-$$
+        mount --make-rprivate / && mount -t cgroup2 none "$groups" &&
+            mkdir "$own" && echo $$ >"$own/cgroup.procs" || exit 125
+        unshare --mount --pid --ipc --uts --net --cgroup --fork --kill-child \
+            sh "$3" "$root" &
+        wait
+        echo $$ >"$groups/cgroup.procs"
+        until find "$own" -depth -type d -exec rmdir {} + 2>/dev/null; do
+            sleep 0.1
+        done' sh "$1" "$scratch/groups" \
+        "$top_srcdir/tests/package/init.sh" >"$scratch/boot.log" 2>&1 </dev/null &
+    supervisor=$!
+    within 60 is_up || {
+        cat "$scratch/boot.log"
+        return 1
+    }
+}
+
+# The one process whose parent is the inner unshare.
+is_up()
+{
+    machine=$(pgrep -P "$(pgrep -P "$(pgrep -P "$supervisor")")")
+    test -n "$machine" && on_machine systemctl is-system-running --wait
+}
+
+# on_machine COMMAND...: as its root
+on_machine()
+{
+    nsenter --target "$machine" --mount --pid --ipc --uts --net --cgroup \
+        --root --wd env -i HOME=/root LANG=C.UTF-8 \
+        PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@"
+}
+
+# A program of this machine that speaks over the loopback of the other.
+beside_machine()
+{
+    nsenter --target "$machine" --net "$@"
+}
+
+halt()
+{
+    kill -9 "$machine"
+    machine=
+    wait "$supervisor"
+}
+
+# unshare does not end by TERM, and systemd would start itself anew by it
+clean_up_machine()
+{
+    test -z "$machine" || halt
+    clean_up
+}
+machine=
+trap clean_up_machine EXIT
