@@ -3,12 +3,22 @@
 // What is started and what not is tested in tests/cli/sidecar.sh.
 import { after, afterEach, before, describe, it } from "node:test";
 import assert from "node:assert/strict";
-import { readFileSync, rmSync } from "node:fs";
+import { copyFileSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { listen } from "./lib/crowd.js";
 import { apache, FORTY, Host, lighttpd, NOBODY } from "./lib/hosts.js";
-import { sleep, told, until } from "./lib/server.js";
+import { accepts, program, sleep, told, until } from "./lib/server.js";
 
+// It is free for as long as no side-car runs: so it is none of those that the
+// kernel gives to whoever wants any.
+async function lastingPort() {
+  for (;;) {
+    const some = 15000 + Math.floor(Math.random() * 15000);
+    if (!(await accepts({ port: some, host: "127.0.0.1" }))) return some;
+  }
+}
+
+const port = await lastingPort();
 const ON_DEMAND = { sidecar: { start: "on-demand", drain: "0" } };
 
 // Its processes, the parent first; none when it does not run.
@@ -141,18 +151,17 @@ describe("a side-car on demand", { concurrency: true }, () => {
     conf: ON_DEMAND,
   });
 
+  // Nothing was done but to upload files.
   checkOnDemand({
-    name: "behind Apache, by .htaccess and plain CGI",
+    name: "behind Apache, by .htaccess and plain CGI, beside the script",
     front: apache("EVENT", "CGI", "PROXY", "WSTUNNEL"),
     account: NOBODY,
     htaccess: ["htaccess-cgi", "htaccess-websocket"],
-    // what its comment says of hosts where Apache runs as the user
-    paths: (host) => ({ "ws://127.0.0.1:4000/": `unix:${host.dir}/sidecar.sock|ws://%{HTTP_HOST}/` }),
+    paths: () => ({ "127.0.0.1:4000": `127.0.0.1:${port}` }),
     program: "www/holdfast.cgi",
     endpoint: "/holdfast.cgi",
     gateway: "cgi",
-    conf: { ...FORTY, ...ON_DEMAND },
-    // the gateway has been copied to the site, the side-car has not
-    prepare: (host) => host.configure({ sidecar: { program: host.program("holdfast-sidecar") } }),
+    conf: { ...FORTY, http: { origins: "www.example.com" }, sidecar: { ...ON_DEMAND.sidecar, listen: `127.0.0.1:${port}` } },
+    prepare: (host) => copyFileSync(program("holdfast-sidecar"), host.path("www/holdfast-sidecar")),
   });
 });
