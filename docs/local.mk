@@ -18,6 +18,7 @@ nobase_dist_doc_DATA = \
 	docs/install/upload.md \
 	docs/LOGINS.md \
 	docs/MONITORING.md \
+	docs/OPERATING.md \
 	docs/PROTOCOL.md docs/PUBLISHING.md \
 	docs/SIDECAR.md \
 	docs/SQL.md \
@@ -51,7 +52,10 @@ nobase_dist_doc_DATA += \
 EXTRA_DIST += docs/hosts docs/screenshots
 dist_man_MANS += \
 	docs/man/holdfast.1 \
+	docs/man/holdfast.7 \
 	docs/man/holdfast-gateway.8 \
+	docs/man/holdfast-journal.5 \
+	docs/man/holdfast-operate.8 \
 	docs/man/holdfast-sidecar.8 \
 	docs/man/holdfast.conf.5
 

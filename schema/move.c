@@ -16,9 +16,9 @@
 #define SMALL_MAX (1024u * 1024u)
 
 /* What a directory has besides its journal that cannot be made anew. */
-static const char *const small[] = {HF_FILE_SETTINGS, HF_FILE_SECRET,
+static const char *const small[] = {HF_FILE_SETTINGS,    HF_FILE_SECRET,
                                     HF_FILE_HOOK_SECRET, HF_FILE_KEYS,
-                                    HF_FILE_HEAD};
+                                    HF_FILE_HEAD,        HF_FILE_DENY};
 
 static int from_errno(struct hf_why *why, const char *dir, const char *name)
 {
@@ -183,6 +183,21 @@ static int move_alone(const struct hf_dir *dir, const char *path,
     return err;
 }
 
+/* What root made, the account of the programs could not open. */
+static int check_owner(const struct hf_dir *dir, struct hf_why *why)
+{
+    struct stat st;
+
+    if (fstat(dir->fd, &st) < 0)
+        return from_errno(why, dir->path, "");
+    if (st.st_uid == geteuid())
+        return 0;
+    return hf_explain(why, HF_EDENIED,
+                      "%s belongs to the account with the number %ld: move it "
+                      "as that, with sudo -u '#%ld'",
+                      dir->path, (long)st.st_uid, (long)st.st_uid);
+}
+
 int hf_move(const struct hf_dir *dir, const char *path,
             const struct hf_backup *backup, char kept[HF_ALONE_KEPT],
             struct hf_why *why)
@@ -190,9 +205,9 @@ int hf_move(const struct hf_dir *dir, const char *path,
     struct hf_alone alone;
     int err;
 
-    if (hf_moved(dir, why))
-        return HF_ENOTFOUND;
-    err = hf_alone_take(&alone, dir, why);
+    err = check_owner(dir, why);
+    if (!err)
+        err = hf_alone_take(&alone, dir, why);
     if (err)
         return err;
     err = move_alone(dir, path, backup, kept, why);

@@ -58,4 +58,27 @@ settings()
 }
 t "holdfast.conf(5) names every setting" settings
 
+# every table stands in holdfast-journal(5), and every file of a fresh directory
+tables()
+{
+    sqlite3 box/journal.db "SELECT name FROM sqlite_schema
+        WHERE type = 'table' AND name NOT LIKE 'sqlite_%'" >tables.out
+    test -s tables.out || return 1
+    while read -r name; do
+        grep -qE "^\.It Li .*\b$name\b" "$man/holdfast-journal.5" ||
+            { echo "$name is missing"; return 1; }
+    done <tables.out
+}
+files()
+{
+    for name in box/* box/.[a-z]*; do
+        name=${name#box/}
+        test "$name" != ".[a-z]*" || continue
+        grep -qF "$(printf '%s' "$name" | sed 's/^live.*/live.db/')" \
+            "$man/holdfast-journal.5" || { echo "$name is missing"; return 1; }
+    done
+}
+t "holdfast-journal(5) names every table" tables
+t "and every file of a new directory" files
+
 finish

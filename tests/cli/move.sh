@@ -45,6 +45,15 @@ t "and nothing was made" test ! -e there
 kill "$tail"
 wait "$tail" 2>/dev/null
 
+if test "$(id -u)" -eq 0; then
+    holdfast init theirs >/dev/null
+    chown 65534 theirs
+    t "root does not move what is another account's" \
+        refuses_saying "sudo -u '#65534'" holdfast --dir theirs move there
+else
+    skip "root does not move what is another account's" "not root"
+fi
+
 t "a journal is moved" holdfast --dir box move there
 after=$(holdfast --dir there publish room say 2)
 t "its history goes on" same "$(epoch "$after")" "$(epoch "$first")"
