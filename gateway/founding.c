@@ -83,11 +83,12 @@ int hf_founding_begin(struct hf_founding *founding,
     if (flock(founding->lock, LOCK_EX | LOCK_NB) < 0)
         return errno == EWOULDBLOCK
                    ? hf_explain(why, HF_EBUSY,
-                                "Somebody else is setting it up right now.")
+                                "It is being set up right now. Wait a moment "
+                                "and load this page again.")
                    : failed(why, visit->folder);
     if (hf_place_find(&visit->hints, &place, NULL) != HF_ENOTFOUND)
         return hf_explain(why, HF_EEXIST,
-                          "Somebody else has set it up just now.");
+                          "It was set up a moment ago. Load this page again.");
     return 0;
 }
 

@@ -181,7 +181,8 @@ struct hf_str hf_route_socket(const struct hf_request *request,
 
     if (route == HF_ROUTE_DOCTOR)
         end -= tail_of(path);
-    if (end >= place.len &&
+    /* "//host/..." would be an address of another site */
+    if (end >= place.len && (path.len < 2 || path.at[1] != '/') &&
         hf_str_eq(hf_str(path.at + end - place.len, place.len), place))
         return hf_str(path.at, end - place.len);
     return request->script_name;

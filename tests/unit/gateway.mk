@@ -3,6 +3,7 @@ unit_tests += \
 	tests/unit/test_fcgi \
 	tests/unit/test_fcgi_parse \
 	tests/unit/test_fcgi_record \
+	tests/unit/test_html \
 	tests/unit/test_request \
 	tests/unit/test_respond \
 	tests/unit/test_route \
@@ -22,6 +23,9 @@ tests_unit_test_fcgi_parse_LDADD = $(GATEWAY_TEST_LINK)
 tests_unit_test_fcgi_record_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_fcgi_record_LDADD = $(GATEWAY_TEST_LINK)
 
+
+tests_unit_test_html_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_html_LDADD = $(GATEWAY_TEST_LINK)
 
 tests_unit_test_request_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_request_LDADD = $(GATEWAY_TEST_LINK)

@@ -196,6 +196,7 @@ static void the_socket_is_what_the_address_has_before_the_page(void **state)
     expect_socket(HF_ROUTE_SETUP, "/setup", "");
     expect_socket(HF_ROUTE_SETUP, "/x.cgi/other", "/script");
     expect_socket(HF_ROUTE_SETUP, NULL, "/script");
+    expect_socket(HF_ROUTE_SETUP, "//evil.example/x.cgi/setup", "/script");
     expect_socket(HF_ROUTE_DOCTOR, "/x.cgi/doctor", "/x.cgi");
     expect_socket(HF_ROUTE_DOCTOR, "/x.cgi/doctor/hold?a=/doctor", "/x.cgi");
     expect_socket(HF_ROUTE_DOCTOR, "/x.cgi/doctors", "/script");
