@@ -4,17 +4,21 @@
 
 #ifdef HF_STANDALONE
 
-#include <nss.h>
 #include <openssl/crypto.h>
 #include <stdlib.h>
 #include <unistd.h>
+#ifdef __GLIBC__ /* others load no library for a name */
+#include <nss.h>
+#endif
 
 void hf_standalone_begin(void)
 {
+#ifdef __GLIBC__
     /* fail for want of memory only, and then the files are asked first anyway */
     (void)__nss_configure_lookup("passwd", "files");
     (void)__nss_configure_lookup("group", "files");
     (void)__nss_configure_lookup("hosts", "files dns");
+#endif
 }
 
 void hf_standalone_openssl(void)

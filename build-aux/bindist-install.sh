@@ -31,6 +31,10 @@ while test $# -gt 0; do
     esac
     shift
 done
+from=$(cd "$(dirname "$0")" && pwd)
+if test -z "$prefix" && test -f "$from/installed"; then
+    prefix=$from/../.. # the copy that was installed
+fi
 if test -z "$prefix"; then
     test -n "${HOME-}" || {
         echo "install.sh: there is no HOME; say --prefix DIR" >&2
@@ -69,7 +73,6 @@ if test -n "$uninstall"; then
     exit 0
 fi
 
-from=$(cd "$(dirname "$0")" && pwd)
 test -x "$from/bin/holdfast" || {
     echo "install.sh: $from is not the unpacked tarball" >&2
     exit 1

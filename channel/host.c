@@ -65,7 +65,7 @@ static int64_t group_limit(const char *name)
     return number_in(path);
 }
 
-static int64_t resource_limit(__rlimit_resource_t which, bool hard)
+static int64_t resource_limit(unsigned which, bool hard)
 {
     struct rlimit limit;
 

@@ -8,10 +8,14 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/sys.h"
 
+#ifndef RENAME_NOREPLACE
+#define RENAME_NOREPLACE (1 << 0)
+#endif
 #define ROOM_TO_SPARE (UINT64_C(16) << 20) /* for those who write beside us */
 
 static int from_errno(const struct hf_fresh *fresh, struct hf_why *why)
@@ -167,9 +171,9 @@ static int move_beside(struct hf_fresh *fresh)
         return unlinkat(fresh->dir, fresh->part, 0);
     if (errno == EEXIST)
         return -1;
-    /* No hard links there: FAT. */
-    return renameat2(fresh->dir, fresh->part, fresh->dir, fresh->name,
-                     RENAME_NOREPLACE);
+    /* No hard links there: FAT. Not every C library has this call. */
+    return (int)syscall(SYS_renameat2, fresh->dir, fresh->part, fresh->dir,
+                        fresh->name, RENAME_NOREPLACE);
 }
 
 int hf_fresh_place(struct hf_fresh *fresh, bool replace, struct hf_why *why)
