@@ -61,7 +61,7 @@ static int add_value(struct hf_buf *out, struct hf_str name,
         if (hf_str_eq(name, hf_str_of(values[i].name)))
             return values[i].markup ? hf_buf_add_str(out, values[i].text)
                                     : hf_html_escape(out, values[i].text);
-    assert(!"a template asks for what nobody gave");
+    assert(false); /* a template asks for what nobody gave */
     return HF_EINVAL;
 }
 
