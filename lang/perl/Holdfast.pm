@@ -1,6 +1,7 @@
 package Holdfast;
 
 # Holdfast for Perl 5.16 or later, in one file; the manual is at its end
+# MIT License, Copyright (c) 2026 The Holdfast authors
 
 use strict;
 use warnings;
@@ -442,10 +443,19 @@ sub _ask {
     }
     my $http = HTTP::Tiny->new(timeout => $timeout, max_redirect => 0, max_size => ANSWER_MAX, verify_SSL => 1,
         agent => "Holdfast.pm/$VERSION ");
-    my $answer = $http->request($method, $url, {headers => \%headers, defined $body ? (content => $body) : ()});
+    # its timeout is one for each read: this is the one for all of them
+    my ($until, $text) = (Time::HiRes::time() + $timeout, '');
+    my $take = sub {
+        $text .= $_[0];
+        die "it takes too long\n" if Time::HiRes::time() > $until || length $text > ANSWER_MAX;
+    };
+    my $answer = $http->request($method, $url,
+        {headers => \%headers, data_callback => $take, defined $body ? (content => $body) : ()});
     return 0, 0, $answer->{content} if $answer->{status} == 599;    # how HTTP::Tiny says it
     my ($wait) = (defined $answer->{headers}{'retry-after'} ? $answer->{headers}{'retry-after'} : 0) =~ /\A([0-9]{1,5})\z/;
-    return $answer->{status}, $wait || 0, $answer->{content};
+    # of a refusal the text is there
+    $text = $answer->{content} unless $answer->{success};
+    return $answer->{status}, $wait || 0, $text;
 }
 
 # --- the journal directory ---------------------------------------------------

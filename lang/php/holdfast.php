@@ -1,6 +1,7 @@
 <?php
 /*
  * holdfast.php - Holdfast for PHP, in one file; PHP 7.4 or later
+ * MIT License, Copyright (c) 2026 The Holdfast authors
  *
  *     require_once 'holdfast.php';
  *     $holdfast = new Holdfast('/home/me/journal');
@@ -464,14 +465,19 @@ final class Holdfast
 
     private static function askByStream(string $method, string $url, array $headers, string $body, float $timeout): array
     {
+        $until = microtime(true) + $timeout;
+        // 1.0: out of an answer in chunks fread would wait for all that it was asked for
         $context = stream_context_create(['http' => ['method' => $method, 'header' => $headers, 'content' => $body,
-            'timeout' => $timeout, 'ignore_errors' => true, 'follow_location' => 0, 'protocol_version' => 1.1]]);
+            'timeout' => $timeout, 'ignore_errors' => true, 'follow_location' => 0, 'protocol_version' => 1.0]]);
         $stream = @fopen($url, 'r', false, $context);
         if ($stream === false) {
             return [[], preg_replace('/^.*: /s', '', error_get_last()['message'] ?? '')];
         }
         $lines = stream_get_meta_data($stream)['wrapper_data'];
-        $text = (string) stream_get_contents($stream, self::ANSWER_MAX);
+        // its timeout is one for each read: this is the one for all of them
+        for ($text = ''; !feof($stream) && strlen($text) < self::ANSWER_MAX && microtime(true) < $until;) {
+            $text .= (string) fread($stream, 65536);
+        }
         fclose($stream);
         return [$lines, $text];
     }

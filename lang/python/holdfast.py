@@ -1,5 +1,7 @@
 """holdfast.py - Holdfast for Python, in one file; Python 3.7 or later, nothing else
 
+MIT License, Copyright (c) 2026 The Holdfast authors
+
     from holdfast import Holdfast
     holdfast = Holdfast("/home/me/journal")
 
@@ -317,6 +319,7 @@ class Holdfast:
     def _ask(self, method, url, body, timeout):
         """One request: its status, 0 for none, the seconds of Retry-After, the body;
         without an answer why there is none."""
+        until = time.monotonic() + timeout
         headers = {"Content-Type": "application/x-ndjson", "Accept": "application/json"}
         if self._bearer:
             headers["Authorization"] = "Bearer " + self._bearer
@@ -329,7 +332,12 @@ class Holdfast:
                 answer = error  # a refusal is an answer
             with answer:
                 wait = answer.headers.get("Retry-After", "")
-                return answer.getcode(), int(wait) if wait.isdigit() else 0, answer.read(ANSWER_MAX)
+                # its timeout is one for each read: this is the one for all of them
+                text, part = b"", b" "
+                while part and len(text) < ANSWER_MAX and time.monotonic() < until:
+                    part = answer.read1(65536)
+                    text += part
+                return answer.getcode(), int(wait) if wait.isdigit() else 0, text
         except Exception as error:  # sockets, TLS and http.client have many kinds
             return 0, 0, str(getattr(error, "reason", error)).encode()
 
