@@ -175,6 +175,27 @@ static bool is_secret(const char *name)
            strcmp(name, HF_FILE_KEYS) == 0;
 }
 
+/* Settings alone may be elsewhere, in /etc say, where packages keep them. */
+static bool is_link_of_settings(const char *name, const struct stat *st)
+{
+    return S_ISLNK(st->st_mode) && strcmp(name, HF_FILE_SETTINGS) == 0;
+}
+
+static void inspect_link_of_settings(struct hf_look *look)
+{
+    struct stat st;
+
+    if (fstatat(look->dir.fd, HF_FILE_SETTINGS, &st, 0) < 0 ||
+        !S_ISREG(st.st_mode))
+        hf_found(look, HF_FINDING_PROBLEM, "files",
+                 HF_FILE_SETTINGS " is a link that leads to no file");
+    else if (st.st_mode & S_IRWXO)
+        hf_found(look, HF_FINDING_WARNING, "files",
+                 HF_FILE_SETTINGS " leads to a file of mode %04o, and secrets "
+                                  "may stand in it: chmod o=",
+                 (unsigned)(st.st_mode & 0777));
+}
+
 static void inspect_file(struct hf_look *look, const char *name,
                          const struct stat *st)
 {
@@ -184,7 +205,9 @@ static void inspect_file(struct hf_look *look, const char *name,
     mode_t wanted = secret ? look->dir.file_mode & 0640 : look->dir.file_mode;
     char owner[64], dir_owner[64];
 
-    if (!S_ISREG(st->st_mode) && !S_ISSOCK(st->st_mode))
+    if (is_link_of_settings(name, st))
+        inspect_link_of_settings(look);
+    else if (!S_ISREG(st->st_mode) && !S_ISSOCK(st->st_mode))
         hf_found(look, HF_FINDING_PROBLEM, "files",
                  "%s is no regular file; Holdfast follows no links here: put "
                  "the file itself in the directory",

@@ -75,6 +75,15 @@ t "a missing ballast is a warning" finds warning ballast "missing"
 mv kept box/ballast
 t "without any of that all is well" holdfast check
 
+mkdir etc && mv box/holdfast.conf etc && chmod 640 etc/holdfast.conf &&
+    ln -s "$PWD/etc/holdfast.conf" box/holdfast.conf
+t "settings may be a link, as packages make one" holdfast check
+chmod 644 etc/holdfast.conf
+t "but not to what others can read" finds warning files "leads to"
+rm etc/holdfast.conf
+t "nor to nothing" finds problem files "leads to no file"
+rm box/holdfast.conf && holdfast init box >/dev/null
+
 if command -v sqlite3 >/dev/null; then
     # bad ID SQL LEVEL SUBJECT WORDS: with that done to a copy of the journal
     bad()

@@ -133,6 +133,14 @@ is_private()
             --unix-socket /run/holdfast/sidecar.sock http://localhost/
 }
 
+# Also for the account that serves.
+checks_are_content()
+{
+    on_machine holdfast check &&
+        on_machine runuser -u holdfast -- holdfast-gateway --check-config &&
+        on_machine runuser -u holdfast -- holdfast-sidecar --check-config
+}
+
 ask()
 {
     beside_machine curl -sS -m 60 "http://localhost/$1"
@@ -257,7 +265,9 @@ if ! test -s "$deb" || ! test -x "$root/usr/bin/sqlite3"; then
     tail -n 20 "$scratch/server.log" | sed 's/^/# /'
     finish
 fi
+begun=$(now)
 t "what it is to install is fetched" fetch_packages
+took "fetching" "$begun"
 if ! may_boot; then
     skip "the package is walked from a blank start" "no cgroup 2 to boot systemd in"
     finish
@@ -271,6 +281,7 @@ t "the journal is private" is_private
 begun=$(now)
 t "the rest of the guide does as it says" walk_on
 took "the rest of the guide" "$begun"
+t "check finds no problem there" checks_are_content
 t "a row of PHP reaches stock clients over both transports" first_message
 t "the page of the guide shows it in Chromium" page_shows_it
 t "a later package is there" make_upgrade
