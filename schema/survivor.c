@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -87,6 +88,14 @@ static void let_go_of_all_but(int fd)
     (void)!chdir("/");
 }
 
+/* Whoever removes the directory wants nothing of it to stay. */
+static bool is_there(int fd)
+{
+    struct stat st;
+
+    return fstat(fd, &st) == 0 && st.st_nlink > 0;
+}
+
 _Noreturn static void live(int fd, struct line *line)
 {
     struct timespec beat = {.tv_sec = BEAT_MS / 1000};
@@ -94,7 +103,7 @@ _Noreturn static void live(int fd, struct line *line)
     (void)signal(SIGHUP, SIG_IGN);
     (void)signal(SIGPIPE, SIG_IGN);
     let_go_of_all_but(fd);
-    while (line->last_ms - line->started_ms < HF_SURVIVOR_MS) {
+    while (line->last_ms - line->started_ms < HF_SURVIVOR_MS && is_there(fd)) {
         (void)nanosleep(&beat, NULL); /* cut short is fine */
         line->last_ms = hf_boot_ms();
         write_line(fd, line);

@@ -5,7 +5,7 @@
  * logout, or when a watchdog passes by. None of them can be asked, so it is
  * tried: a process of our own, which belongs to no session and holds nothing of
  * who started it, does nothing but write into the file `survivor` once a second
- * that it lives, for ten minutes at most. Whoever looks later sees how long
+ * that it lives, for ten minutes at most, or until the file is removed. Whoever looks later sees how long
  * that was. It lives while its lock does, so a killed one is seen at once.
  */
 #ifndef HF_SCHEMA_SURVIVOR_H

@@ -78,7 +78,14 @@ t "and stands nowhere that anybody wants to unmount" \
     test "$(readlink /proc/"$victim"/cwd)" = /
 kill -9 "$victim"
 t "that it was ended is found" within 10 background warning "was ended after"
-kill -9 "$(survivor)" # the one that took its place
+victim=$(survivor) # the one that took its place
+pids="$pids $victim"
+rm "$box/survivor"
+gone()
+{
+    ! kill -0 "$victim" 2>/dev/null
+}
+t "it ends with its file" within 30 gone
 
 # --- the settings ------------------------------------------------------------
 
