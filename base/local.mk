@@ -23,6 +23,7 @@ libbase_a_SOURCES = \
 	base/passed.c base/passed.h \
 	base/query.c base/query.h \
 	base/queue.c base/queue.h \
+	base/script.c base/script.h \
 	base/sha256.c base/sha256.h \
 	base/standalone.c base/standalone.h \
 	base/str.h \

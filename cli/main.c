@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/script.h"
 #include "base/standalone.h"
 #include "cli/cli.h"
 
@@ -77,6 +78,8 @@ int main(int argc, char **argv)
     int exit_code = HF_EXIT_OK;
     int option;
 
+    if (hf_script_refused())
+        return HF_EXIT_FAILED;
     hf_standalone_begin();
     (void)signal(SIGXFSZ, SIG_IGN); /* like a full disk (space.h) */
     hf_log_open("holdfast", HF_LOG_WARN, false);

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/list.h"
 #include "base/log.h"
+#include "base/script.h"
 #include "base/standalone.h"
 #include "base/sys.h"
 #include "channel/check_config.h"
@@ -374,6 +375,8 @@ int main(int argc, char **argv)
     struct hf_dir dir;
     int code;
 
+    if (hf_script_refused())
+        return 1;
     hf_fill_standard_fds();
     hf_standalone_begin();
     code = read_options(&options, argc, argv);

@@ -11,7 +11,7 @@ import { Socket } from "../../www/holdfast.js";
 import { launch } from "./lib/browser.js";
 import { NOBODY } from "./lib/hosts.js";
 import { request } from "./lib/http.js";
-import { own } from "./lib/server.js";
+import { own, program } from "./lib/server.js";
 import { fact, fields, fileToUpload, firstPage, HOSTS, links, OPEN, prove, said, title, UploadHost, word } from "./lib/upload.js";
 import { sleep, until, within } from "./lib/wait.js";
 
@@ -282,6 +282,22 @@ describe("before it is set up", { concurrency: true }, () => {
       host.upload(fileToUpload(broken));
       const shown = await host.open("/holdfast.cgi/setup", fields(broken));
       assert.match(said(shown), /\/nowhere\/at\/all/, "the owner is");
+    }));
+
+  // Apache makes arguments of a query without "=", and in cgi-bin all is a script.
+  it("the other programs do nothing for who asks for them by their address", (t) =>
+    on(t, HOSTS.htaccess, async (host) => {
+      host.uploadProgram();
+      host.upload("tool.cgi", readFileSync(program("holdfast")), 0o755);
+      host.upload("sidecar.cgi", readFileSync(program("holdfast-sidecar")), 0o755);
+      const made = join(host.home, "box");
+      for (const query of ["", "?--version"]) {
+        const { status, body } = await host.open(`/sidecar.cgi${query}`);
+        assert.equal(status, 403, body);
+      }
+      const tool = await host.open(`/tool.cgi?init+${made}`);
+      assert.equal(tool.status, 403, tool.body);
+      assert.ok(!existsSync(made), "a visitor has made a journal");
     }));
 
   it("other methods, and bodies that are no form of ours, are refused", (t) =>
