@@ -12,9 +12,11 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/sys.h"
+#include "channel/launch.h"
 #include "schema/files.h"
 #include "schema/journal.h"
 #include "schema/policies.h"
+#include "schema/settings_change.h"
 
 /* With endings that servers may know, and without; none that place.h would take
  * for a journal. */
@@ -214,6 +216,25 @@ static int open_topics(const struct hf_dir *dir, const char *pattern,
                : 0;
 }
 
+/* Whoever put the side-car beside this program, so that it can be executed, wants
+ * WebSockets, and has no other way to start it. */
+static int let_sidecar_start(const struct hf_dir *dir, struct hf_why *why)
+{
+    static const struct hf_settings_change on_demand = {
+        .section = "sidecar", .name = "start", .value = "on-demand"};
+    struct hf_settings settings;
+    char program[PATH_MAX];
+    int err;
+
+    hf_settings_default(&settings);
+    if (hf_launch_find(&settings, program, NULL))
+        return 0;
+    err = hf_settings_change(dir, &on_demand, 1, why);
+    if (!err)
+        (void)unlinkat(dir->fd, HF_FILE_SETTINGS_BEFORE, 0); /* nobody's */
+    return err;
+}
+
 static int fill(const struct hf_founding *founding, const char *path,
                 struct hf_why *why)
 {
@@ -229,6 +250,8 @@ static int fill(const struct hf_founding *founding, const char *path,
     if (err)
         return err;
     err = open_topics(&dir, founding->open_topics, why);
+    if (!err)
+        err = let_sidecar_start(&dir, why);
     if (!err && hf_ownership_keep(&dir, hf_str_of(founding->visit->key)))
         err = failed(why, path);
     hf_dir_close(&dir);

@@ -57,7 +57,7 @@ void hf_founding_drop(const struct hf_spot *spot);
 bool hf_founding_left(const struct hf_spot *spot);
 
 /* Make the journal directory, keep the owner's key in it, and say where it is.
- * 0, or as hf_dir_init; then nothing is left. */
+ * A side-car that lies beside this program is to be started on demand. 0, or as hf_dir_init; then nothing is left. */
 int hf_founding_found(const struct hf_founding *founding,
                       const struct hf_spot *spot, struct hf_why *why);
 

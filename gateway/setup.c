@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "channel/launch.h"
 #include "channel/topic.h"
 #include "gateway/founding.h"
 #include "gateway/pages.h"
@@ -95,6 +96,34 @@ static struct hf_str account(char *out, size_t cap)
     return hf_str_of(out);
 }
 
+static void add_sidecar(struct hf_buf *facts, const struct hf_visit *visit)
+{
+    struct hf_settings settings;
+    struct hf_why why = {""};
+    char program[PATH_MAX];
+    int err;
+
+    if (hf_settings_read(&visit->dir, &settings, NULL))
+        return; /* the doctor has more to say about that */
+    err = hf_launch_find(&settings, program, &why);
+    if (err == HF_ENOTFOUND)
+        add_fact(facts, "Side-car",
+                 HF_STR("is not beside this program: messages go by long-poll"));
+    else if (err)
+        add_fact(facts, "Side-car", hf_str_of(why.text));
+    else if (settings.start == HF_START_ON_DEMAND)
+        add_fact(facts, "Side-car",
+                 HF_STR("is started when somebody could use a WebSocket, and "
+                        "ends by itself later. Should your host forbid programs "
+                        "that run on: start = never below [sidecar] in "
+                        "holdfast.conf, in the journal directory"));
+    else
+        add_fact(facts, "Side-car",
+                 HF_STR("is not started by this program. It would be with "
+                        "start = on-demand below [sidecar] in holdfast.conf, "
+                        "in the journal directory"));
+}
+
 static void add_facts(struct hf_buf *facts, const struct hf_visit *visit)
 {
     const struct hf_request *request = visit->request;
@@ -112,6 +141,7 @@ static void add_facts(struct hf_buf *facts, const struct hf_visit *visit)
                               request->software.at ? request->software.at : "-",
                               visit->served_by)));
     add_fact(facts, "Account", account(text, sizeof(text)));
+    add_sidecar(facts, visit);
     add_fact(facts, "Program", hf_str_of("holdfast-gateway " PACKAGE_VERSION));
 }
 

@@ -98,6 +98,7 @@ describe("with nothing but uploads and addresses", { concurrency: true }, () => 
     on(t, HOSTS.lighttpd, async (host) => {
       const page = await walk(t, host);
       assert.equal(fact(page, "Journal directory"), join(host.home, "holdfast"));
+      assert.match(fact(page, "Side-car"), /is not beside this program/);
       assertPrivate(join(host.home, "holdfast"));
       assert.deepEqual(leftovers(host), []);
     }));
@@ -123,6 +124,29 @@ describe("with nothing but uploads and addresses", { concurrency: true }, () => 
         assert.equal(status, 403, name);
       }
       assert.deepEqual(leftovers(host), []);
+    }));
+
+  it("a side-car that was uploaded, too, comes with the first visitor, and the page says how to have none", (t) =>
+    on(t, HOSTS.htaccess, async (host) => {
+      host.upload("holdfast-sidecar", readFileSync(program("holdfast-sidecar")), 0o755);
+      const page = await walk(t, host);
+      const dir = join(host.home, "holdfast");
+      assert.match(fact(page, "Side-car"), /is started when .* start = never/);
+      assert.match(readFileSync(join(dir, "holdfast.conf"), "utf8"), /^start = on-demand$/m);
+      assertPrivate(dir);
+      assert.ok(!existsSync(join(dir, "holdfast.conf.before")));
+      const run = join(dir, "sidecar.run");
+      const pid = await until(30000, "it runs", () => Number(existsSync(run) && /^(\d+).*\n$/.exec(readFileSync(run, "utf8"))?.[1]) || false);
+      process.kill(pid, "SIGTERM");
+      await until(30000, "it has ended", () => !existsSync(`/proc/${pid}`));
+    }));
+
+  it("a side-car that cannot be executed is told of, and nothing is started", (t) =>
+    on(t, HOSTS.lighttpd, async (host) => {
+      host.upload("holdfast-sidecar", readFileSync(program("holdfast-sidecar")), 0o644);
+      const page = await walk(t, host);
+      assert.match(fact(page, "Side-car"), /cannot be executed \(mode 644\)/);
+      assert.doesNotMatch(readFileSync(join(host.home, "holdfast", "holdfast.conf"), "utf8"), /^start/m);
     }));
 
   it("where everything of the account can be read by its address nothing is set up", (t) =>
