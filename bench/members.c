@@ -119,7 +119,7 @@ static void open_session(struct client *c, size_t n, bool known)
     struct hf_why why = {""};
     struct hf_client client = {.vsn = HF_VSN_2};
 
-    *c = (struct client){.link = {wake, closed}};
+    *c = (struct client){.link = {.wake = wake, .close = closed}};
     if (known)
         hf_client_set(&client, somebody(n));
     MUST(hf_session_open(hub, &c->link, &client, &c->session));

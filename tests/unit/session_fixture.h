@@ -106,7 +106,7 @@ static inline void open_as(struct client *c, enum hf_vsn vsn)
 {
     struct hf_client client = {.vsn = vsn};
 
-    *c = (struct client){.link = {woken, closed}};
+    *c = (struct client){.link = {.wake = woken, .close = closed}};
     assert_int_equal(hf_session_open(hub, &c->link, &client, &c->session), 0);
 }
 

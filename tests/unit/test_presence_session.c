@@ -163,7 +163,7 @@ static void owned(struct client *c)
     struct hf_client client = {.vsn = HF_VSN_2, .owned = true};
 
     memcpy(client.owner, "abcdefghijklmnopqrstuv", HF_OWNER_LEN);
-    *c = (struct client){.link = {woken, closed}};
+    *c = (struct client){.link = {.wake = woken, .close = closed}};
     assert_int_equal(hf_session_open(hub, &c->link, &client, &c->session), 0);
 }
 

@@ -18,7 +18,7 @@ static int connect_user(struct client *c, struct hf_client client,
     hf_client_set(&client, identity);
     assert_int_equal(hf_client_set_params(&client, HF_STR("{\"a\":\"1\"}")), 0);
     close_client(c);
-    *c = (struct client){.link = {woken, closed}};
+    *c = (struct client){.link = {.wake = woken, .close = closed}};
     err = hf_session_open(hub, &c->link, &client, &c->session);
     hf_client_release(&client);
     return err;
