@@ -42,6 +42,32 @@ t "the side-car and its workers are named" within 10 \
     fact side-car "^process $sidecar, workers 2: [0-9]+, [0-9]+\$"
 t "each is asked how it is" within 10 fact process \
     '^[0-9]+, side-car [0-9.]+, WebSockets 0, members 0, of these behind 0$'
+
+# What others send to the socket on which they are asked does them nothing.
+nonsense()
+{
+    python3 -c 'import glob, os, socket
+def ask(path, question):
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    s.connect(path) # waits for its turn
+    s.settimeout(20)
+    if question:
+        s.send(question)
+        s.recv(1 << 17)
+    return s
+for path in glob.glob("box/ask.*"):
+    for question in b"\0" * 8192, b"explain 1 ", b"explain 1\t\t\t\n\n", \
+            b"explain 1 0 1 0\t" + b"a" * 8000, *(os.urandom(300) for i in range(50)):
+        ask(path, question)
+    silent = [ask(path, None) for i in range(8)]'
+}
+if command -v python3 >/dev/null; then
+    t "nonsense is sent to each" nonsense
+    t "and it answers as before" within 10 fact process \
+        '^[0-9]+, side-car [0-9.]+, WebSockets 0, members 0, of these behind 0$'
+else
+    skip "nonsense is sent to each" "no python3"
+fi
 kill "$sidecar"
 t "as long as it serves" within 10 fact side-car '^no$'
 rm box/holdfast.conf
