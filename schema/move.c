@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/sys.h"
+#include "schema/failed.h"
 #include "schema/fresh.h"
 #include "schema/journal_impl.h"
 
@@ -198,6 +199,21 @@ static int check_owner(const struct hf_dir *dir, struct hf_why *why)
                       dir->path, (long)st.st_uid, (long)st.st_uid);
 }
 
+/* What its disk has lost may be the newest messages, and the history would go on
+ * by giving their ids to others. Only a rescue knows how to go on after that. */
+static int check_disk(const struct hf_dir *dir, struct hf_why *why)
+{
+    char flag[HF_FAILED_TEXT];
+
+    if (hf_failed_read(dir, flag) == HF_ENOTFOUND)
+        return 0;
+    return hf_explain(why, HF_EIO,
+                      "the disk of %s has lost what was written to it: before "
+                      "it is moved see to the disk, then run holdfast check "
+                      "--rescue",
+                      dir->path);
+}
+
 int hf_move(const struct hf_dir *dir, const char *path,
             const struct hf_backup *backup, char kept[HF_ALONE_KEPT],
             struct hf_why *why)
@@ -206,6 +222,8 @@ int hf_move(const struct hf_dir *dir, const char *path,
     int err;
 
     err = check_owner(dir, why);
+    if (!err)
+        err = check_disk(dir, why);
     if (!err)
         err = hf_alone_take(&alone, dir, why);
     if (err)

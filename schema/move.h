@@ -28,7 +28,8 @@
  * To `path`, which is made: it is not there yet, its parent is. Of *backup only
  * progress, ctx and quick count. `kept`: the name that the old file has now. 0;
  * HF_EBUSY: somebody has it open; HF_EEXIST: the path is there; HF_EDENIED: the
- * directory is another account's, even for root; else as
+ * directory is another account's, even for root; HF_EIO: its disk has lost
+ * something (failed.h); else as
  * hf_backup_make, with *why filled; then the journal is where it was, unless *why
  * says otherwise.
  */

@@ -54,6 +54,12 @@ else
     skip "root does not move what is another account's" "not root"
 fi
 
+echo 1 >box/failed
+t "what the disk has lost is for a rescue, and not taken along as whole" \
+    refuses_saying "check --rescue" holdfast --dir box move there
+t "and nothing was made of it" test ! -e there
+rm box/failed
+
 t "a journal is moved" holdfast --dir box move there
 after=$(holdfast --dir there publish room say 2)
 t "its history goes on" same "$(epoch "$after")" "$(epoch "$first")"
