@@ -12,6 +12,7 @@
 # in DIR/share/holdfast for that.
 set -eu
 umask 022
+unset CDPATH # cd would go elsewhere, and print where
 
 prefix=
 uninstall=

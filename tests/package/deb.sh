@@ -217,6 +217,23 @@ upgrade_under_load()
     test "$(sort -u codes)" = 200
 }
 
+# Whoever has moved the journal elsewhere goes on getting upgrades.
+upgrade_after_move()
+{
+    on_machine systemctl stop holdfast-gateway.socket holdfast-gateway \
+        holdfast-sidecar.socket holdfast-sidecar lighttpd &&
+        on_machine runuser -u holdfast -- \
+            holdfast move /var/lib/holdfast/elsewhere &&
+        on_machine apt-get install -y --reinstall --allow-downgrades "/root/$deb" &&
+        test "$(on_machine dpkg-query -W -f '${db:Status-Status}' holdfast)" = installed &&
+        refuses on_machine test -e /var/lib/holdfast/journal.db || return
+    on_machine systemctl stop holdfast-gateway.socket holdfast-gateway \
+        holdfast-sidecar.socket holdfast-sidecar
+    on_machine sh -c 'cd /var/lib/holdfast && rm moved journal.db.moved-* &&
+        mv elsewhere/journal.db* . && rm -r elsewhere' &&
+        on_machine systemctl restart holdfast-gateway holdfast-sidecar lighttpd
+}
+
 remove()
 {
     on_machine apt-get remove -y holdfast &&
@@ -287,6 +304,7 @@ t "the page of the guide shows it in Chromium" page_shows_it
 t "a later package is there" make_upgrade
 t "an upgrade under load: nothing lost, doubled, out of order or refused" \
     upgrade_under_load
+t "after the journal was moved away it is upgraded, too" upgrade_after_move
 t "removed it leaves the journal, and the site goes on" remove
 t "installed again it goes on with that" install_again
 t "purged it leaves nothing" purge

@@ -11,11 +11,12 @@ session_start(['cookie_httponly' => true, 'cookie_samesite' => 'Lax']);
 $name = $_SESSION['name'] ?? '';
 $_SESSION['form'] = $_SESSION['form'] ?? bin2hex(random_bytes(16)); // known to our own form only
 
-// The program in the page asks for a fresher token before its own ends.
+// The program in the page asks for a fresher token before its own ends. It says
+// nobody's name: one that anybody may choose is no login.
 if (isset($_GET['token'])) {
     header('Content-Type: application/json');
     header('Cache-Control: no-store');
-    echo json_encode(['token' => $holdfast->token($name, [TOPIC => ['join']], 900)]);
+    echo json_encode(['token' => $holdfast->token('', [TOPIC => ['join']], 900)]);
     exit;
 }
 
@@ -31,7 +32,8 @@ if ($_SERVER['REQUEST_METHOD'] === 'POST') {
         // who may say what is decided here; then it is published
         $holdfast->publish(TOPIC, 'entry', ['name' => $name, 'text' => shortened($text, 500)]);
     }
-    header('Location: ' . strtok($_SERVER['REQUEST_URI'], '?'), true, 303);
+    // on this site, whatever was asked for: //example.com would be another
+    header('Location: /' . ltrim(strtok($_SERVER['REQUEST_URI'], '?'), '/'), true, 303);
     exit;
 }
 

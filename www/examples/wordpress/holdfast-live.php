@@ -52,7 +52,7 @@ add_action('transition_comment_status', function ($new, $old, $comment): void {
 
 function holdfast_live_comment(WP_Comment $comment): void
 {
-    if (get_post_status($comment->comment_post_ID) !== 'publish' || post_password_required($comment->comment_post_ID)) {
+    if (!is_post_publicly_viewable((int) $comment->comment_post_ID) || post_password_required($comment->comment_post_ID)) {
         return;
     }
     $message = ['id' => (int) $comment->comment_ID, 'author' => get_comment_author($comment),
