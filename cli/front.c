@@ -28,8 +28,8 @@ static int ask_one(const struct hf_front_look *front, struct hf_front_ask *ask,
     struct hf_buf form;
     int err;
 
-    (void)snprintf(path, sizeof(path), "/doctor/%s?k=%s&probe=holdfast",
-                   question, front->wish->key);
+    *ask = (struct hf_front_ask){.easy = NULL}; /* if it is not begun */
+    (void)snprintf(path, sizeof(path), "/doctor/%s?probe=holdfast", question);
     hf_buf_init(&form, HF_FRONT_ANSWER_MAX);
     (void)hf_buf_addf(&form, "k=%s", front->wish->key);
     err = hf_buf_add_str(&form, more);

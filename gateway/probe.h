@@ -9,8 +9,8 @@
  *     judge     a measurement (channel/front.h): what follows of it
  *     apply     change holdfast.conf as `changes` says
  *
- * All take a form by POST, whose field `k` is the owner's key; or the key in the
- * query, where it is kept. Answers are JSON but those of trickle. Everything is
+ * All take a form by POST, whose field `k` is the owner's key, so that it stands
+ * in no log of the web server; or the key in the query. Answers are JSON but those of trickle. Everything is
  * bounded: the form by HF_VISIT_BODY_MAX, the time by the constants here, and of
  * one process at most HF_PROBES_MAX are under way.
  */

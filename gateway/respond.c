@@ -118,7 +118,7 @@ void hf_head_page(struct hf_head *head, unsigned status, struct hf_str policy,
     set(head,
         snprintf(head->text, sizeof(head->text),
                  "Status: %u %s\r\n" PRIVATE "Content-Security-Policy: %.*s\r\n"
-                 "Referrer-Policy: same-origin\r\n"
+                 "Referrer-Policy: strict-origin\r\n"
                  "X-Frame-Options: DENY\r\n"
                  "Cross-Origin-Resource-Policy: same-origin\r\n"
                  "Content-Type: text/html; charset=utf-8\r\n"

@@ -106,7 +106,9 @@ void hf_visit_begin(struct hf_visit *visit, const struct hf_request *request,
     };
     if (hf_place_folder(&visit->hints, visit->folder))
         visit->folder[0] = '\0';
-    hf_visit_field(visit, "k", visit->key, sizeof(visit->key));
+    /* wherever the form comes from: nobody else knows the key */
+    if (hf_str_eq(request->method, HF_STR("POST")))
+        read_field(request->body, HF_STR("k"), visit->key, sizeof(visit->key));
     if (!visit->key[0])
         read_field(request->hello.query, HF_STR("k"), visit->key,
                    sizeof(visit->key));

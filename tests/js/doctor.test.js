@@ -253,6 +253,10 @@ describe("the doctor", { concurrency: 8 }, () => {
       await page.click("#apply");
       await until(20000, "the settings are written", () => /^hold = \ds$/m.test(readFileSync(join(host.dir, "holdfast.conf"), "utf8")));
       assert.deepEqual(errors, []);
+      const asked = await page.evaluate(() => performance.getEntriesByType("resource").map(({ name }) => name));
+      assert.ok(asked.some((url) => url.includes("/doctor/judge")), asked.join());
+      const key = /k=(.*)/.exec(path)[1];
+      assert.ok(!asked.some((url) => url.includes(key)), "the key is in an access log only once, with the page");
     } finally {
       await browser.close();
     }

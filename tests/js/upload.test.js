@@ -334,7 +334,7 @@ describe("before it is set up", { concurrency: true }, () => {
       const { body, headers } = await host.open(path);
       assert.match(headers["content-security-policy"], /^default-src 'none'; .*frame-ancestors 'none'$/);
       assert.equal(headers["cache-control"], "no-store");
-      assert.equal(headers["referrer-policy"], "same-origin");
+      assert.equal(headers["referrer-policy"], "strict-origin");
       assert.equal(headers["access-control-allow-origin"], undefined);
       const crooked = await host.open(path, { ...fields({ body }), open: "yes", topics: '"><script>' });
       assert.ok(!crooked.body.includes('"><script>') && crooked.body.includes("&quot;&gt;&lt;script&gt;"));

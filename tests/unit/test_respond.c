@@ -134,7 +134,7 @@ static void a_page_is_for_its_own_site_only(void **state)
         hf_str_starts(hf_head_str(&head), HF_STR("Status: 404 Not Found\r\n")));
     expect_line(&head, "Content-Type: text/html; charset=utf-8");
     expect_line(&head, "Content-Security-Policy: default-src 'none'");
-    expect_line(&head, "Referrer-Policy: same-origin");
+    expect_line(&head, "Referrer-Policy: strict-origin");
     expect_line(&head, "X-Frame-Options: DENY");
     expect_line(&head, "Cache-Control: no-store");
     expect_line(&head, "X-Content-Type-Options: nosniff");

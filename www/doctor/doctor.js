@@ -21,7 +21,7 @@
     const begun = performance.now();
     const out = { status: 0, took: 0, first: 0, text: "" };
     try {
-      const response = await fetch(`${socket}/doctor/${question}?k=${key}&probe=holdfast`, {
+      const response = await fetch(`${socket}/doctor/${question}?probe=holdfast`, {
         method: "POST",
         cache: "no-store",
         signal: stop.signal,
