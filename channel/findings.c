@@ -121,9 +121,9 @@ static const struct hf_finding_kind kinds[] = {
      "put programs where they may run (where CGI scripts are), or do "
      "without: long-poll needs no side-car"},
     {"no-child-process", WARNING, NULL,
-     "the gateway could not start a second process",
-     "the account is at its limit of processes, or the host forbids it; the "
-     "host's facts are not known",
+     "the gateway could not have a second process look at the host",
+     "the account is at its limit of processes, or the host forbids or ends "
+     "them; the host's facts are not known",
      "try again when fewer visitors are there; see process-limit"},
     {"background-killed", WARNING, NULL,
      "background processes are ended by the host",

@@ -7,6 +7,7 @@
 #include "base/json.h"
 
 #define DEPTH        6u
+#define NUMBER_MAX   1000000000000000LL /* none is larger; no sum overflows */
 #define SKEW_MS      60000LL
 #define HOLD_SHORTER 1500LL /* and a hold is to end so long before it is cut */
 #define HOLD_LEAST   1000LL
@@ -29,7 +30,7 @@ static long long read_number(struct hf_json object, const char *name)
     long long number = 0;
 
     if (!hf_json_find(object, hf_str_of(name), &value) ||
-        hf_json_integer(value, &number))
+        hf_json_integer(value, &number) || number > NUMBER_MAX)
         return 0;
     return number;
 }

@@ -41,11 +41,19 @@ void hf_probe_facts_end(struct hf_probe_facts *facts)
 
 static void tell(struct hf_probe_facts *facts)
 {
-    struct hf_str text = hf_buf_str(&facts->text);
+    facts->known(facts->ctx, hf_buf_str(&facts->text));
+}
 
-    if (text.len == 0 || hf_buf_error(&facts->text))
-        text = HF_STR("{\"verdict\":\"ok\",\"findings\":[],\"changes\":[]}");
-    facts->known(facts->ctx, text);
+/* Nothing is known, and half of what it has said is no JSON. */
+static void tell_why_not(struct hf_probe_facts *facts, const char *why)
+{
+    struct hf_report report = {.count = 0};
+
+    hf_report_trouble(&report, "processes", "no-child-process", "%s", why);
+    hf_buf_reset(&facts->text);
+    (void)hf_report_json(&report, &facts->text); /* for want of memory: empty */
+    hf_report_release(&report);
+    tell(facts);
 }
 
 static void can_read(struct hf_watch *watch, uint32_t events)
@@ -57,8 +65,10 @@ static void can_read(struct hf_watch *watch, uint32_t events)
     (void)events;
     if (n > 0)
         hf_buf_grown(&facts->text, (size_t)n);
-    else if (n == 0 || (errno != EINTR && errno != EAGAIN))
+    else if (n == 0 && facts->text.len > 0)
         tell(facts);
+    else if (n == 0 || (errno != EINTR && errno != EAGAIN))
+        tell_why_not(facts, "it ended without an answer");
 }
 
 static void too_late(struct hf_timer *timer)
@@ -66,8 +76,7 @@ static void too_late(struct hf_timer *timer)
     struct hf_probe_facts *facts =
         HF_ITEM(timer, struct hf_probe_facts, deadline);
 
-    hf_buf_reset(&facts->text); /* half of it is no JSON */
-    tell(facts);
+    tell_why_not(facts, "it gave no answer in time");
 }
 
 /* --- the process --------------------------------------------------------- */

@@ -107,16 +107,18 @@ static void add_sidecar(struct hf_buf *facts, const struct hf_visit *visit)
         return; /* the doctor has more to say about that */
     err = hf_launch_find(&settings, program, &why);
     if (err == HF_ENOTFOUND)
-        add_fact(facts, "Side-car",
-                 HF_STR("is not beside this program: messages go by long-poll"));
+        add_fact(
+            facts, "Side-car",
+            HF_STR("is not beside this program: messages go by long-poll"));
     else if (err)
         add_fact(facts, "Side-car", hf_str_of(why.text));
     else if (settings.start == HF_START_ON_DEMAND)
-        add_fact(facts, "Side-car",
-                 HF_STR("is started when somebody could use a WebSocket, and "
-                        "ends by itself later. Should your host forbid programs "
-                        "that run on: start = never below [sidecar] in "
-                        "holdfast.conf, in the journal directory"));
+        add_fact(
+            facts, "Side-car",
+            HF_STR("is started when somebody could use a WebSocket, and "
+                   "ends by itself later. Should your host forbid programs "
+                   "that run on: start = never below [sidecar] in "
+                   "holdfast.conf, in the journal directory"));
     else
         add_fact(facts, "Side-car",
                  HF_STR("is not started by this program. It would be with "

@@ -194,6 +194,24 @@ t "a home from which nothing may be started is found" doctor_there \
     size=64m,noexec "export HOME='$scratch/disk'" noexec
 t "none of it on a good one" not_shown read-only
 
+# --- asked by the page -----------------------------------------------------
+
+# a crontab that ends whoever starts it, which is the process of the gateway
+facts_killed()
+{
+    mkdir fake
+    printf '#!/bin/sh\nkill -9 $PPID\n' >fake/crontab
+    chmod 755 fake/crontab
+    body=$(holdfast --dir "$box" doctor --page | sed 's/.*?//') || return
+    printf %s "$body" |
+        env PATH="$scratch/fake:$PATH" REQUEST_METHOD=POST \
+            PATH_INFO=/doctor/facts CONTENT_LENGTH=${#body} \
+            "$top_builddir/holdfast-gateway" --dir "$box" >found
+    grep -q '"no-child-process"' found && grep -q "without an answer" found
+}
+t "a second process that is killed is told of, and not taken for all well" \
+    facts_killed
+
 # --- cron that runs, in a world of its own ---------------------------------
 
 with_cron()
