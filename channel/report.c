@@ -27,6 +27,20 @@ static void make_valid(char *text)
             *text = '?';
 }
 
+/* Control characters, those of two bytes too: what a terminal would obey. */
+static void make_harmless(char *text)
+{
+    for (; *text; text++) {
+        unsigned char c = (unsigned char)*text;
+
+        if ((c < ' ' && c != '\n') || c == 0x7f)
+            *text = '?';
+        else if (c == 0xc2 && (unsigned char)text[1] >= 0x80 &&
+                 (unsigned char)text[1] < 0xa0)
+            text[0] = text[1] = '?';
+    }
+}
+
 static void add(struct hf_report *report, const struct hf_finding_kind *kind,
                 enum hf_finding_level level, const char *subject,
                 const char *text)
@@ -43,7 +57,9 @@ static void add(struct hf_report *report, const struct hf_finding_kind *kind,
     if (!item->text)
         return;
     make_valid(item->text);
+    make_harmless(item->text);
     (void)snprintf(item->subject, sizeof(item->subject), "%s", subject);
+    make_harmless(item->subject);
     report->count++;
 }
 
@@ -264,6 +280,7 @@ static void read_text(struct hf_json object, const char *name, char *out,
         hf_json_unescape(value, out, cap - 1, &len))
         len = 0;
     out[len] = '\0';
+    make_harmless(out);
 }
 
 static void read_item(struct hf_report *report, struct hf_json item)

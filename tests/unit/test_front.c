@@ -251,6 +251,23 @@ static void a_report_of_a_stranger_is_read_within_bounds(void **state)
     hf_report_release(&again);
 }
 
+static void nothing_that_a_terminal_would_obey_is_shown(void **state)
+{
+    (void)state;
+    hf_report_release(&report);
+    assert_int_equal(
+        hf_report_read(
+            &report, HF_STR("{\"findings\":[{\"level\":\"ok\","
+                            "\"subject\":\"s\\u001b\","
+                            "\"text\":\"a\\u001b]0;b\\u0007\\u009b2J\\u00e4\"}"
+                            "],\"changes\":[{\"name\":\"hold\","
+                            "\"to\":\"3\\u001bs\"}]}")),
+        0);
+    assert_string_equal(report.items[0].subject, "s?");
+    assert_string_equal(report.items[0].text, "a?]0;b???2J\xc3\xa4");
+    assert_string_equal(report.changes[0].value, "3?s");
+}
+
 static int empty(void **state)
 {
     (void)state;
@@ -274,6 +291,7 @@ int main(void)
         cmocka_unit_test(clocks_a_minute_apart_are_named),
         cmocka_unit_test(a_report_can_be_written_and_read),
         cmocka_unit_test(a_report_of_a_stranger_is_read_within_bounds),
+        cmocka_unit_test(nothing_that_a_terminal_would_obey_is_shown),
     };
 
     return cmocka_run_group_tests(tests, NULL, empty);
