@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/sys.h"
 #include "schema/db.h"
 
@@ -46,7 +47,9 @@ static bool is_other_process(const char *name)
            strtol(name, NULL, 10) != (long)getpid();
 }
 
-size_t hf_alone_openers(const struct hf_dir *dir, char *out, size_t cap)
+/* Of the file that has this name in the directory. */
+static size_t openers_of(const struct hf_dir *dir, const char *file_name,
+                         char *out, size_t cap)
 {
     const struct dirent *entry;
     struct stat file;
@@ -54,7 +57,7 @@ size_t hf_alone_openers(const struct hf_dir *dir, char *out, size_t cap)
     DIR *processes;
 
     out[0] = '\0';
-    if (fstatat(dir->fd, HF_FILE_JOURNAL, &file, AT_SYMLINK_NOFOLLOW) < 0)
+    if (fstatat(dir->fd, file_name, &file, AT_SYMLINK_NOFOLLOW) < 0)
         return 0;
     processes = opendir("/proc");
     if (!processes)
@@ -72,6 +75,11 @@ size_t hf_alone_openers(const struct hf_dir *dir, char *out, size_t cap)
     }
     (void)closedir(processes); /* read only */
     return count;
+}
+
+size_t hf_alone_openers(const struct hf_dir *dir, char *out, size_t cap)
+{
+    return openers_of(dir, HF_FILE_JOURNAL, out, cap);
 }
 
 /* --- alone --------------------------------------------------------------- */
@@ -243,6 +251,20 @@ int hf_alone_retire(const struct hf_dir *dir, const char *tag,
                       dir->path, HF_FILE_JOURNAL, kept, strerror(errno));
 }
 
+/* Whoever opened the old file meanwhile and waits for our lock would go on in
+ * it, with a log that has the name of the new one's. So we keep the lock until
+ * he has given up. */
+static void outlast_waiters(const struct hf_dir *dir, const char *kept)
+{
+    const struct timespec pause = {.tv_nsec = 100 * 1000 * 1000};
+    int64_t until_ms = hf_boot_ms() + HF_ALONE_OUTLAST_MS;
+    char who[256];
+
+    while (openers_of(dir, kept, who, sizeof(who)) > 0 &&
+           hf_boot_ms() < until_ms)
+        (void)nanosleep(&pause, NULL); /* cut short is fine */
+}
+
 int hf_alone_replace(const struct hf_dir *dir, struct hf_fresh *fresh,
                      const char *tag, char kept[HF_ALONE_KEPT],
                      struct hf_why *why)
@@ -268,5 +290,6 @@ int hf_alone_replace(const struct hf_dir *dir, struct hf_fresh *fresh,
                           strerror(error));
     }
     hf_close(&fresh->fd);
+    outlast_waiters(dir, kept);
     return 0;
 }

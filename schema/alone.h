@@ -46,9 +46,13 @@ int hf_alone_read(struct hf_db *db, const struct hf_dir *dir,
  * another: the old pair gets its second name, the WAL loses its first, the new
  * file takes the journal's name. Killed in between, the old journal stands
  * there without its newest messages, and the kept pair has all; after an error
- * the old WAL has its first name again, or *why says how to give it back. 0,
- * HF_EEXIST, HF_EIO.
+ * the old WAL has its first name again, or *why says how to give it back.
+ *
+ * It returns when no process that we may see has the old file open: one that
+ * waits for the lock would write its log beside the new file. Programs wait for
+ * seconds, PHP's PDO for a minute. 0, HF_EEXIST, HF_EIO.
  */
+#define HF_ALONE_OUTLAST_MS INT64_C(70000)
 int hf_alone_replace(const struct hf_dir *dir, struct hf_fresh *fresh,
                      const char *tag, char kept[HF_ALONE_KEPT],
                      struct hf_why *why);

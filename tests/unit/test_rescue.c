@@ -1,8 +1,10 @@
 #include "schema_fixture.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "schema/alone.h"
 #include "schema/failed.h"
@@ -271,6 +273,62 @@ static void a_replacement_that_fails_leaves_the_journal_whole(void **state)
     assert_int_equal(foreign_number("SELECT count(*) FROM messages"), 1);
 }
 
+/* Exits with SQLite's code of an INSERT that waits as long as PHP does. */
+_Noreturn static void insert_late(void)
+{
+    sqlite3 *db = NULL;
+    int code = sqlite3_open_v2(path_of(HF_FILE_JOURNAL), &db,
+                               SQLITE_OPEN_READWRITE, NULL);
+
+    if (!code)
+        code = sqlite3_busy_timeout(db, 5000);
+    if (!code)
+        code = sqlite3_exec(db,
+                            "INSERT INTO messages (topic, event, payload)"
+                            " VALUES ('room', 'late', '1')",
+                            NULL, NULL, NULL);
+    _exit(code);
+}
+
+static void
+who_waits_for_the_lock_does_not_write_beside_the_new_file(void **state)
+{
+    const struct timespec pause = {.tv_nsec = 10 * 1000 * 1000};
+    struct hf_journal *journal = open_journal(HF_JOURNAL_WRITE);
+    struct hf_fresh fresh = {.fd = -1, .dir = f.dir.fd, .part = "new.part"};
+    struct hf_alone alone;
+    char kept[HF_ALONE_KEPT], who[256], sql[PATH_MAX + 32];
+    int tries, status;
+    pid_t late;
+
+    (void)state;
+    publish(journal, "room", "1");
+    hf_journal_close(journal);
+    (void)snprintf(sql, sizeof(sql), "VACUUM INTO '%s'", path_of("new.part"));
+    foreign_ok(sql);
+    foreign_close();
+    ok_or_why(hf_alone_take(&alone, &f.dir, &why), &why);
+    late = fork();
+    if (late == 0) {
+        hf_alone_end(&alone); /* the lock is the parent's alone */
+        insert_late();
+    }
+    for (tries = 0; tries < 3000; tries++) {
+        if (hf_alone_openers(&f.dir, who, sizeof(who)) > 0)
+            break;
+        (void)nanosleep(&pause, NULL);
+    }
+    assert_true(tries < 3000);
+    assert_int_equal(hf_alone_replace(&f.dir, &fresh, "test", kept, &why), 0);
+    hf_alone_end(&alone);
+    assert_int_equal(waitpid(late, &status, 0), late);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), SQLITE_BUSY);
+    assert_int_equal(
+        foreign_number("SELECT count(*) FROM messages WHERE event = 'late'"),
+        0);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -284,6 +342,7 @@ int main(void)
         FIXTURE_TEST(a_descriptor_alone_counts),
         FIXTURE_TEST(while_alone_nobody_opens_it),
         FIXTURE_TEST(killed_in_between_it_begins_a_new_epoch),
+        FIXTURE_TEST(who_waits_for_the_lock_does_not_write_beside_the_new_file),
         FIXTURE_TEST(a_replacement_that_fails_leaves_the_journal_whole),
     };
 
