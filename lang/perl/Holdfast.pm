@@ -121,15 +121,15 @@ sub _page_by_http {
 sub token {
     my ($self, $user, $topics, $seconds) = @_;
     ($user, $topics, $seconds) = (defined $user ? $user : '', $topics || {}, defined $seconds ? $seconds : 3600);
-    my %claims = (iat => time, exp => time + $seconds, topics => {});
+    my %claims = (iat => time, exp => time + int $seconds, topics => {});
     for my $pattern (keys %$topics) {
         my @rights = ref $topics->{$pattern} ? @{$topics->{$pattern}} : $topics->{$pattern};
         _fail('setup', "rights of $pattern: a list of join, publish, presence")
             if !@rights || grep { !/\A(?:join|publish|presence)\z/ } @rights;
         $claims{topics}{$pattern} = \@rights;
     }
-    _fail('setup', 'a token has a user of at most 128 bytes, and seconds to live')
-        if length(_text($user)) > 128 || $seconds < 1;
+    _fail('setup', 'a token has a user of at most 128 bytes without control characters, and seconds to live')
+        if length(_text($user)) > 128 || $user =~ /[\x00-\x1f\x7f]/ || $seconds < 1;
     $claims{sub} = "$user" if $user ne '';
 
     my $key = $self->_key;

@@ -216,8 +216,9 @@ final class Holdfast
             }
             $topics[$pattern] = array_values((array) $rights);
         }
-        if (strlen($user) > 128 || $seconds < 1) {
-            throw new HoldfastError('setup', 'a token has a user of at most 128 bytes, and seconds to live');
+        if (strlen($user) > 128 || preg_match('/[\x00-\x1f\x7f]/', $user) || $seconds < 1) {
+            throw new HoldfastError('setup', 'a token has a user of at most 128 bytes without control characters, '
+                . 'and seconds to live');
         }
         $now = time();
         $claims = ['iat' => $now, 'exp' => $now + $seconds, 'topics' => (object) $topics];

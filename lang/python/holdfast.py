@@ -111,6 +111,8 @@ class Holdfast:
         """
         if not 0 <= last <= 1000:
             raise HoldfastError("invalid last", "last: 0 to 1000")
+        if not _is_utf8(topic + (event or "")):
+            raise HoldfastError("malformed", "topic, event: texts are needed, which UTF-8 can say")
         return self._page_by_http(topic, last, event) if self._is_url() else self._page_by_sql(topic, last, event)
 
     def cursor(self, topic=""):
@@ -162,8 +164,9 @@ class Holdfast:
         for pattern, rights in topics.items():
             if not rights or set(rights) - {"join", "publish", "presence"}:
                 raise HoldfastError("setup", "rights of %s: a list of join, publish, presence" % pattern)
-        if len(user.encode()) > 128 or seconds < 1:
-            raise HoldfastError("setup", "a token has a user of at most 128 bytes, and seconds to live")
+        if not _is_utf8(user) or len(user.encode()) > 128 or re.search("[\x00-\x1f\x7f]", user) or seconds < 1:
+            raise HoldfastError("setup", "a token has a user of at most 128 bytes of UTF-8 without control"
+                                " characters, and seconds to live")
         now = int(time.time())
         claims = dict(iat=now, exp=now + int(seconds), topics=topics)
         return _sign(dict(claims, sub=user) if user else claims, self._key())

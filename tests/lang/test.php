@@ -218,6 +218,7 @@ t('a token is signed with the newest secret', function () use ($holdfast) {
 t('a slip in what a token allows is refused', function () use ($holdfast) {
     refused('setup', 'rights of room:*', fn() => $holdfast->token('bob', ['room:*' => ['jion']]));
     refused('setup', 'rights of room:*', fn() => $holdfast->token('bob', ['room:*' => []]));
+    refused('setup', 'control characters', fn() => $holdfast->token("a\nb"));
     refused('setup', '128 bytes', fn() => $holdfast->token(str_repeat('x', 129)));
     refused('setup', 'seconds', fn() => $holdfast->token('bob', [], 0));
 });

@@ -232,6 +232,9 @@ subtest 'a token is signed with the newest secret' => sub {
 subtest 'a slip in what a token allows is refused' => sub {
     refused('setup', 'rights of room:*', sub { $holdfast->token('bob', {'room:*' => ['jion']}) });
     refused('setup', 'rights of room:*', sub { $holdfast->token('bob', {'room:*' => []}) });
+    refused('setup', 'control characters', sub { $holdfast->token("a\nb") });
+    my ($claims) = $holdfast->token('a', {}, 60.5) =~ /\.(.*)\./;    # whole seconds are what Holdfast takes
+    like(MIME::Base64::decode_base64($claims =~ tr{-_}{+/}r), qr/"exp":[0-9]+,/, 'whole seconds');
     refused('setup', '128 bytes', sub { $holdfast->token('é' x 65) });
     refused('setup', 'seconds', sub { $holdfast->token('bob', {}, 0) });
 };

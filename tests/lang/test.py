@@ -270,6 +270,9 @@ def _():
 def _():
     refused("setup", "rights of room:*", holdfast.token, "bob", {"room:*": ["jion"]})
     refused("setup", "rights of room:*", holdfast.token, "bob", {"room:*": []})
+    for user in ("a\nb", "\ud800"):
+        refused("setup", "control characters", holdfast.token, user)
+    refused("malformed", "UTF-8", holdfast.page, "\ud800")
     refused("setup", "128 bytes", holdfast.token, "é" * 65)
     refused("setup", "seconds", holdfast.token, "bob", seconds=0)
 
