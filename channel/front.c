@@ -302,6 +302,18 @@ static void judge_body(const struct hf_front *front, struct hf_report *report)
                           front->body_bytes, front->body_status);
 }
 
+/* A page is not told with what. */
+static void say_refused(const struct hf_front *front, struct hf_report *report,
+                        const char *id)
+{
+    if (front->upgrade_status > 0)
+        hf_report_trouble(report, "websocket", id,
+                          "a WebSocket was answered with %lld",
+                          front->upgrade_status);
+    else
+        hf_report_trouble(report, "websocket", id, "a WebSocket was refused");
+}
+
 static void judge_upgrade(const struct hf_front *front,
                           struct hf_report *report)
 {
@@ -314,17 +326,14 @@ static void judge_upgrade(const struct hf_front *front,
     case HF_UPGRADE_REFUSED:
         if (!front->sidecar)
             break;
-        hf_report_trouble(report, "websocket", "no-upgrade",
-                          "answered with %lld", front->upgrade_status);
+        say_refused(front, report, "no-upgrade");
         return;
     case HF_UPGRADE_HUNG:
         hf_report_trouble(report, "websocket", "upgrade-hangs",
                           "no answer within some seconds");
         return;
     }
-    hf_report_trouble(report, "websocket", "no-sidecar",
-                      "a WebSocket was answered with %lld",
-                      front->upgrade_status);
+    say_refused(front, report, "no-sidecar");
 }
 
 static void judge_clock(const struct hf_front *front, struct hf_report *report)

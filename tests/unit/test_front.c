@@ -38,6 +38,15 @@ static bool has(const char *id)
     return hf_report_has(&report, id);
 }
 
+/* Is this part of what a finding says? */
+static bool says(const char *part)
+{
+    for (size_t i = 0; i < report.count; i++)
+        if (strstr(report.items[i].text, part))
+            return true;
+    return false;
+}
+
 static void what_was_not_measured_is_not_judged(void **state)
 {
     (void)state;
@@ -173,6 +182,10 @@ static void a_websocket_is_missed_only_where_a_sidecar_runs(void **state)
     (void)state;
     judge(HF_SERVED_RESIDENT, "{\"websocket\":{\"result\":\"refused\"}}");
     assert_true(has("no-upgrade"));
+    assert_true(says("refused") && !says("answered with 0"));
+    judge(HF_SERVED_RESIDENT,
+          "{\"websocket\":{\"result\":\"refused\",\"status\":426}}");
+    assert_true(says("answered with 426"));
     judge(HF_SERVED_RESIDENT, "{\"websocket\":{\"result\":\"hung\"}}");
     assert_true(has("upgrade-hangs"));
     judge(HF_SERVED_RESIDENT, "{\"websocket\":{\"result\":\"opened\"}}");
