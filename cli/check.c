@@ -163,17 +163,11 @@ static int rescue(struct hf_cli *cli, bool force)
 
 static int run_rescue(struct hf_cli *cli, bool force)
 {
-    struct hf_why why = {""};
-    int exit_code;
-    int err;
-
     /* Not hf_cli_open: the journal itself may not let itself be opened. */
-    if (hf_cli_find(cli))
-        return HF_EXIT_FAILED;
-    err = hf_dir_open(&cli->dir, cli->place.dir, &why);
-    if (!err)
-        err = hf_settings_read(&cli->dir, &cli->settings, &why);
-    exit_code = err ? hf_cli_fail(cli, "%s", why.text) : rescue(cli, force);
+    int exit_code = hf_cli_open_dir(cli);
+
+    if (!exit_code)
+        exit_code = rescue(cli, force);
     hf_cli_close(cli);
     return exit_code;
 }

@@ -138,17 +138,10 @@ static int examine(struct hf_cli *cli, const struct wish *wish,
 /* A new key, which the gateway of this journal directory will know. */
 static int make_key(struct hf_cli *cli, char key[HF_OWNERSHIP_KEY + 1])
 {
-    struct hf_why why = {""};
     int err;
 
-    if (hf_cli_find(cli))
+    if (hf_cli_open_dir(cli))
         return HF_EXIT_FAILED;
-    err = hf_dir_open(&cli->dir, cli->place.dir, &why);
-    if (err)
-        return hf_cli_fail(cli, "%s", why.text);
-    err = hf_settings_read(&cli->dir, &cli->settings, &why);
-    if (err)
-        return hf_cli_fail(cli, "%s", why.text);
     err = hf_ownership_make(key);
     if (!err)
         err = hf_ownership_keep(&cli->dir, hf_str_of(key));

@@ -58,13 +58,8 @@ static int restore(struct hf_cli *cli, const char *path)
     struct hf_why why = {""};
     int err;
 
-    if (hf_cli_find(cli))
+    if (hf_cli_open_dir(cli))
         return HF_EXIT_FAILED;
-    err = hf_dir_open(&cli->dir, cli->place.dir, &why);
-    if (!err)
-        err = hf_settings_read(&cli->dir, &cli->settings, &why);
-    if (err)
-        return hf_cli_fail(cli, "%s", why.text);
     hf_catch_signals();
     hf_progress_start(&progress);
     err = hf_backup_restore(&cli->dir, &backup, kept, &why);
